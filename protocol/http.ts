@@ -1,0 +1,117 @@
+// The HTTP half of the contract: paths, JSON shapes and what a signed request signs. Binary fields are base64url
+// without padding, ids are lower-case hexadecimal. Relay and client take the shapes from here.
+import { fixed, struct, text } from "./codec.ts";
+import { accountId, deviceNumber, time } from "./ids.ts";
+import { MAX_RELAY_NAME_BYTES } from "./limits.ts";
+import type { ProblemCode } from "./problems.ts";
+
+export const PATHS = {
+  deviceSocket: "/v1/device",
+  anonymousSocket: "/v1/anonymous",
+  accounts: "/v1/accounts",
+  account: "/v1/account",
+  prekeys: "/v1/prekeys",
+  deviceList: "/v1/device-list",
+  accessKey: "/v1/access-key",
+  health: "/health",
+  ready: "/ready",
+  metrics: "/metrics",
+} as const;
+
+/** A prekey as it is uploaded: content-addressed id (8 bytes) and opaque bytes. */
+export interface PrekeyJson {
+  readonly id: string;
+  readonly bytes: string;
+}
+
+/** `POST /v1/accounts`: signed by the new device (the request's signature is the proof that it holds the key). */
+export interface RegisterRequest {
+  readonly name: string;
+  /** 16 bytes, hexadecimal. */
+  readonly account: string;
+  /** Ed25519, 32 bytes. */
+  readonly accountKey: string;
+  readonly device: number;
+  /** The device's Ed25519 signing key, 32 bytes. */
+  readonly signingKey: string;
+  readonly certificate: string;
+  readonly deviceList: string;
+  readonly listVersion: number;
+  /** BLAKE2b-256 of the access key, 32 bytes. */
+  readonly accessKeyHash: string;
+}
+
+/** `PUT /v1/prekeys`: replaces the signed keys where given, adds one-time keys, or replaces all of them. */
+export interface PrekeysRequest {
+  readonly signed?: PrekeyJson;
+  readonly lastResort?: PrekeyJson;
+  readonly oneTime?: readonly PrekeyJson[];
+  readonly oneTimeKem?: readonly PrekeyJson[];
+  /** True: one-time keys that are not in this request are deleted. */
+  readonly replace?: boolean;
+}
+
+/** `GET /v1/prekeys`: the ids that the relay still holds for the asking device. */
+export interface PrekeysHeld {
+  readonly signed: string | null;
+  readonly lastResort: string | null;
+  readonly oneTime: readonly string[];
+  readonly oneTimeKem: readonly string[];
+}
+
+/** `PUT /v1/device-list`: the successor of the list on record, with the certificates of its devices. */
+export interface DeviceListRequest {
+  readonly deviceList: string;
+  readonly version: number;
+  readonly devices: readonly { readonly device: number; readonly signingKey: string; readonly certificate: string }[];
+}
+
+/** `PUT /v1/access-key` */
+export interface AccessKeyRequest {
+  readonly accessKeyHash: string;
+}
+
+/** Every answer that is not a success. */
+export interface ProblemJson {
+  readonly code: ProblemCode;
+  readonly says: string;
+  /** The relay's clock, ms. */
+  readonly now: number;
+  /** Milliseconds, where waiting helps. */
+  readonly retryAfter?: number;
+}
+
+/** Header of a signed request: `Lethe account=HEX,device=N,time=MS,nonce=B64U,signature=B64U` (clause H-SIGN). */
+export const AUTHORIZATION_SCHEME = "Lethe";
+
+/** How far a signed request's time may be from the relay's clock, ms. */
+export const MAX_REQUEST_SKEW_MS = 60_000;
+
+/** What a device signs for an HTTP request, after the label of device signatures. `bodyHash` is SHA-512 of the body. */
+export const requestTuple = struct({
+  relay: text(MAX_RELAY_NAME_BYTES),
+  method: text(16),
+  path: text(1_024),
+  account: accountId,
+  device: deviceNumber,
+  time,
+  nonce: fixed(16),
+  bodyHash: fixed(64),
+});
+
+/** The labels that a device's signatures start with; each is followed by one byte 0 and the encoded tuple. */
+export const SIGNATURE_LABELS = {
+  connect: "Lethe/E2EE/v1/sig/connect",
+  request: "Lethe/E2EE/v1/sig/request",
+} as const;
+
+const utf8 = new TextEncoder();
+
+/** The exact bytes that are signed: label, one byte 0, tuple. */
+export function signedBytes(purpose: keyof typeof SIGNATURE_LABELS, tuple: Uint8Array): Uint8Array {
+  const label = utf8.encode(SIGNATURE_LABELS[purpose]);
+  const out = new Uint8Array(label.length + 1 + tuple.length);
+  out.set(label);
+  out.set(tuple, label.length + 1);
+  return out;
+}

@@ -1,0 +1,69 @@
+// The record of small interfaces that a backend is, and what else the relay needs of it: signs of life and deferred work.
+import type { Time } from "@lethe/protocol";
+import type { Directory } from "./directory.ts";
+import type { Mailbox, NodeId } from "./mailbox.ts";
+
+/**
+ * Nodes' signs of life, by the store's clock.
+ * - L1: a node is alive from a `renew` until `ttl` ms after its last one, or until `release`.
+ * - L2: a renewal after the lease ran out answers `lost`: the id never comes back to life.
+ */
+export interface Leases {
+  /** `address` is where other nodes reach this one; empty where there are no others. */
+  renew(node: NodeId, address: string, ttl: number): Promise<"held" | "lost">;
+  release(node: NodeId): Promise<void>;
+  alive(nodes: readonly NodeId[]): Promise<readonly boolean[]>;
+  addresses(): Promise<ReadonlyMap<NodeId, string>>;
+}
+
+export type ChoreHandler = (payload: string) => Promise<void>;
+
+/**
+ * Deferred work, at least once, never on a message's way.
+ * - C1: a chore that was scheduled runs at or after its time, also after a restart, until its handler has resolved.
+ * - C2: one that fails runs again later, with growing pauses; scheduling the same key again replaces it.
+ */
+export interface Chores {
+  /** One handler a name; set before `start`. */
+  handle(name: string, handler: ChoreHandler): void;
+  schedule(chore: { name: string; key: string; at: Time; payload: string }): Promise<void>;
+  start(): void;
+}
+
+export interface Backend {
+  readonly mailbox: Mailbox;
+  readonly directory: Directory;
+  readonly leases: Leases;
+  readonly chores: Chores;
+  /** Settles what was begun and closes everything, in reverse order of opening. */
+  close(): Promise<void>;
+}
+
+/** Limits of mailboxes; each has its refusal. */
+export interface MailboxLimits {
+  /** Undelivered envelopes of a device. */
+  readonly envelopes: number;
+  /** Undelivered ciphertext bytes of a device. */
+  readonly bytes: number;
+}
+
+export const DEFAULT_MAILBOX_LIMITS: MailboxLimits = { envelopes: 10_000, bytes: 64 * 1_048_576 };
+
+export interface EmbeddedConfig {
+  readonly kind: "embedded";
+  /** The data folder; created if missing, locked while open. */
+  readonly folder: string;
+  readonly now: () => Time;
+  readonly limits: MailboxLimits;
+  /** Reports of the store's own health: codes and counts, never content. */
+  readonly report: (event: StoreEvent) => void;
+}
+
+export type StoreEvent =
+  | { readonly is: "recovered"; readonly envelopes: number; readonly segments: number; readonly ms: number }
+  | { readonly is: "torn-tail"; readonly segment: string; readonly bytes: number }
+  | { readonly is: "corrupt-record"; readonly segment: string; readonly count: number }
+  | { readonly is: "storage-full" }
+  | { readonly is: "storage-room-again" }
+  | { readonly is: "sync-failed"; readonly code: string }
+  | { readonly is: "storage-failed"; readonly code: string };
