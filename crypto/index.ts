@@ -1,1 +1,68 @@
-export {};
+// What the package gives: end-to-end encryption over bytes. No I/O, no clock, no sockets; chance and time are parameters.
+export type { Bundle, BundleRefusal, BundleResult, PrekeyItem, VerifiedBundle } from "./bundle.ts";
+export { verifyBundle } from "./bundle.ts";
+export type { Certificate } from "./certificate.ts";
+export { certificateHash, parseCertificate, verifyCertificate } from "./certificate.ts";
+export type { DeviceList, DeviceListBody, ListedDevice } from "./device-list.ts";
+export { isCurrent, parseDeviceList, verifyDeviceList } from "./device-list.ts";
+export type { Identity, PublicIdentity } from "./identity.ts";
+export {
+  ACCESS_KEY_BYTES,
+  accessKey,
+  accessKeyHash,
+  accessKeyOf,
+  addressOfIdentity,
+  createIdentity,
+  decodeIdentity,
+  encodeIdentity,
+  maintainIdentity,
+  PROFILE_KEY_BYTES,
+  publicIdentity,
+  replaceProfileKey,
+  signAsAccount,
+  signAsDevice,
+} from "./identity.ts";
+export { LABELS, PROTOCOL } from "./labels.ts";
+export * from "./limits.ts";
+export type {
+  FirstMessageNeeds,
+  ListStanding,
+  ListView,
+  NotOpened,
+  Opened,
+  OpenedWithoutContent,
+  Opening,
+  Outcome,
+  Unsealed,
+  UnsealedEnvelope,
+} from "./open.ts";
+export { mayAskResend, open, unseal } from "./open.ts";
+export type { OutcomeCode, Policy } from "./outcomes.ts";
+export { OUTCOMES } from "./outcomes.ts";
+export type {
+  ContentKind,
+  Encrypted,
+  Encrypting,
+  EncryptRefusal,
+  Started,
+  StartingRatchet,
+} from "./pairwise.ts";
+export { encrypt, isRenewalDue, startRatchet } from "./pairwise.ts";
+export type { PeerDevice, PeerRefusal, PinnedAccount, VerifiedPeer, VerifyingPeer } from "./peer.ts";
+export { decodePeer, encodePeer, verifyPeer } from "./peer.ts";
+export type { MakingPrekeys, PrekeyId, PrekeyKind, PrekeyRecord, PrekeyUpload } from "./prekeys.ts";
+export {
+  decodePrekey,
+  destroyAt,
+  encodePrekey,
+  makeOneTimePrekeys,
+  makeSignedPrekeys,
+  signedPrekeysDueAt,
+  uploadOf,
+} from "./prekeys.ts";
+export type { Random } from "./random.ts";
+export { systemRandom } from "./random.ts";
+export { Secret } from "./secret.ts";
+export { blake2b, ed25519Verify, equal, ready, sha512 } from "./sodium.ts";
+export type { Ratchet, RatchetId } from "./state.ts";
+export { decodeRatchet, encodeRatchet } from "./state-codec.ts";

@@ -1,0 +1,88 @@
+// The certificate of a device: the account key AK says which keys a device of the account has, and the device's signing
+// key DS says that it belongs there, so nobody can claim another's device as theirs. Immutable; known by its hash.
+import {
+  type AccountId,
+  accountId,
+  type DeviceNumber,
+  decodeAll,
+  deviceNumber,
+  encode,
+  fixed,
+  MAX_CERTIFICATE_BYTES,
+  MalformedError,
+  Reader,
+  struct,
+  type Time,
+  time,
+} from "@lethe/protocol";
+import { LABELS } from "./labels.ts";
+import { ed25519Key, formatByte, x25519Key } from "./layout.ts";
+import { blake2b, ed25519Sign, ed25519Verify, SIGNATURE_BYTES } from "./sodium.ts";
+
+/** What a device certificate says. */
+export interface Certificate {
+  readonly account: AccountId;
+  readonly device: DeviceNumber;
+  /** AK, Ed25519. */
+  readonly accountKey: Uint8Array;
+  /** DS, Ed25519. */
+  readonly signingKey: Uint8Array;
+  /** DI, X25519. */
+  readonly dhKey: Uint8Array;
+  readonly createdAt: Time;
+}
+
+const body = struct({
+  format: formatByte(1),
+  account: accountId,
+  device: deviceNumber,
+  accountKey: ed25519Key,
+  signingKey: ed25519Key,
+  dhKey: x25519Key,
+  createdAt: time,
+});
+const possession = struct({ accountKey: ed25519Key, account: accountId, device: deviceNumber });
+const signatures = struct({ byAccount: fixed(SIGNATURE_BYTES), byDevice: fixed(SIGNATURE_BYTES) });
+
+/** Bytes of a certificate: format 1, ids 18, three keys 99, time 8, two signatures 128. */
+export const CERTIFICATE_BYTES = 254;
+const BODY_BYTES = CERTIFICATE_BYTES - 2 * SIGNATURE_BYTES;
+
+/** The certificate's bytes, signed with both seeds. */
+export function makeCertificate(
+  certificate: Certificate,
+  seeds: { readonly account: Uint8Array; readonly signing: Uint8Array },
+): Uint8Array {
+  const said = encode(body, { format: undefined, ...certificate });
+  const out = new Uint8Array(CERTIFICATE_BYTES);
+  out.set(said);
+  out.set(ed25519Sign(seeds.account, LABELS.signCertificate, said), BODY_BYTES);
+  const proof = ed25519Sign(seeds.signing, LABELS.signPossession, encode(possession, certificate));
+  out.set(proof, BODY_BYTES + SIGNATURE_BYTES);
+  return out;
+}
+
+/** What a certificate says, without verifying it: for bytes from one's own store. @throws MalformedError */
+export function parseCertificate(bytes: Uint8Array): Certificate {
+  if (bytes.length !== CERTIFICATE_BYTES || bytes.length > MAX_CERTIFICATE_BYTES)
+    throw new MalformedError("not a certificate");
+  const { format: _, ...certificate } = decodeAll(body, bytes.subarray(0, BODY_BYTES));
+  return certificate;
+}
+
+/** What a certificate says, undefined where either signature is bad. @throws MalformedError */
+export function verifyCertificate(bytes: Uint8Array): Certificate | undefined {
+  const certificate = parseCertificate(bytes);
+  const { byAccount, byDevice } = signatures.read(new Reader(bytes, BODY_BYTES));
+  const said = bytes.subarray(0, BODY_BYTES);
+  const proof = encode(possession, certificate);
+  const good =
+    ed25519Verify(certificate.accountKey, byAccount, LABELS.signCertificate, said) &&
+    ed25519Verify(certificate.signingKey, byDevice, LABELS.signPossession, proof);
+  return good ? certificate : undefined;
+}
+
+/** BLAKE2b-256 of a certificate's bytes: its name in a device list. */
+export function certificateHash(bytes: Uint8Array): Uint8Array {
+  return blake2b(32, bytes);
+}

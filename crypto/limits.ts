@@ -1,0 +1,60 @@
+// Every number of the end-to-end layer, with its reason. Key lifetimes on the receiving side are derived from R, the
+// longest time that a relay keeps mail: a key that no undelivered message can need any more is destroyed.
+import { MAX_TTL_MS } from "@lethe/protocol";
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+/** R: the longest a relay keeps an envelope, ms. */
+export const RETENTION_MS = MAX_TTL_MS;
+/** What receiving keys live beyond R, ms: clocks that disagree, and the relay's grace for what it has pushed. */
+export const RETENTION_SLACK_MS = 2 * DAY;
+
+/** How long a device list may be used for sending after it was issued, ms. */
+export const LIST_LIFETIME_MS = 35 * DAY;
+/** From when on the primary device issues its list again, ms after the last issue. */
+export const LIST_RENEW_MS = 14 * DAY;
+
+/** How long peers may seal to a sealing key, ms. */
+export const SEALING_LIFETIME_MS = 35 * DAY;
+/** After how long a device makes itself a new sealing key, ms. */
+export const SEALING_ROTATE_MS = 7 * DAY;
+/** Sealing keys whose private half is kept: (35 d + R + 2 d) / 7 d, rounded up, and early rotations. */
+export const MAX_SEALING_KEYS = 16;
+
+/** How long the signed prekey and the last-resort KEM key may be used, ms: a device that is offline cannot rotate. */
+export const SIGNED_PREKEY_LIFETIME_MS = 35 * DAY;
+/** After how long a device replaces them, ms, give or take `SIGNED_PREKEY_JITTER_MS`. */
+export const SIGNED_PREKEY_ROTATE_MS = 48 * HOUR;
+export const SIGNED_PREKEY_JITTER_MS = 6 * HOUR;
+/** One-time prekeys of X25519 a device keeps at the relay, and below how many it tops up. */
+export const ONE_TIME_PREKEYS = 100;
+export const ONE_TIME_PREKEYS_LOW = 50;
+/** One-time prekeys of ML-KEM-768, and below how many it tops up. */
+export const ONE_TIME_KEM_PREKEYS = 10;
+export const ONE_TIME_KEM_PREKEYS_LOW = 5;
+/** How long an unused one-time prekey lives, ms; and for how long its signature says that it may be used. */
+export const ONE_TIME_LIFETIME_MS = 60 * DAY;
+
+/** Chain steps that one message may ask for; 2,000 broke real clients, 25,000 cost about 0.15 s. */
+export const MAX_JUMP = 25_000;
+/** Keys of messages not arrived yet that a ratchet keeps, oldest out first. */
+export const MAX_SKIPPED = 2_000;
+/** How long such a key lives, ms. */
+export const SKIPPED_LIFETIME_MS = RETENTION_MS + RETENTION_SLACK_MS;
+/** Messages of the current receiving chain whose tags are remembered, to tell a repeat from a restored sender. */
+export const TAG_RING = 64;
+/** Past receiving chains that are remembered by name, to tell a repeat from a new ratchet key. */
+export const MAX_PAST_CHAINS = 32;
+/** The highest message number of a chain: beyond it a new ratchet is needed. */
+export const MAX_CHAIN = 0x7fff_ffff;
+
+/** After how many messages without a reply, and after how long, a sender starts a new ratchet. */
+export const RENEW_AFTER_MESSAGES = 2_000;
+export const RENEW_AFTER_MS = 7 * DAY;
+
+/** The longest plaintext, bytes: with its marker byte and padding it fills 64 KiB. */
+export const MAX_PADDED_BYTES = 65_536;
+
+/** A peer's clock may be ahead of ours by this much, ms, before what it issued counts as from the future. */
+export const CLOCK_SKEW_MS = DAY;
