@@ -2,7 +2,7 @@
 // total: any bytes give an outcome, and nothing in it is to be remembered unless the outcome carries it.
 import type { DeviceAddress, EnvelopeId, Time } from "@lethe/protocol";
 import type { Identity } from "./identity.ts";
-import type { OUTCOMES, OutcomeCode } from "./outcomes.ts";
+import { OUTCOMES, type OutcomeCode } from "./outcomes.ts";
 import type { ContentKind } from "./pairwise.ts";
 import type { PeerDevice, PinnedAccount } from "./peer.ts";
 import type { PrekeyId, PrekeyRecord } from "./prekeys.ts";
@@ -105,6 +105,6 @@ export function open(_opening: Opening): Outcome {
 }
 
 /** Whether a resend may be asked for after this outcome. */
-export function mayAskResend(outcome: Outcome, policies: typeof OUTCOMES): boolean {
-  return policies[outcome.code].resend && "tagVerified" in outcome && outcome.tagVerified;
+export function mayAskResend(outcome: Outcome): boolean {
+  return OUTCOMES[outcome.code].resend && "tagVerified" in outcome && outcome.tagVerified;
 }
