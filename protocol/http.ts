@@ -63,7 +63,11 @@ export interface PrekeysHeld {
 export interface DeviceListRequest {
   readonly deviceList: string;
   readonly version: number;
-  readonly devices: readonly { readonly device: number; readonly signingKey: string; readonly certificate: string }[];
+  readonly devices: readonly {
+    readonly device: number;
+    readonly signingKey: string;
+    readonly certificate: string;
+  }[];
 }
 
 /** `PUT /v1/access-key` */

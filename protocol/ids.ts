@@ -85,7 +85,8 @@ export function toHex(id: string): string {
 export function fromHex<T extends string>(hex: string, length: number): T {
   if (hex.length !== length * 2 || !HEX.test(hex)) throw new MalformedError("not a hexadecimal id");
   let out = "";
-  for (let i = 0; i < hex.length; i += 2) out += String.fromCharCode(Number.parseInt(hex.slice(i, i + 2), 16));
+  for (let i = 0; i < hex.length; i += 2)
+    out += String.fromCharCode(Number.parseInt(hex.slice(i, i + 2), 16));
   return out as T;
 }
 

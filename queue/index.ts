@@ -1,1 +1,3 @@
-export {};
+export * from "./backend.ts";
+export * from "./directory.ts";
+export * from "./mailbox.ts";

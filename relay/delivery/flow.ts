@@ -1,0 +1,256 @@
+// The accepting side: for each recipient device, the envelopes that are not settled yet, in the order they came.
+// Always true: an item leaves only by `delivered`, `stored` or a refusal; `accepted` follows the first two and nothing
+// else; items that need a route get it together, in order, and only while nothing ahead of them is being stored.
+import type { DeviceAddress, EnvelopeId } from "@lethe/protocol";
+import type {
+  AppendUnlessOwnedResult,
+  Envelope,
+  LookUpResult,
+  NoDevice,
+  Owner,
+  StoreFailure,
+} from "@lethe/queue";
+import {
+  type Answer,
+  type Connection,
+  type DeliveryLimits,
+  type DeliveryRules,
+  type Instant,
+  sameOwner,
+} from "./types.ts";
+
+export interface Item {
+  readonly envelope: Envelope;
+  /** Where the answer goes: the connection that asked last. */
+  connection: Connection;
+  at: "new" | "looking" | "offered" | "appending";
+  to: Owner | undefined;
+  since: Instant;
+}
+
+export interface Flow {
+  readonly address: DeviceAddress;
+  /** Unsettled items; a Map keeps the order in which they came. */
+  readonly items: Map<EnvelopeId, Item>;
+  /** Items that wait for a route, in order. */
+  fresh: Item[];
+  /** Look-ups and appends under way. */
+  busy: number;
+  /** The owner that offers go to, as long as nothing speaks against it. */
+  route: Owner | undefined;
+  bytes: number;
+}
+
+/** What a flow asks of its node. */
+export interface FlowPort {
+  readonly limits: DeliveryLimits;
+  readonly rules: DeliveryRules;
+  readonly now: Instant;
+  alive(owner: Owner): boolean;
+  lookUp(flow: Flow, items: Item[]): void;
+  append(flow: Flow, items: Item[], suspect: Owner | undefined): void;
+  offer(flow: Flow, items: Item[], owner: Owner): void;
+  wake(flow: Flow, items: Item[], owner: Owner): void;
+  settled(flow: Flow, item: Item, how: "delivered" | "stored"): void;
+  refused(flow: Flow, item: Item, code: Exclude<Answer, "delivered" | "stored" | "not-owner"> | "busy"): void;
+}
+
+export function newFlow(address: DeviceAddress): Flow {
+  return { address, items: new Map(), fresh: [], busy: 0, route: undefined, bytes: 0 };
+}
+
+/** Takes one envelope. One that is under way already is not added again: its answer changes its way. */
+export function submit(flow: Flow, envelope: Envelope, connection: Connection, port: FlowPort): void {
+  const underWay = flow.items.get(envelope.id);
+  if (underWay !== undefined) {
+    underWay.connection = connection;
+    return;
+  }
+  const item: Item = { envelope, connection, at: "new", to: undefined, since: port.now };
+  const size = envelope.ciphertext.length;
+  if (flow.items.size >= port.limits.flowEnvelopes || flow.bytes + size > port.limits.flowBytes) {
+    port.refused(flow, item, "busy");
+    return;
+  }
+  flow.items.set(envelope.id, item);
+  flow.bytes += size;
+  if (!port.rules.acceptedAfterStored) port.settled(flow, item, "stored");
+  flow.fresh.push(item);
+  route(flow, port);
+}
+
+/** Gives waiting items their way, unless something ahead of them is being looked up or stored. */
+export function route(flow: Flow, port: FlowPort): void {
+  if (flow.busy > 0 || flow.fresh.length === 0) return;
+  const items = flow.fresh;
+  flow.fresh = [];
+  if (flow.route !== undefined && port.alive(flow.route)) {
+    offer(flow, items, flow.route, port);
+    return;
+  }
+  flow.route = undefined;
+  for (const item of items) item.at = "looking";
+  flow.busy++;
+  port.lookUp(flow, items);
+}
+
+export function found(
+  flow: Flow,
+  items: Item[],
+  result: LookUpResult | NoDevice | StoreFailure,
+  port: FlowPort,
+): void {
+  flow.busy--;
+  if (result.is === "no-device") refuseAll(flow, items, "no-device", port);
+  else if (result.is === "failed") refuseAll(flow, items, result.code, port);
+  else if (result.owner !== undefined && port.alive(result.owner)) offer(flow, items, result.owner, port);
+  else append(flow, items, result.owner, port);
+  route(flow, port);
+}
+
+function offer(flow: Flow, items: Item[], owner: Owner, port: FlowPort): void {
+  flow.route = owner;
+  for (const item of items) {
+    item.at = "offered";
+    item.to = owner;
+    item.since = port.now;
+  }
+  port.offer(flow, items, owner);
+}
+
+function append(flow: Flow, items: Item[], suspect: Owner | undefined, port: FlowPort): void {
+  for (const item of items) {
+    item.at = "appending";
+    item.to = undefined;
+  }
+  flow.busy++;
+  port.append(flow, items, suspect);
+}
+
+export function appended(flow: Flow, items: Item[], result: AppendUnlessOwnedResult, port: FlowPort): void {
+  flow.busy--;
+  switch (result.is) {
+    case "stored":
+      storedBy(flow, items, result, port);
+      break;
+    case "owned":
+      if (port.alive(result.owner)) offer(flow, items, result.owner, port);
+      else append(flow, items, result.owner, port);
+      break;
+    case "no-device":
+      refuseAll(flow, items, "no-device", port);
+      break;
+    case "failed":
+      refuseAll(flow, items, result.code, port);
+      break;
+  }
+  route(flow, port);
+}
+
+// An owner that is still on record is woken before anything is said to be accepted: else its mail waits for the look.
+function storedBy(
+  flow: Flow,
+  items: Item[],
+  result: Extract<AppendUnlessOwnedResult, { is: "stored" }>,
+  port: FlowPort,
+): void {
+  flow.route = undefined;
+  const stored: Item[] = [];
+  items.forEach((item, i) => {
+    const outcome = result.outcomes[i];
+    if (typeof outcome === "number") stored.push(item);
+    else refuse(flow, item, outcome ?? "storage-failed", port);
+  });
+  if (result.wake === undefined || !port.rules.wake || stored.length === 0)
+    settleAll(flow, stored, "stored", port);
+  else {
+    flow.busy++;
+    port.wake(flow, stored, result.wake);
+  }
+}
+
+/** The wake is written; a wake that could not be written leaves the mail stored, for the owner's next look. */
+export function woken(flow: Flow, items: Item[], port: FlowPort): void {
+  flow.busy--;
+  settleAll(flow, items, "stored", port);
+  route(flow, port);
+}
+
+/** An owner has answered for ids that were offered to it. */
+export function answered(
+  flow: Flow,
+  owner: Owner,
+  ids: readonly EnvelopeId[],
+  how: Answer,
+  port: FlowPort,
+): void {
+  if (how === "not-owner") {
+    if (ids.some((id) => isOffered(flow.items.get(id), owner))) comeBack(flow, owner, port);
+    return;
+  }
+  for (const id of ids) {
+    const item = flow.items.get(id);
+    if (item === undefined || !isOffered(item, owner)) continue;
+    if (how === "delivered" || how === "stored") settle(flow, item, how, port);
+    else refuse(flow, item, how, port);
+  }
+}
+
+function isOffered(item: Item | undefined, owner: Owner): item is Item {
+  return item !== undefined && item.at === "offered" && sameOwner(item.to, owner);
+}
+
+/** Everything offered to this owner is stored, in order, with the owner as suspect: it does not answer for it. */
+export function comeBack(flow: Flow, owner: Owner, port: FlowPort): void {
+  const back = [...flow.items.values()].filter((item) => isOffered(item, owner));
+  if (sameOwner(flow.route, owner)) flow.route = undefined;
+  if (!port.rules.appendInOrder) back.reverse();
+  if (back.length > 0) append(flow, back, owner, port);
+}
+
+/** The link to a node broke: what its owners had been offered comes back. */
+export function linkLost(flow: Flow, node: string, port: FlowPort): void {
+  const owners: Owner[] = [];
+  for (const item of flow.items.values()) {
+    const to = item.to;
+    if (
+      item.at === "offered" &&
+      to !== undefined &&
+      to.node === node &&
+      !owners.some((o) => sameOwner(o, to))
+    )
+      owners.push(to);
+  }
+  for (const owner of owners) comeBack(flow, owner, port);
+}
+
+/** Offers that nobody answered in time come back. */
+export function overdue(flow: Flow, port: FlowPort): void {
+  for (const item of flow.items.values()) {
+    if (item.at !== "offered" || item.to === undefined) continue;
+    if (port.now - item.since < port.limits.offerTimeout) return;
+    comeBack(flow, item.to, port);
+  }
+}
+
+function settle(flow: Flow, item: Item, how: "delivered" | "stored", port: FlowPort): void {
+  if (!flow.items.delete(item.envelope.id)) return;
+  flow.bytes -= item.envelope.ciphertext.length;
+  if (port.rules.acceptedAfterStored) port.settled(flow, item, how);
+}
+
+function settleAll(flow: Flow, items: Item[], how: "delivered" | "stored", port: FlowPort): void {
+  for (const item of items) settle(flow, item, how, port);
+}
+
+type Refused = Exclude<Answer, "delivered" | "stored" | "not-owner">;
+
+function refuse(flow: Flow, item: Item, code: Refused, port: FlowPort): void {
+  if (!flow.items.delete(item.envelope.id)) return;
+  flow.bytes -= item.envelope.ciphertext.length;
+  port.refused(flow, item, code);
+}
+
+function refuseAll(flow: Flow, items: Item[], code: Refused, port: FlowPort): void {
+  for (const item of items) refuse(flow, item, code, port);
+}

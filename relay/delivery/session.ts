@@ -1,0 +1,478 @@
+// The owning side: one session for each connected device. claiming -> draining <-> live -> closed.
+// Always true: in `live` everything in the mailbox has been pushed on this connection; an offer is answered exactly
+// once; a delivered-ack settles every copy of its id here; nothing is answered `stored` before the store has said so.
+import type { DeviceAddress, EnvelopeId, Position, ProblemCode } from "@lethe/protocol";
+import type {
+  ClaimResult,
+  Entry,
+  Envelope,
+  LookResult,
+  NodeId,
+  Owner,
+  OwnerAppendResult,
+  ReadResult,
+} from "@lethe/queue";
+import {
+  type Answer,
+  type Connection,
+  type DeliveryLimits,
+  type DeliveryRules,
+  type Instant,
+  sameOwner,
+} from "./types.ts";
+
+/** Who offered: this node's own flow, or another node over its link. */
+export type Offerer = NodeId | "here";
+
+/** An envelope that somebody offered and that is not answered yet. */
+export interface Offered {
+  readonly envelope: Envelope;
+  /** Everybody who waits for the answer: a retry may come by another node. */
+  readonly from: Offerer[];
+  pushedAt: Instant;
+  /** Acknowledged while its append was under way. */
+  acked: boolean;
+}
+
+interface Stored {
+  readonly id: EnvelopeId;
+  readonly bytes: number;
+}
+
+export type Phase = "claiming" | "draining" | "live" | "closed";
+
+export interface Session {
+  readonly me: Owner;
+  readonly address: DeviceAddress;
+  readonly connection: Connection;
+  readonly epoch: number;
+  phase: Phase;
+  /** Pushed, held in memory alone, not acknowledged; oldest first. */
+  inFlight: Map<EnvelopeId, Offered>;
+  /** Offered while the mailbox is being read: appended behind it, or pushed when it turns out to be empty. */
+  waiting: Offered[];
+  /** The append under way, if any. */
+  appending: Offered[];
+  /** Pushed from the mailbox and not acknowledged. */
+  readonly stored: Map<Position, Stored>;
+  readonly storedIds: Map<EnvelopeId, Position[]>;
+  unackedBytes: number;
+  cursor: Position;
+  /** A read or append is under way. */
+  busy: boolean;
+  /** Read again from the start: a wake came, or a look found mail. */
+  rescan: boolean;
+  drainedSaid: boolean;
+  /** Not before this: a read that failed is tried again then. */
+  retryAt: Instant | undefined;
+  lookAt: Instant;
+  smoothed: number | undefined;
+  deviation: number;
+}
+
+/** What a session asks of its node. */
+export interface SessionPort {
+  readonly limits: DeliveryLimits;
+  readonly rules: DeliveryRules;
+  readonly now: Instant;
+  claim(session: Session): void;
+  appendAsOwner(session: Session, batch: Offered[], pushed: number): void;
+  appendAndRelease(session: Session, batch: Offered[]): void;
+  read(session: Session, maxEntries: number, maxBytes: number): void;
+  remove(session: Session, entries: { position: Position; id: EnvelopeId }[]): void;
+  welcome(session: Session): void;
+  epochBehind(session: Session, last: number): void;
+  displace(session: Session, previous: Owner): void;
+  push(session: Session, envelope: Envelope): void;
+  drained(session: Session): void;
+  end(session: Session, code: ProblemCode): void;
+  answer(session: Session, items: readonly Offered[], how: Answer): void;
+  spilled(session: Session, count: number): void;
+  closed(session: Session): void;
+}
+
+export function newSession(
+  me: Owner,
+  address: DeviceAddress,
+  connection: Connection,
+  epoch: number,
+  lookAt: Instant,
+): Session {
+  return {
+    me,
+    address,
+    connection,
+    epoch,
+    phase: "claiming",
+    inFlight: new Map(),
+    waiting: [],
+    appending: [],
+    stored: new Map(),
+    storedIds: new Map(),
+    unackedBytes: 0,
+    cursor: 0 as Position,
+    busy: false,
+    rescan: false,
+    drainedSaid: false,
+    retryAt: undefined,
+    lookAt,
+    smoothed: undefined,
+    deviation: 0,
+  };
+}
+
+export function claimed(s: Session, result: ClaimResult, port: SessionPort): void {
+  if (s.phase === "closed") {
+    port.appendAndRelease(s, []); // the claim took effect after its session had ended: give the mailbox free again
+    return;
+  }
+  switch (result.is) {
+    case "claimed":
+      port.welcome(s);
+      if (result.previous !== undefined && !sameOwner(result.previous, s.me))
+        port.displace(s, result.previous);
+      s.phase = "draining";
+      drain(s, port);
+      return;
+    case "behind":
+      port.epochBehind(s, result.last);
+      close(s, "epoch-behind", port);
+      return;
+    case "no-device":
+      close(s, "device-removed", port);
+      return;
+    case "failed":
+      close(s, result.code, port);
+      return;
+  }
+}
+
+/** Envelopes offered by a flow. The offerer has checked that this session is the owner it means. */
+export function offered(s: Session, envelopes: readonly Envelope[], from: Offerer, port: SessionPort): void {
+  for (const envelope of envelopes) {
+    const known = s.inFlight.get(envelope.id);
+    if (known !== undefined) {
+      if (!known.from.includes(from)) known.from.push(from);
+      continue;
+    }
+    const item: Offered = { envelope, from: [from], pushedAt: port.now, acked: false };
+    if (s.phase === "live" && s.waiting.length === 0 && mayPushLive(s, envelope, port))
+      pushLive(s, item, port);
+    else s.waiting.push(item);
+  }
+  if (s.waiting.length > 0) spill(s, port);
+}
+
+function mayPushLive(s: Session, envelope: Envelope, port: SessionPort): boolean {
+  return port.limits.liveStart > 0 && hasRoom(s, envelope, port) && !s.storedIds.has(envelope.id);
+}
+
+function hasRoom(s: Session, envelope: Envelope, port: SessionPort): boolean {
+  const pushed = s.inFlight.size + s.stored.size;
+  if (pushed === 0) return true;
+  return (
+    pushed < port.limits.pushEnvelopes && s.unackedBytes + envelope.ciphertext.length <= port.limits.pushBytes
+  );
+}
+
+function pushLive(s: Session, item: Offered, port: SessionPort): void {
+  item.pushedAt = port.now;
+  s.inFlight.set(item.envelope.id, item);
+  s.unackedBytes += item.envelope.ciphertext.length;
+  port.push(s, item.envelope);
+}
+
+/** Durable first: what is in flight keeps its place ahead of what waits; then the drain pushes the rest. */
+export function spill(s: Session, port: SessionPort): void {
+  if (s.busy || isClosed(s) || s.phase === "claiming" || s.retryAt !== undefined) return;
+  const pushed = [...s.inFlight.values()];
+  const batch = [...pushed, ...s.waiting];
+  if (batch.length === 0) return;
+  for (const item of pushed) s.unackedBytes -= item.envelope.ciphertext.length;
+  s.inFlight = new Map();
+  s.waiting = [];
+  s.appending = batch;
+  s.phase = "draining";
+  s.busy = true;
+  port.spilled(s, batch.length);
+  port.appendAsOwner(s, batch, pushed.length);
+}
+
+/** The answer to `spill`'s append; the first `pushed` of the batch had been pushed already. */
+export function appendedAsOwner(
+  s: Session,
+  batch: Offered[],
+  pushed: number,
+  result: OwnerAppendResult,
+  port: SessionPort,
+): void {
+  s.appending = [];
+  s.busy = false;
+  if (result.is === "stored") {
+    storedBatch(s, batch, pushed, result.outcomes, port);
+    if (!isClosed(s)) proceed(s, port);
+    return;
+  }
+  if (result.is === "failed") {
+    refusedBatch(s, batch, pushed, result.code, port);
+    return;
+  }
+  const code = result.is === "no-device" ? "device-removed" : "fenced";
+  port.answer(
+    s,
+    batch.filter((item) => !item.acked),
+    result.is === "no-device" ? "no-device" : "not-owner",
+  );
+  if (!isClosed(s)) close(s, code, port);
+}
+
+function storedBatch(
+  s: Session,
+  batch: Offered[],
+  pushed: number,
+  outcomes: Extract<OwnerAppendResult, { is: "stored" }>["outcomes"],
+  port: SessionPort,
+): void {
+  const gone: { position: Position; id: EnvelopeId }[] = [];
+  batch.forEach((item, i) => {
+    const outcome = outcomes[i];
+    const { id, ciphertext } = item.envelope;
+    if (typeof outcome === "number") {
+      if (item.acked) gone.push({ position: outcome, id });
+      else if (i < pushed && !isClosed(s)) note(s, outcome, id, ciphertext.length);
+      if (!item.acked) port.answer(s, [item], "stored");
+      return;
+    }
+    if (!item.acked) port.answer(s, [item], outcome ?? "storage-failed");
+  });
+  if (gone.length > 0) port.remove(s, gone);
+}
+
+// A store that takes nothing: what is pushed stays in memory and may still be acknowledged; what waits is refused. The
+// append may have been executed all the same, so the mailbox is read from the start.
+function refusedBatch(
+  s: Session,
+  batch: Offered[],
+  pushed: number,
+  code: "storage-full" | "storage-failed",
+  port: SessionPort,
+): void {
+  const kept = batch.slice(0, pushed).filter((item) => !item.acked);
+  const waiting = batch.slice(pushed).filter((item) => !item.acked);
+  if (isClosed(s)) {
+    port.answer(s, [...kept, ...waiting], "not-owner");
+    return;
+  }
+  const newer = s.inFlight;
+  s.inFlight = new Map(kept.map((item) => [item.envelope.id, item]));
+  for (const [id, item] of newer) s.inFlight.set(id, item);
+  for (const item of kept) {
+    item.pushedAt = port.now;
+    s.unackedBytes += item.envelope.ciphertext.length;
+  }
+  port.answer(s, waiting, code);
+  s.cursor = 0 as Position;
+  s.retryAt = port.now + port.limits.retryEvery;
+}
+
+function isClosed(s: Session): boolean {
+  return s.phase === "closed";
+}
+
+function note(s: Session, position: Position, id: EnvelopeId, bytes: number): void {
+  s.stored.set(position, { id, bytes });
+  s.unackedBytes += bytes;
+  const positions = s.storedIds.get(id);
+  if (positions === undefined) s.storedIds.set(id, [position]);
+  else positions.push(position);
+}
+
+/** Reads on, if there is room to push what comes. */
+export function drain(s: Session, port: SessionPort): void {
+  if (s.busy || isClosed(s) || s.phase === "claiming" || s.retryAt !== undefined) return;
+  const entries = port.limits.pushEnvelopes - s.inFlight.size - s.stored.size;
+  const bytes = port.limits.pushBytes - s.unackedBytes;
+  const idle = s.inFlight.size + s.stored.size === 0;
+  // A page a window's half at a time: asking for each freed place alone would cost a read an envelope.
+  if (!idle && (entries < port.limits.pushEnvelopes / 2 || bytes <= 0)) return;
+  if (s.rescan) {
+    s.rescan = false;
+    s.cursor = 0 as Position;
+  }
+  s.busy = true;
+  port.read(s, Math.max(entries, 1), Math.max(bytes, 1));
+}
+
+export function page(s: Session, result: ReadResult, port: SessionPort): void {
+  s.busy = false;
+  if (isClosed(s)) return;
+  if (result.is === "failed") {
+    s.retryAt = port.now + port.limits.retryEvery;
+    return;
+  }
+  if (result.is === "no-device") {
+    close(s, "device-removed", port);
+    return;
+  }
+  if (!sameOwner(result.owner, s.me)) {
+    close(s, "fenced", port);
+    return;
+  }
+  for (const entry of result.entries) pushStored(s, entry, port);
+  if (result.entries.length > 0 || s.rescan) proceed(s, port);
+  else becomeLive(s, port);
+}
+
+function pushStored(s: Session, entry: Entry, port: SessionPort): void {
+  if (entry.position > s.cursor) s.cursor = entry.position;
+  if (s.stored.has(entry.position)) return;
+  const inFlight = s.inFlight.get(entry.id);
+  const known = s.storedIds.has(entry.id);
+  note(s, entry.position, entry.id, known || inFlight !== undefined ? 0 : entry.ciphertext.length);
+  if (known || inFlight !== undefined) return; // a second copy of what is pushed: the one acknowledgement removes both
+  port.push(s, entry);
+}
+
+/** What waits keeps its place behind what is being read. */
+function proceed(s: Session, port: SessionPort): void {
+  if (s.waiting.length > 0) spill(s, port);
+  else drain(s, port);
+}
+
+function becomeLive(s: Session, port: SessionPort): void {
+  s.phase = "live";
+  if (!s.drainedSaid) {
+    s.drainedSaid = true;
+    port.drained(s);
+  }
+  const waiting = s.waiting;
+  s.waiting = [];
+  for (let i = 0; i < waiting.length; i++) {
+    const item = waiting[i] as Offered;
+    if (mayPushLive(s, item.envelope, port) && !s.inFlight.has(item.envelope.id)) pushLive(s, item, port);
+    else {
+      s.waiting = waiting.slice(i);
+      break;
+    }
+  }
+  if (s.waiting.length > 0) spill(s, port);
+}
+
+/** The device holds these ids durably: every copy of them in this session is done. Unknown ids are ignored. */
+export function acked(s: Session, ids: readonly EnvelopeId[], port: SessionPort): void {
+  const delivered: Offered[] = [];
+  const gone: { position: Position; id: EnvelopeId }[] = [];
+  for (const id of ids) {
+    const live = s.inFlight.get(id);
+    if (live !== undefined) {
+      s.inFlight.delete(id);
+      s.unackedBytes -= live.envelope.ciphertext.length;
+      measure(s, port.now - live.pushedAt);
+      delivered.push(live);
+    }
+    settleCopies(s, id, delivered, live !== undefined);
+    const positions = s.storedIds.get(id);
+    if (positions === undefined) continue;
+    for (const position of positions) {
+      s.unackedBytes -= s.stored.get(position)?.bytes ?? 0;
+      s.stored.delete(position);
+      gone.push({ position, id });
+    }
+    s.storedIds.delete(id);
+  }
+  if (delivered.length > 0) port.answer(s, delivered, "delivered");
+  if (gone.length > 0 && port.rules.removeOnAck) port.remove(s, gone);
+  if (s.phase === "draining" && !s.busy) proceed(s, port);
+}
+
+// Copies that wait or are being appended count only if this id was pushed on this connection.
+function settleCopies(s: Session, id: EnvelopeId, delivered: Offered[], pushed: boolean): void {
+  for (const item of s.appending)
+    if (item.envelope.id === id && !item.acked) {
+      item.acked = true;
+      delivered.push(item);
+    }
+  if (s.waiting.length === 0 || !(pushed || s.storedIds.has(id))) return;
+  s.waiting = s.waiting.filter((item) => {
+    if (item.envelope.id !== id) return true;
+    delivered.push(item);
+    return false;
+  });
+}
+
+// Smoothed push-to-ack time and its deviation, RFC 6298 section 2.
+function measure(s: Session, took: number): void {
+  if (s.smoothed === undefined) {
+    s.smoothed = took;
+    s.deviation = took / 2;
+    return;
+  }
+  s.deviation += (Math.abs(took - s.smoothed) - s.deviation) / 4;
+  s.smoothed += (took - s.smoothed) / 8;
+}
+
+/** How long a push may stay unacknowledged in memory alone, ms. */
+export function liveWindow(s: Session, limits: DeliveryLimits): number {
+  if (s.smoothed === undefined) return limits.liveStart;
+  return Math.min(limits.liveMax, Math.max(limits.liveMin, s.smoothed + 4 * s.deviation));
+}
+
+/** Time has passed: spill what was not acknowledged in time, try again what failed. */
+export function tick(s: Session, port: SessionPort): void {
+  if (isClosed(s) || s.phase === "claiming") return;
+  if (s.retryAt !== undefined && port.now >= s.retryAt) {
+    s.retryAt = undefined;
+    s.phase = "draining";
+    drain(s, port); // reads before it appends: a mailbox that is empty needs no store to go live again
+  }
+  if (s.retryAt !== undefined) return;
+  for (const oldest of s.inFlight.values()) {
+    if (port.now - oldest.pushedAt >= liveWindow(s, port.limits)) spill(s, port);
+    break;
+  }
+}
+
+/** Mail was appended past this session, or may have been: read from the start. */
+export function wake(s: Session, port: SessionPort): void {
+  if (isClosed(s) || s.phase === "claiming") return;
+  s.rescan = true;
+  if (s.phase === "live") s.phase = "draining";
+  drain(s, port);
+}
+
+export function looked(s: Session, result: LookResult, port: SessionPort): void {
+  if (isClosed(s) || s.phase === "claiming" || result.is === "failed") return;
+  if (result.is === "no-device") close(s, "device-removed", port);
+  else if (!sameOwner(result.owner, s.me)) close(s, "fenced", port);
+  else if (result.waiting > 0) wake(s, port);
+}
+
+/** The connection is gone or must go. In one step: append what is in flight, and release. */
+export function close(s: Session, code: ProblemCode | undefined, port: SessionPort): void {
+  if (isClosed(s)) return;
+  const was = s.phase;
+  s.phase = "closed";
+  if (code !== undefined) port.end(s, code);
+  const rest = [...s.inFlight.values(), ...s.waiting];
+  s.inFlight = new Map();
+  s.waiting = [];
+  // Order: what is being appended comes first, so the rest goes back to its origin.
+  if (was === "claiming" || s.appending.length > 0 || !port.rules.spillOnClose) {
+    port.answer(s, rest, port.rules.spillOnClose ? "not-owner" : "stored");
+    port.appendAndRelease(s, []);
+  } else port.appendAndRelease(s, rest);
+  port.closed(s);
+}
+
+/** The answer to `close`'s append. */
+export function released(s: Session, batch: Offered[], result: OwnerAppendResult, port: SessionPort): void {
+  if (batch.length === 0) return;
+  if (result.is !== "stored") {
+    port.answer(s, batch, result.is === "no-device" ? "no-device" : "not-owner");
+    return;
+  }
+  batch.forEach((item, i) => {
+    const outcome = result.outcomes[i];
+    port.answer(s, [item], typeof outcome === "number" ? "stored" : (outcome ?? "storage-failed"));
+  });
+}
