@@ -71,6 +71,8 @@ export interface TakePrekeys {
  * - D6 deletion: after `deleteAccount` nothing of the account is in any answer, nor in the files one checkpoint later
  *   (`secure_delete`); its name may be registered again; its account id may not.
  * - D7 closed: as the mailbox's M13.
+ *
+ * A verb that could not be done (disk full or failing) rejects with a StoreFailedError.
  */
 export interface Directory {
   register(account: AccountRecord): Promise<"registered" | "same" | "name-taken" | "account-exists">;

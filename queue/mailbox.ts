@@ -164,6 +164,17 @@ export class StoreClosedError extends Error {
   override readonly name = "StoreClosedError";
 }
 
+/** What a verb without a failure among its answers rejects with; nothing of it may be taken as done. */
+export class StoreFailedError extends Error {
+  override readonly name = "StoreFailedError";
+  readonly code: StoreFailure["code"];
+
+  constructor(code: StoreFailure["code"], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
 /** The data folder cannot be used; the message says why and what to do. */
 export class StoreOpenError extends Error {
   override readonly name = "StoreOpenError";

@@ -1,0 +1,234 @@
+// The directory in memory: the slow, readable twin of the real ones, for oracles and quick tests.
+import {
+  type AccountId,
+  addressOf,
+  type DeviceAddress,
+  type DeviceNumber,
+  MAX_ONE_TIME_PREKEYS,
+  type Time,
+  type UserName,
+} from "@lethe/protocol";
+import { accountOf, deviceOf } from "@lethe/protocol";
+import {
+  type AccountRecord,
+  type DeviceRecord,
+  type Directory,
+  type HeldPrekeys,
+  type PrekeyBundle,
+  type PrekeyUpload,
+  type PublicPrekey,
+  SAME_PREKEYS_MS,
+  type TakePrekeys,
+} from "../directory.ts";
+import { StoreClosedError } from "../mailbox.ts";
+
+type OneTimeKind = "oneTime" | "oneTimeKem";
+
+interface Handed {
+  readonly at: Time;
+  readonly oneTime: PublicPrekey | undefined;
+  readonly oneTimeKem: PublicPrekey | undefined;
+}
+
+interface Prekeys {
+  signed: PublicPrekey | undefined;
+  lastResort: PublicPrekey | undefined;
+  readonly oneTime: Map<string, PublicPrekey>;
+  readonly oneTimeKem: Map<string, PublicPrekey>;
+  /** Kind and id of every one-time key that was handed out. */
+  readonly gone: Set<string>;
+  readonly handed: Map<string, Handed>;
+}
+
+interface Account {
+  record: AccountRecord;
+  readonly prekeys: Map<DeviceNumber, Prekeys>;
+}
+
+export class MemoryDirectory implements Directory {
+  readonly #now: () => Time;
+  readonly #accounts = new Map<AccountId, Account>();
+  readonly #names = new Map<UserName, AccountId>();
+  readonly #deleted = new Set<AccountId>();
+  #closed = false;
+
+  constructor(now: () => Time) {
+    this.#now = now;
+  }
+
+  async register(account: AccountRecord): Promise<"registered" | "same" | "name-taken" | "account-exists"> {
+    this.#open();
+    const known = this.#accounts.get(account.account);
+    if (known !== undefined) return sameAccount(known.record, account) ? "same" : "account-exists";
+    if (this.#deleted.has(account.account)) return "account-exists";
+    if (this.#names.has(account.name)) return "name-taken";
+    this.#names.set(account.name, account.account);
+    const prekeys = new Map(account.devices.map((device) => [device.device, noPrekeys()]));
+    this.#accounts.set(account.account, { record: structuredClone(account), prekeys });
+    return "registered";
+  }
+
+  async accountOfName(name: UserName): Promise<AccountId | undefined> {
+    this.#open();
+    return this.#names.get(name);
+  }
+
+  async account(account: AccountId): Promise<AccountRecord | undefined> {
+    this.#open();
+    const known = this.#accounts.get(account);
+    return known === undefined ? undefined : structuredClone(known.record);
+  }
+
+  async putDeviceList(
+    account: AccountId,
+    list: { version: number; deviceList: Uint8Array; devices: readonly DeviceRecord[] },
+  ): Promise<{ is: "put"; removed: readonly DeviceNumber[] } | { is: "conflict" } | { is: "no-account" }> {
+    this.#open();
+    const known = this.#accounts.get(account);
+    if (known === undefined) return { is: "no-account" };
+    if (list.version !== known.record.listVersion + 1) return { is: "conflict" };
+    const { version: listVersion, deviceList, devices } = structuredClone(list);
+    known.record = { ...known.record, listVersion, deviceList, devices };
+    const removed = [...known.prekeys.keys()].filter((number) => devices.every((d) => d.device !== number));
+    for (const number of removed) known.prekeys.delete(number);
+    for (const { device } of devices) if (!known.prekeys.has(device)) known.prekeys.set(device, noPrekeys());
+    return { is: "put", removed: removed.sort((a, b) => a - b) };
+  }
+
+  async putAccessKeyHash(account: AccountId, hash: Uint8Array): Promise<"put" | "no-account"> {
+    this.#open();
+    const known = this.#accounts.get(account);
+    if (known === undefined) return "no-account";
+    known.record = { ...known.record, accessKeyHash: hash.slice() };
+    return "put";
+  }
+
+  async putPrekeys(address: DeviceAddress, upload: PrekeyUpload): Promise<"put" | "too-many" | "no-device"> {
+    this.#open();
+    const held = this.#prekeys(address);
+    if (held === undefined) return "no-device";
+    const oneTime = merged(held, "oneTime", upload);
+    const oneTimeKem = merged(held, "oneTimeKem", upload);
+    if (Math.max(oneTime.size, oneTimeKem.size) > MAX_ONE_TIME_PREKEYS) return "too-many";
+    held.signed = upload.signed ?? held.signed;
+    held.lastResort = upload.lastResort ?? held.lastResort;
+    if (upload.replace) held.handed.clear();
+    refill(held.oneTime, oneTime);
+    refill(held.oneTimeKem, oneTimeKem);
+    return "put";
+  }
+
+  async heldPrekeys(address: DeviceAddress): Promise<HeldPrekeys | undefined> {
+    this.#open();
+    const held = this.#prekeys(address);
+    if (held === undefined) return undefined;
+    return {
+      signed: held.signed?.id,
+      lastResort: held.lastResort?.id,
+      oneTime: [...held.oneTime.values()].map((key) => key.id),
+      oneTimeKem: [...held.oneTimeKem.values()].map((key) => key.id),
+    };
+  }
+
+  async takePrekeys({ address, requester, oneTime }: TakePrekeys): Promise<PrekeyBundle | undefined> {
+    this.#open();
+    const held = this.#prekeys(address);
+    if (held?.signed === undefined || held.lastResort === undefined) return undefined;
+    const { signed, lastResort } = held;
+    if (!oneTime) return { signed, lastResort, oneTime: undefined, oneTimeKem: undefined };
+    const given = this.#handedBefore(held, hex(requester)) ?? this.#handOut(held, hex(requester));
+    return { signed, lastResort, oneTime: given.oneTime, oneTimeKem: given.oneTimeKem };
+  }
+
+  async deleteAccount(account: AccountId): Promise<readonly DeviceAddress[] | undefined> {
+    this.#open();
+    const known = this.#accounts.get(account);
+    if (known === undefined) return undefined;
+    this.#accounts.delete(account);
+    this.#names.delete(known.record.name);
+    this.#deleted.add(account);
+    return known.record.devices.map(({ device }) => addressOf(account, device));
+  }
+
+  async count(): Promise<number> {
+    this.#open();
+    return this.#accounts.size;
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  #open(): void {
+    if (this.#closed) throw new StoreClosedError("the store is closed");
+  }
+
+  #prekeys(address: DeviceAddress): Prekeys | undefined {
+    return this.#accounts.get(accountOf(address))?.prekeys.get(deviceOf(address));
+  }
+
+  #handedBefore(held: Prekeys, requester: string): Handed | undefined {
+    const handed = held.handed.get(requester);
+    return handed !== undefined && handed.at + SAME_PREKEYS_MS > this.#now() ? handed : undefined;
+  }
+
+  #handOut(held: Prekeys, requester: string): Handed {
+    const handed = {
+      at: this.#now(),
+      oneTime: takeFirst(held, "oneTime"),
+      oneTimeKem: takeFirst(held, "oneTimeKem"),
+    };
+    if (handed.oneTime !== undefined || handed.oneTimeKem !== undefined) held.handed.set(requester, handed);
+    return handed;
+  }
+}
+
+function noPrekeys(): Prekeys {
+  return {
+    signed: undefined,
+    lastResort: undefined,
+    oneTime: new Map(),
+    oneTimeKem: new Map(),
+    gone: new Set(),
+    handed: new Map(),
+  };
+}
+
+/** The one-time keys that are held once the upload has been taken in: ids held or handed out change nothing. */
+function merged(held: Prekeys, kind: OneTimeKind, upload: PrekeyUpload): Map<string, PublicPrekey> {
+  const uploaded = new Set(upload[kind].map((key) => hex(key.id)));
+  const result = new Map([...held[kind]].filter(([id]) => !upload.replace || uploaded.has(id)));
+  for (const key of upload[kind]) {
+    const id = hex(key.id);
+    if (!result.has(id) && !held.gone.has(kind + id)) result.set(id, structuredClone(key));
+  }
+  return result;
+}
+
+function refill(held: Map<string, PublicPrekey>, from: ReadonlyMap<string, PublicPrekey>): void {
+  held.clear();
+  for (const [id, key] of from) held.set(id, key);
+}
+
+function takeFirst(held: Prekeys, kind: OneTimeKind): PublicPrekey | undefined {
+  for (const [id, key] of held[kind]) {
+    held[kind].delete(id);
+    held.gone.add(kind + id);
+    return key;
+  }
+  return undefined;
+}
+
+function sameAccount(a: AccountRecord, b: AccountRecord): boolean {
+  return JSON.stringify(comparable(a)) === JSON.stringify(comparable(b));
+}
+
+function comparable(account: AccountRecord): unknown {
+  const devices = account.devices.map((d) => [d.device, hex(d.signingKey), hex(d.certificate)]);
+  const { name, accountKey, accessKeyHash, listVersion, deviceList } = account;
+  return [name, hex(accountKey), hex(accessKeyHash), listVersion, hex(deviceList), devices];
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}

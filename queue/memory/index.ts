@@ -1,0 +1,35 @@
+// A whole backend in memory: nothing is kept, everything else is promised. For tests, simulations and oracles.
+import type { Time } from "@lethe/protocol";
+import type { Backend, MailboxLimits } from "../backend.ts";
+import { LocalChores } from "../local/chores.ts";
+import { LocalLeases } from "../local/leases.ts";
+import { realTimers, type Timers } from "../timers.ts";
+import { MemoryChoreTable } from "./chores.ts";
+import { MemoryDirectory } from "./directory.ts";
+import { MemoryMailbox } from "./mailbox.ts";
+
+export interface MemoryConfig {
+  readonly now: () => Time;
+  readonly limits: MailboxLimits;
+  /** Real timers where it is left out. */
+  readonly timers?: Timers;
+}
+
+export function openMemoryBackend(config: MemoryConfig): Backend {
+  const mailbox = new MemoryMailbox(config.now, config.limits);
+  const directory = new MemoryDirectory(config.now);
+  const leases = new LocalLeases(config.now);
+  const chores = new LocalChores(new MemoryChoreTable(), config.now, config.timers ?? realTimers);
+  return {
+    mailbox,
+    directory,
+    leases,
+    chores,
+    async close() {
+      await chores.close();
+      leases.close();
+      mailbox.close();
+      directory.close();
+    },
+  };
+}
