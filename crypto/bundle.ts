@@ -11,7 +11,7 @@ import {
   readOneTime,
   readSigned,
 } from "./prekeys.ts";
-import { type SealingRecord, sealingRecordIsGood } from "./sealing-key.ts";
+import { newestSealing, sealingRecordIsGood } from "./sealing-key.ts";
 
 /** A prekey as it comes off the wire: an id of 8 bytes and the bytes that its owner uploaded. */
 export interface PrekeyItem {
@@ -74,7 +74,7 @@ export function verifyBundle(input: {
     (bundle.oneTimeKem === undefined || named(bundle.oneTimeKem, oneTimeKem));
   if (!idsAreRight) return { code: "wrong-id" };
   if (!sealingRecordIsGood(signed.sealing, expecting, signingKey, now)) return { code: "bad-sealing-key" };
-  const withSealing = { ...peer, sealing: newest(peer.sealing, signed.sealing) };
+  const withSealing = { ...peer, sealing: newestSealing(peer.sealing, signed.sealing) };
   return {
     code: "ok",
     bundle: {
@@ -89,9 +89,4 @@ export function verifyBundle(input: {
 
 function named(item: PrekeyItem, prekey: PublicPrekey | undefined): boolean {
   return prekey !== undefined && fromBytes<PrekeyId>(item.id) === prekey.id;
-}
-
-/** Of two sealing keys of one device the later: a relay cannot bring an old one back. */
-export function newest(known: SealingRecord | undefined, next: SealingRecord): SealingRecord {
-  return known !== undefined && known.createdAt > next.createdAt ? known : next;
 }

@@ -6,7 +6,6 @@ import {
   type DeviceNumber,
   decodeAll,
   deviceNumber,
-  encode,
   fixed,
   MAX_CERTIFICATE_BYTES,
   MalformedError,
@@ -16,7 +15,7 @@ import {
   time,
 } from "@lethe/protocol";
 import { LABELS } from "./labels.ts";
-import { ed25519Key, formatByte, x25519Key } from "./layout.ts";
+import { encode, ed25519Key, formatByte, x25519Key } from "./layout.ts";
 import { blake2b, ed25519Sign, ed25519Verify, SIGNATURE_BYTES } from "./sodium.ts";
 
 /** What a device certificate says. */

@@ -6,7 +6,6 @@ import {
   type DeviceNumber,
   decodeAll,
   deviceNumber,
-  encode,
   list,
   MAX_DEVICE_LIST_BYTES,
   MAX_DEVICES,
@@ -17,7 +16,7 @@ import {
   u32,
 } from "@lethe/protocol";
 import { LABELS } from "./labels.ts";
-import { formatByte, octets } from "./layout.ts";
+import { encode, formatByte, octets } from "./layout.ts";
 import { LIST_LIFETIME_MS } from "./limits.ts";
 import { blake2b, ed25519Sign, ed25519Verify, equal, SIGNATURE_BYTES } from "./sodium.ts";
 

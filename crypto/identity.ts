@@ -7,7 +7,6 @@ import {
   type DeviceAddress,
   type DeviceNumber,
   decodeAll,
-  encode,
   fromBytes,
   ID_BYTES,
   list,
@@ -23,7 +22,7 @@ import {
 import { type Certificate, certificateHash, makeCertificate, parseCertificate } from "./certificate.ts";
 import { type DeviceList, lists, makeDeviceList, parseDeviceList } from "./device-list.ts";
 import { LABELS } from "./labels.ts";
-import { blob, formatByte, secret } from "./layout.ts";
+import { encode, blob, formatByte, secret } from "./layout.ts";
 import { LIST_RENEW_MS, MAX_SEALING_KEYS, SEALING_ROTATE_MS } from "./limits.ts";
 import type { Random } from "./random.ts";
 import { makeSealingKey, type SealingKey, sealingDestroyAt, sealingKey } from "./sealing-key.ts";
@@ -206,13 +205,17 @@ const stored = struct({
 
 /** The identity as bytes, secrets included: what the client's store keeps, encrypted. */
 export function encodeIdentity(identity: Identity): Uint8Array {
-  return encode(stored, {
-    ...identity,
-    format: undefined,
-    certificate: identity.certificateBytes,
-    list: identity.list.bytes,
-    sealing: [...identity.sealing],
-  });
+  return encode(
+    stored,
+    {
+      ...identity,
+      format: undefined,
+      certificate: identity.certificateBytes,
+      list: identity.list.bytes,
+      sealing: [...identity.sealing],
+    },
+    8_192,
+  );
 }
 
 /** @throws MalformedError also where the secrets do not belong to the certificate. */

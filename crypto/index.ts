@@ -24,15 +24,16 @@ export {
 } from "./identity.ts";
 export { LABELS, PROTOCOL } from "./labels.ts";
 export * from "./limits.ts";
+export type { ContentKind, ListView } from "./envelope.ts";
 export type {
   FirstMessageNeeds,
   ListStanding,
-  ListView,
   NotOpened,
   Opened,
   OpenedWithoutContent,
   Opening,
   Outcome,
+  ReplayTag,
   Unsealed,
   UnsealedEnvelope,
 } from "./open.ts";
@@ -40,7 +41,6 @@ export { mayAskResend, open, unseal } from "./open.ts";
 export type { OutcomeCode, Policy } from "./outcomes.ts";
 export { OUTCOMES } from "./outcomes.ts";
 export type {
-  ContentKind,
   Encrypted,
   Encrypting,
   EncryptRefusal,

@@ -1,6 +1,6 @@
 // Layouts that this package adds to the protocol's codec: keys with a type byte, secrets, and bytes that are copied out
 // of the input, since states outlive the buffers they were decoded from. Total and canonical as the codec is.
-import { type Codec, MalformedError, type Reader } from "@lethe/protocol";
+import { type Codec, MalformedError, type Reader, Writer } from "@lethe/protocol";
 import { Secret } from "./secret.ts";
 import { ED25519_PUBLIC_BYTES, equal, KEM_PUBLIC_BYTES, X25519_BYTES } from "./sodium.ts";
 
@@ -114,3 +114,20 @@ export const bareX25519Key: Codec<Uint8Array> = {
   read: (r) => checked(r, X25519_BYTES, isX25519Key),
   write: (w, v) => octets(X25519_BYTES).write(w, v),
 };
+
+/** What `read` gives, or undefined where the bytes are malformed. */
+export function total<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof MalformedError) return undefined;
+    throw error;
+  }
+}
+
+/** Encodes one value into a buffer that starts with `room` bytes: enough, so that it never grows and leaves copies. */
+export function encode<T>(codec: Codec<T>, value: T, room = 1_024): Uint8Array {
+  const writer = new Writer(room);
+  codec.write(writer, value);
+  return writer.take();
+}

@@ -45,7 +45,7 @@ export const SKIPPED_LIFETIME_MS = RETENTION_MS + RETENTION_SLACK_MS;
 /** Messages of the current receiving chain whose tags are remembered, to tell a repeat from a restored sender. */
 export const TAG_RING = 64;
 /** Past receiving chains that are remembered by name, to tell a repeat from a new ratchet key. */
-export const MAX_PAST_CHAINS = 32;
+export const MAX_PAST_CHAINS = 16;
 /** The highest message number of a chain: beyond it a new ratchet is needed. */
 export const MAX_CHAIN = 0x7fff_ffff;
 
@@ -53,8 +53,10 @@ export const MAX_CHAIN = 0x7fff_ffff;
 export const RENEW_AFTER_MESSAGES = 2_000;
 export const RENEW_AFTER_MS = 7 * DAY;
 
-/** The longest plaintext, bytes: with its marker byte and padding it fills 64 KiB. */
+/** The largest padding bucket, bytes. */
 export const MAX_PADDED_BYTES = 65_536;
+/** The longest plaintext, bytes: 1 KiB below, for a new sealing key, a new device list and the padding mark. */
+export const MAX_PLAINTEXT_BYTES = MAX_PADDED_BYTES - 1_024;
 
 /** A peer's clock may be ahead of ours by this much, ms, before what it issued counts as from the future. */
 export const CLOCK_SKEW_MS = DAY;

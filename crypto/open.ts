@@ -1,18 +1,30 @@
 // Receiving: first the seal is opened, which says what is needed from the store; then the message, with that. Pure and
 // total: any bytes give an outcome, and nothing in it is to be remembered unless the outcome carries it.
-import type { DeviceAddress, EnvelopeId, Time } from "@lethe/protocol";
-import type { Identity } from "./identity.ts";
+import { type DeviceAddress, decodeAll, type Time } from "@lethe/protocol";
+import { type News, unpackContent } from "./content.ts";
+import type { DeviceList } from "./device-list.ts";
+import { receive } from "./double-ratchet.ts";
+import {
+  type ContentKind,
+  type ListView,
+  type OpeningSeal,
+  type OpenSeal,
+  openSeal,
+  readIntroduction,
+  tagIsGood,
+  viewOf,
+} from "./envelope.ts";
+import { HEADER_BYTES, type Header, isHeaderOf, readHeader } from "./header.ts";
+import { addressOfIdentity, type Identity } from "./identity.ts";
+import { total } from "./layout.ts";
 import { OUTCOMES, type OutcomeCode } from "./outcomes.ts";
-import type { ContentKind } from "./pairwise.ts";
-import type { PeerDevice, PinnedAccount } from "./peer.ts";
+import { learn, type PeerDevice, type PinnedAccount } from "./peer.ts";
+import { type Prelude, prelude, replayTagOf } from "./pqxdh.ts";
 import type { PrekeyId, PrekeyRecord } from "./prekeys.ts";
+import { begin } from "./respond.ts";
+import { equal } from "./sodium.ts";
 import type { Ratchet } from "./state.ts";
-
-/** A device list by its version and the first 16 bytes of its hash. */
-export interface ListView {
-  readonly version: number;
-  readonly hash: Uint8Array;
-}
+import { letheSuite } from "./suite.ts";
 
 /** An envelope whose seal is open. Nothing in it is proved yet. */
 export interface UnsealedEnvelope {
@@ -20,30 +32,34 @@ export interface UnsealedEnvelope {
   readonly content: ContentKind;
   /** What a first message asks of the store; undefined for a message of a ratchet that the sender takes as known. */
   readonly first: FirstMessageNeeds | undefined;
-  /** Id of the sealing key that was used. */
-  readonly sealingId: string;
-  readonly inner: unknown;
+  /** For `open` only. */
+  readonly seal: OpenSeal;
 }
 
 export interface FirstMessageNeeds {
   /** Ids of the private prekeys to look up; those not found are left out. */
   readonly prekeys: readonly PrekeyId[];
-  /** 16 bytes: whether this is among the replay tags kept decides `replayed`. */
+  /** 16 bytes, one character a byte: whether it is among the replay tags kept decides `replayed`. */
   readonly replayTag: string;
+  /** For `open` only. */
+  readonly prelude: Prelude;
 }
 
 export type Unsealed =
   | { readonly code: "ok"; readonly envelope: UnsealedEnvelope }
   | { readonly code: "malformed" | "not-sealed-for-us" | "key-expired" };
 
-/** Opens the seal (HPKE, RFC 9180). */
-export function unseal(_input: {
-  readonly identity: Identity;
-  readonly ciphertext: Uint8Array;
-  readonly envelope: EnvelopeId;
-  readonly now: Time;
-}): Unsealed {
-  throw new Error("not built yet");
+/** Opens the seal (HPKE, RFC 9180). About 0.25 ms. */
+export function unseal(opening: OpeningSeal): Unsealed {
+  const seal = openSeal(opening);
+  if (typeof seal === "string") return { code: seal };
+  const { sender, content, opening: starts } = seal.head;
+  if (starts === undefined) return { code: "ok", envelope: { sender, content, first: undefined, seal } };
+  const said = total(() => decodeAll(prelude, starts.prelude));
+  if (said === undefined) return { code: "malformed" };
+  const prekeys = [said.signed, ...(said.oneTime === undefined ? [] : [said.oneTime]), said.kem];
+  const first = { prekeys, replayTag: replayTagOf(said), prelude: said };
+  return { code: "ok", envelope: { sender, content, first, seal } };
 }
 
 export interface Opening {
@@ -65,6 +81,12 @@ export interface Opening {
 /** How the list version and hash that a message names stand to the list that we hold. */
 export type ListStanding = "same" | "older" | "newer" | "forked";
 
+/** A tag to keep until then: the same first message again is a duplicate. */
+export interface ReplayTag {
+  readonly tag: string;
+  readonly until: Time;
+}
+
 /** All of it is committed in one transaction, then the envelope is acknowledged. */
 export interface Opened {
   readonly code: "ok";
@@ -78,8 +100,7 @@ export interface Opened {
   readonly firstSight: boolean;
   /** One-time prekeys to delete. */
   readonly consumed: readonly PrekeyId[];
-  /** A tag to keep until then: the same first message again is a duplicate. */
-  readonly replayTag: { readonly tag: string; readonly until: Time } | undefined;
+  readonly replayTag: ReplayTag | undefined;
   /** The sender's own list as it names it, against the one we hold: `newer` asks for a fetch, `forked` is an alarm. */
   readonly theirList: ListStanding;
   /** Our list as the sender has seen it: `older` mends itself, `newer` and `forked` are an alarm. */
@@ -99,9 +120,93 @@ export interface NotOpened {
 
 export type Outcome = Opened | OpenedWithoutContent | NotOpened;
 
-/** Opens the message of an unsealed envelope. See `OUTCOMES` for what each code means for the acknowledgement. */
-export function open(_opening: Opening): Outcome {
-  throw new Error("not built yet");
+/**
+ * Opens the message of an unsealed envelope. `OUTCOMES` says what each code means for the client.
+ * @throws RangeError if `peer` is not the device that `envelope.sender` names.
+ */
+export function open(opening: Opening): Outcome {
+  const { envelope, peer } = opening;
+  const { seal, sender } = envelope;
+  if (peer !== undefined && peer.address !== sender) throw new RangeError("not the sender's device");
+  if (sender === addressOfIdentity(opening.identity)) return { code: "untrusted-device", tagVerified: false };
+  if (peer !== undefined && !tagIsGood(peer.tagKey.reveal(), seal))
+    return { code: "bad-sender-tag", tagVerified: false };
+  const header = total(() => readHeader(seal.message));
+  if (header === undefined || header.first !== (envelope.first !== undefined))
+    return { code: "malformed", tagVerified: peer !== undefined };
+  const ratchet = opening.ratchets.find((kept) => kept.peer === sender && isHeaderOf(kept, header));
+  if (ratchet !== undefined && peer !== undefined)
+    return advance(opening, header, { ratchet, peer, fresh: undefined });
+  if (envelope.first !== undefined) return openFirst(opening, header, envelope.first);
+  const known = opening.ratchets.length > 0;
+  return { code: known ? "header-mac" : "unknown-session", tagVerified: peer !== undefined };
+}
+
+function openFirst(opening: Opening, header: Header, first: FirstMessageNeeds): Outcome {
+  const begun = begin(opening, first);
+  if (begun.code !== "ok") return begun;
+  if (!isHeaderOf(begun.ratchet, header)) return { code: "header-mac", tagVerified: true };
+  return advance(opening, header, { ratchet: begun.ratchet, peer: begun.peer, fresh: begun.fresh });
+}
+
+/** What a new ratchet brings with it. */
+export interface Fresh {
+  readonly firstSight: boolean;
+  readonly consumed: readonly PrekeyId[];
+  readonly replayTag: ReplayTag | undefined;
+}
+
+interface Advancing {
+  readonly ratchet: Ratchet;
+  readonly peer: PeerDevice;
+  readonly fresh: Fresh | undefined;
+}
+
+/** Decrypts on a copy of the ratchet. From here on the header is the peer's. */
+function advance(opening: Opening, header: Header, { ratchet, peer, fresh }: Advancing): Outcome {
+  const { seal } = opening.envelope;
+  const received = receive(letheSuite, ratchet.core, {
+    counters: header.counters,
+    ad: [ratchet.ad, header.bytes, seal.context],
+    sealed: seal.message.subarray(HEADER_BYTES),
+    now: opening.now,
+  });
+  if (received.code !== "ok") return { code: received.code, tagVerified: true };
+  const parts = unpackContent(received.plaintext);
+  const known = learn(peer, newsIn(seal, parts), opening.now);
+  const committed = {
+    content: opening.envelope.content,
+    ratchet: heard(ratchet, received.core, seal),
+    isNew: fresh !== undefined,
+    peer: known,
+    firstSight: fresh?.firstSight ?? false,
+    consumed: fresh?.consumed ?? [],
+    replayTag: fresh?.replayTag,
+    theirList: standing(seal.head.senderList, known.list),
+    ourList: standing(seal.head.recipientList, opening.identity.list),
+  };
+  if (parts === undefined) return { code: "malformed-content", ...committed };
+  return { code: "ok", plaintext: parts.content, ...committed };
+}
+
+const NOTHING: News = { sealing: undefined, deviceList: undefined };
+
+/** News of the sender: in its introduction as long as there is one, inside the message later. */
+function newsIn(seal: OpenSeal, parts: News | undefined): News {
+  const { opening } = seal.head;
+  if (opening === undefined) return parts ?? NOTHING;
+  return total(() => readIntroduction(opening.introduction)) ?? NOTHING;
+}
+
+/** The peer has the ratchet, has read up to here, and knows of us what it used. */
+function heard(ratchet: Ratchet, core: Ratchet["core"], seal: OpenSeal): Ratchet {
+  const peerKnows = { sealing: seal.sealingId, listVersion: seal.head.recipientList.version };
+  return { ...ratchet, core, standing: { at: "confirmed" }, unanswered: 0, peerKnows };
+}
+
+function standing(said: ListView, held: DeviceList): ListStanding {
+  if (said.version !== held.version) return said.version < held.version ? "older" : "newer";
+  return equal(said.hash, viewOf(held).hash) ? "same" : "forked";
 }
 
 /** Whether a resend may be asked for after this outcome. */

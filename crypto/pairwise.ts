@@ -1,19 +1,22 @@
 // Sending between two devices: starting a ratchet from a verified bundle, and sealing messages with it. Pure: the state
 // given is not changed, the state returned is to be committed together with the ciphertext, before it is sent.
-import type { EnvelopeId, Time } from "@lethe/protocol";
+import { encode } from "./layout.ts";
+import { type EnvelopeId, type Time } from "@lethe/protocol";
 import type { VerifiedBundle } from "./bundle.ts";
-import type { Identity } from "./identity.ts";
-import { RENEW_AFTER_MESSAGES, RENEW_AFTER_MS } from "./limits.ts";
+import { packContent } from "./content.ts";
+import { isCurrent } from "./device-list.ts";
+import { startSending, stepSending } from "./double-ratchet.ts";
+import { type ContentKind, introduce, seal, viewOf } from "./envelope.ts";
+import { writeHeader } from "./header.ts";
+import { addressOfIdentity, currentSealing, type Identity } from "./identity.ts";
+import { MAX_PLAINTEXT_BYTES, RENEW_AFTER_MESSAGES, RENEW_AFTER_MS } from "./limits.ts";
 import type { PeerDevice } from "./peer.ts";
+import { agree, PRELUDE_BYTES, prelude, type Transcript } from "./pqxdh.ts";
 import type { Random } from "./random.ts";
+import { sealingId } from "./sealing-key.ts";
+import { kemEncapsulate, x25519, x25519Base } from "./sodium.ts";
 import type { Ratchet } from "./state.ts";
-
-/**
- * What a message is to the ratchet layer; inside the seal, and bound to the ciphertext. `lasting`: worth asking for again
- * if it cannot be opened; `passing` (typing, receipts): not worth it; `control`: about the ratchets themselves, never
- * answered by a control message.
- */
-export type ContentKind = "lasting" | "passing" | "control";
+import { letheSuite } from "./suite.ts";
 
 export interface StartingRatchet {
   readonly identity: Identity;
@@ -26,8 +29,44 @@ export interface StartingRatchet {
 export type Started = { readonly code: "ok"; readonly ratchet: Ratchet } | { readonly code: "bad-key" };
 
 /** PQXDH as the initiator (section 3.3, with the transcript bound). About 1.5 ms. */
-export function startRatchet(_starting: StartingRatchet): Started {
-  throw new Error("not built yet");
+export function startRatchet({ identity, bundle, random, now }: StartingRatchet): Started {
+  const { peer, signed, oneTime, kem } = bundle;
+  const secret = random.bytes(32);
+  const ephemeral = x25519Base(secret);
+  const dhs = [
+    x25519(identity.dhSecret.reveal(), signed.key),
+    x25519(secret, peer.certificate.dhKey),
+    x25519(secret, signed.key),
+    ...(oneTime === undefined ? [] : [x25519(secret, oneTime.key)]),
+  ].filter((dh) => dh !== undefined);
+  secret.fill(0);
+  const wrapped = kemEncapsulate(kem.key, random.bytes(32));
+  if (wrapped === undefined || dhs.length !== (oneTime === undefined ? 3 : 4)) return { code: "bad-key" };
+  const { ciphertext, shared } = wrapped;
+  const transcript: Transcript = {
+    initiator: identity.certificate,
+    responder: peer.certificate,
+    ephemeral,
+    signed: signed.key,
+    oneTime: oneTime?.key,
+    kem: kem.key,
+    ciphertext,
+  };
+  const agreed = agree({ dhs, kem: shared }, transcript);
+  const said = { ephemeral, signed: signed.id, oneTime: oneTime?.id, kem: kem.id, ciphertext };
+  const ratchet: Ratchet = {
+    id: agreed.id,
+    peer: peer.address,
+    role: "initiator",
+    standing: { at: "unconfirmed", prelude: encode(prelude, said, PRELUDE_BYTES) },
+    headerKey: agreed.headerKey,
+    ad: agreed.ad,
+    createdAt: now,
+    unanswered: 0,
+    peerKnows: { sealing: "", listVersion: 0 },
+    core: startSending(agreed.root, signed.key),
+  };
+  return { code: "ok", ratchet };
 }
 
 export interface Encrypting {
@@ -54,8 +93,60 @@ export type Encrypted =
   | { readonly code: EncryptRefusal };
 
 /** Pads, encrypts and seals one message. Commit `ratchet` and `ciphertext` in one transaction before sending. */
-export function encrypt(_encrypting: Encrypting): Encrypted {
-  throw new Error("not built yet");
+export function encrypt(encrypting: Encrypting): Encrypted {
+  const { identity, ratchet, peer, envelope, random } = encrypting;
+  const refusal = refuse(encrypting);
+  if (refusal !== undefined) return { code: refusal };
+  const step = stepSending(letheSuite, ratchet.core, random);
+  if (step === undefined) return { code: "exhausted" };
+  const { standing } = ratchet;
+  const first = standing.at === "unconfirmed";
+  const head = {
+    content: encrypting.content,
+    sender: addressOfIdentity(identity),
+    senderList: viewOf(identity.list),
+    recipientList: viewOf(peer.list),
+    opening: first ? { introduction: introduce(identity), prelude: standing.prelude } : undefined,
+  };
+  const message = (context: Uint8Array): Uint8Array => {
+    const fromInitiator = ratchet.role === "initiator";
+    const header = writeHeader(ratchet, { counters: step.counters, first, fromInitiator });
+    const padded = packContent(newsFor(encrypting), encrypting.plaintext);
+    const sealed = letheSuite.seal(step.key, [ratchet.ad, header, context], padded, random);
+    padded.fill(0);
+    step.key.fill(0);
+    return join(header, sealed);
+  };
+  const ciphertext = seal({ identity, peer, envelope, head, random, message });
+  if (ciphertext === undefined) return { code: "no-sealing-key" };
+  const next = { ...ratchet, core: step.core, unanswered: ratchet.unanswered + 1 };
+  return { code: "ok", ratchet: next, ciphertext };
+}
+
+function refuse({ ratchet, peer, plaintext, now }: Encrypting): EncryptRefusal | undefined {
+  if (ratchet.peer !== peer.address) return "wrong-peer";
+  if (plaintext.length > MAX_PLAINTEXT_BYTES) return "too-long";
+  if (!isCurrent(peer.list, now)) return "list-expired";
+  if (peer.sealing === undefined || now >= peer.sealing.expiresAt) return "no-sealing-key";
+  return undefined;
+}
+
+/** A first message carries all of it in its introduction. */
+function newsFor({ identity, ratchet }: Encrypting) {
+  if (ratchet.standing.at === "unconfirmed") return { sealing: undefined, deviceList: undefined };
+  const current = currentSealing(identity).record;
+  const { sealing, listVersion } = ratchet.peerKnows;
+  return {
+    sealing: sealingId(current) === sealing ? undefined : current,
+    deviceList: listVersion >= identity.list.version ? undefined : identity.list.bytes,
+  };
+}
+
+function join(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const out = new Uint8Array(a.length + b.length);
+  out.set(a);
+  out.set(b, a.length);
+  return out;
 }
 
 /** Whether a new ratchet should be started before the next message: 2,000 messages without a reply, or 7 days old. */

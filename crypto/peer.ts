@@ -4,7 +4,6 @@ import {
   addressOf,
   type DeviceAddress,
   decodeAll,
-  encode,
   MAX_CERTIFICATE_BYTES,
   MAX_DEVICE_LIST_BYTES,
   MalformedError,
@@ -13,6 +12,7 @@ import {
   type Time,
 } from "@lethe/protocol";
 import { type Certificate, certificateHash, parseCertificate, verifyCertificate } from "./certificate.ts";
+import type { News } from "./content.ts";
 import {
   type DeviceList,
   isCurrent,
@@ -23,8 +23,8 @@ import {
 } from "./device-list.ts";
 import type { Identity } from "./identity.ts";
 import { LABELS } from "./labels.ts";
-import { blob, formatByte, secret } from "./layout.ts";
-import { type SealingRecord, sealingRecord } from "./sealing-key.ts";
+import { encode, blob, formatByte, secret, total } from "./layout.ts";
+import { newestSealing, type SealingRecord, sealingRecord, sealingRecordIsGood } from "./sealing-key.ts";
 import { Secret } from "./secret.ts";
 import { equal, hkdfSha512, x25519 } from "./sodium.ts";
 
@@ -83,7 +83,7 @@ export type VerifiedPeer =
  * succession and its age, and that it names the device. The caller stores `peer` and so pins its account key.
  */
 export function verifyPeer(verifying: VerifyingPeer): VerifiedPeer {
-  const checked = checkPeer(verifying);
+  const checked = checkPeer({ ...verifying, older: "refuse" });
   if (checked.code !== "ok") return checked;
   const { certificate, list, listChanged } = checked;
   if (!isCurrent(list, verifying.now)) return { code: "list-expired" };
@@ -102,35 +102,30 @@ type CheckedPeer =
     }
   | { readonly code: PeerRefusal };
 
-/** As `verifyPeer`, without any DH and without the list's age. */
-export function checkPeer(verifying: Omit<VerifyingPeer, "identity" | "now">): CheckedPeer {
-  try {
-    return check(verifying);
-  } catch (error) {
-    if (error instanceof MalformedError) return { code: "malformed" };
-    throw error;
-  }
+/** What a check without any DH takes. `older`: whether a list older than the known one is refused, or the known used. */
+export interface CheckingPeer extends Omit<VerifyingPeer, "identity" | "now"> {
+  readonly older: "refuse" | "use-known";
 }
 
-function check({
-  certificate: bytes,
-  deviceList,
-  pinned,
-  address,
-}: Omit<VerifyingPeer, "identity" | "now">): CheckedPeer {
+/** As `verifyPeer`, without any DH and without the list's age. */
+export function checkPeer(checking: CheckingPeer): CheckedPeer {
+  return total(() => check(checking)) ?? { code: "malformed" };
+}
+
+function check({ certificate: bytes, deviceList, pinned, address, older }: CheckingPeer): CheckedPeer {
   const certificate = verifyCertificate(bytes);
   if (certificate === undefined) return { code: "bad-signature" };
-  if (address !== undefined && addressOf(certificate.account, certificate.device) !== address)
-    return { code: "wrong-account" };
-  if (pinned !== undefined && pinned.list.account !== certificate.account) return { code: "wrong-account" };
-  if (pinned !== undefined && !equal(pinned.accountKey, certificate.accountKey))
-    return { code: "account-key-changed" };
-  const list = verifyDeviceList(deviceList, certificate.accountKey);
-  if (list === undefined) return { code: "bad-signature" };
-  if (list.account !== certificate.account) return { code: "wrong-account" };
-  const how = pinned === undefined ? "newer" : succession(pinned.list, list);
-  if (how === "list-rolled-back" || how === "list-forked") return { code: how };
-  if (!lists(list, certificate.device, certificateHash(bytes))) return { code: "device-not-listed" };
+  const { account, device, accountKey } = certificate;
+  if (address !== undefined && addressOf(account, device) !== address) return { code: "wrong-account" };
+  if (pinned !== undefined && pinned.list.account !== account) return { code: "wrong-account" };
+  if (pinned !== undefined && !equal(pinned.accountKey, accountKey)) return { code: "account-key-changed" };
+  const given = verifyDeviceList(deviceList, accountKey);
+  if (given === undefined) return { code: "bad-signature" };
+  if (given.account !== account) return { code: "wrong-account" };
+  const how = pinned === undefined ? "newer" : succession(pinned.list, given);
+  if (how === "list-forked" || (how === "list-rolled-back" && older === "refuse")) return { code: how };
+  const list = how === "newer" ? given : (pinned as PinnedAccount).list;
+  if (!lists(list, device, certificateHash(bytes))) return { code: "device-not-listed" };
   return { code: "ok", certificate, list, listChanged: how === "newer" };
 }
 
@@ -157,6 +152,28 @@ export function peerFrom(
   };
 }
 
+/** The peer with what it has proved to say of itself; what does not verify or is not newer is left out. */
+export function learn(peer: PeerDevice, news: News, now: Time): PeerDevice {
+  const sealing = learnSealing(peer, news.sealing, now);
+  const list = learnList(peer, news.deviceList);
+  return sealing === peer.sealing && list === peer.list ? peer : { ...peer, sealing, list };
+}
+
+function learnSealing({ sealing, certificate }: PeerDevice, next: SealingRecord | undefined, now: Time) {
+  if (next === undefined || (sealing !== undefined && equal(sealing.key, next.key))) return sealing;
+  return sealingRecordIsGood(next, certificate, certificate.signingKey, now)
+    ? newestSealing(sealing, next)
+    : sealing;
+}
+
+function learnList(peer: PeerDevice, bytes: Uint8Array | undefined): DeviceList {
+  if (bytes === undefined || equal(bytes, peer.list.bytes)) return peer.list;
+  const next = total(() => verifyDeviceList(bytes, peer.accountKey));
+  if (next === undefined || next.account !== peer.certificate.account) return peer.list;
+  const listed = lists(next, peer.certificate.device, certificateHash(peer.certificateBytes));
+  return listed && succession(peer.list, next) === "newer" ? next : peer.list;
+}
+
 const stored = struct({
   format: formatByte(1),
   certificate: blob(MAX_CERTIFICATE_BYTES),
@@ -168,13 +185,17 @@ const stored = struct({
 /** The peer as bytes, for one's own encrypted store. */
 export function encodePeer(peer: PeerDevice): Uint8Array {
   const { certificateBytes, list, tagKey, sealing } = peer;
-  return encode(stored, {
-    format: undefined,
-    certificate: certificateBytes,
-    list: list.bytes,
-    tagKey,
-    sealing,
-  });
+  return encode(
+    stored,
+    {
+      format: undefined,
+      certificate: certificateBytes,
+      list: list.bytes,
+      tagKey,
+      sealing,
+    },
+    2_048,
+  );
 }
 
 /** A peer from one's own store: signatures were verified before it went in. @throws MalformedError */

@@ -6,7 +6,6 @@ import {
   type DeviceNumber,
   decodeAll,
   deviceNumber,
-  encode,
   MAX_PREKEY_BYTES,
   MalformedError,
   oneOf,
@@ -16,7 +15,7 @@ import {
 } from "@lethe/protocol";
 import { currentSealing, type Identity } from "./identity.ts";
 import { LABELS } from "./labels.ts";
-import { blob, formatByte, kemKey, x25519Key } from "./layout.ts";
+import { encode, blob, formatByte, kemKey, total, x25519Key } from "./layout.ts";
 import {
   ONE_TIME_LIFETIME_MS,
   RETENTION_MS,
@@ -155,8 +154,8 @@ function makeKem(kind: "lastResort" | "oneTimeKem", { identity, random, now }: M
   const expiresAt = (now + life) as Time;
   const { account, device } = identity.certificate;
   const tuple = { format: undefined, account, device, key, createdAt: now, expiresAt };
-  const upload = withSignature(encode(kemBodies[kind], tuple), kemLabels[kind], identity);
-  const id = keyId(encode(kemKey, key)) as PrekeyId;
+  const upload = withSignature(encode(kemBodies[kind], tuple, MAX_PREKEY_BYTES), kemLabels[kind], identity);
+  const id = keyId(encode(kemKey, key, MAX_PREKEY_BYTES)) as PrekeyId;
   return { id, kind, createdAt: now, expiresAt, secret: new Secret(seed), upload };
 }
 
@@ -200,7 +199,7 @@ export function readSigned(
   expecting: Expecting,
 ): { readonly prekey: PublicPrekey; readonly sealing: SealingRecord } | PrekeyRefusal {
   const split = bytes.length - SIGNATURE_BYTES;
-  const said = parse(() => decodeAll(signedBody, bytes.subarray(0, Math.max(0, split))));
+  const said = total(() => decodeAll(signedBody, bytes.subarray(0, Math.max(0, split))));
   if (said === undefined) return "malformed";
   const refusal = refuse(
     bytes,
@@ -221,16 +220,16 @@ export function readKem(
   expecting: Expecting,
 ): PublicPrekey | PrekeyRefusal {
   const split = bytes.length - SIGNATURE_BYTES;
-  const said = parse(() => decodeAll(kemBodies[kind], bytes.subarray(0, Math.max(0, split))));
+  const said = total(() => decodeAll(kemBodies[kind], bytes.subarray(0, Math.max(0, split))));
   if (said === undefined) return "malformed";
   const life = kind === "lastResort" ? SIGNED_PREKEY_LIFETIME_MS : ONE_TIME_LIFETIME_MS;
   const refusal = refuse(bytes, { ...said, label: kemLabels[kind], life }, expecting);
-  return refusal ?? { id: keyId(encode(kemKey, said.key)) as PrekeyId, key: said.key };
+  return refusal ?? { id: keyId(encode(kemKey, said.key, MAX_PREKEY_BYTES)) as PrekeyId, key: said.key };
 }
 
 /** A one-time X25519 prekey: not signed, bound by the transcript of PQXDH and by its id. */
 export function readOneTime(bytes: Uint8Array): PublicPrekey | PrekeyRefusal {
-  const said = parse(() => decodeAll(oneTimeUpload, bytes));
+  const said = total(() => decodeAll(oneTimeUpload, bytes));
   if (said === undefined) return "malformed";
   return { id: keyId(encode(x25519Key, said.key)) as PrekeyId, key: said.key };
 }
@@ -253,15 +252,6 @@ function refuse(bytes: Uint8Array, claim: Claim, expecting: Expecting): PrekeyRe
   return undefined;
 }
 
-function parse<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof MalformedError) return undefined;
-    throw error;
-  }
-}
-
 const stored = struct({
   kind: oneOf(KIND),
   createdAt: time,
@@ -272,7 +262,7 @@ const stored = struct({
 
 /** The record as bytes, private half included. */
 export function encodePrekey(record: PrekeyRecord): Uint8Array {
-  return encode(stored, { ...record, secret: record.secret.reveal() });
+  return encode(stored, { ...record, secret: record.secret.reveal() }, 2 * MAX_PREKEY_BYTES);
 }
 
 /** @throws MalformedError also where the private half does not belong to the upload. */
@@ -280,7 +270,9 @@ export function decodePrekey(bytes: Uint8Array): PrekeyRecord {
   const { secret: own, upload, ...rest } = decodeAll(stored, bytes);
   const isKem = rest.kind === "lastResort" || rest.kind === "oneTimeKem";
   if (own.length !== (isKem ? KEM_SEED_BYTES : 32)) throw new MalformedError("wrong private key length");
-  const encoded = isKem ? encode(kemKey, kemPublic(own)) : encode(x25519Key, x25519Base(own));
+  const encoded = isKem
+    ? encode(kemKey, kemPublic(own), MAX_PREKEY_BYTES)
+    : encode(x25519Key, x25519Base(own));
   const at = rest.kind === "oneTime" ? 1 : 19;
   const there = upload.subarray(at, at + encoded.length);
   if (there.length !== encoded.length || !encoded.every((byte, i) => byte === there[i]))

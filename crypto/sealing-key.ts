@@ -5,14 +5,13 @@ import {
   accountId,
   type DeviceNumber,
   deviceNumber,
-  encode,
   fromBytes,
   struct,
   type Time,
   time,
 } from "@lethe/protocol";
 import { LABELS } from "./labels.ts";
-import { formatByte, octets, secret, x25519Key } from "./layout.ts";
+import { encode, formatByte, octets, secret, x25519Key } from "./layout.ts";
 import { CLOCK_SKEW_MS, RETENTION_MS, RETENTION_SLACK_MS, SEALING_LIFETIME_MS } from "./limits.ts";
 import type { Random } from "./random.ts";
 import { Secret } from "./secret.ts";
@@ -98,4 +97,9 @@ export function lifetimeIsGood(createdAt: Time, expiresAt: Time, longest: number
 /** When the private half is destroyed: nothing sealed before the signed expiry can be under way any more. */
 export function sealingDestroyAt(record: SealingRecord): Time {
   return (record.expiresAt + RETENTION_MS + RETENTION_SLACK_MS) as Time;
+}
+
+/** Of two sealing keys of one device the later: a relay cannot bring an old one back. */
+export function newestSealing(known: SealingRecord | undefined, next: SealingRecord): SealingRecord {
+  return known !== undefined && known.createdAt > next.createdAt ? known : next;
 }

@@ -56,7 +56,11 @@ export interface SkippedKey {
 /** A receiving chain that has ended. */
 export interface PastChain {
   readonly peer: Uint8Array;
+  /** How many messages it had, as far as we know. */
+  readonly next: number;
   readonly lostBelow: number;
+  /** Kept for the newest past chain, empty in older ones. */
+  readonly tags: readonly SeenTag[];
 }
 
 /** The Double Ratchet itself, without what it is bound to. */

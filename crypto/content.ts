@@ -1,0 +1,50 @@
+// What is inside a message's padding: news of the sender that the peer has not shown to know (a new sealing key, a new
+// device list), then the content, whose meaning is the client's.
+import { type Codec, decodeAll, MAX_DEVICE_LIST_BYTES, MalformedError } from "@lethe/protocol";
+import { encode, blob, total } from "./layout.ts";
+import { pad, unpad } from "./padding.ts";
+import { type SealingRecord, sealingRecord } from "./sealing-key.ts";
+
+export interface News {
+  readonly sealing: SealingRecord | undefined;
+  readonly deviceList: Uint8Array | undefined;
+}
+
+interface Parts extends News {
+  readonly content: Uint8Array;
+}
+
+const SEALING = 0x01;
+const LIST = 0x02;
+const list = blob(MAX_DEVICE_LIST_BYTES);
+
+const parts: Codec<Parts> = {
+  layout: "u8 flags; 1: sealing key; 2: device list; the rest: content",
+  read(r) {
+    const flags = r.u8();
+    if ((flags & ~(SEALING | LIST)) !== 0) throw new MalformedError("unknown parts");
+    const sealing = (flags & SEALING) === 0 ? undefined : sealingRecord.read(r);
+    const deviceList = (flags & LIST) === 0 ? undefined : list.read(r);
+    return { sealing, deviceList, content: r.bytes(r.remaining) };
+  },
+  write(w, { sealing, deviceList, content }) {
+    w.u8((sealing === undefined ? 0 : SEALING) | (deviceList === undefined ? 0 : LIST));
+    if (sealing !== undefined) sealingRecord.write(w, sealing);
+    if (deviceList !== undefined) list.write(w, deviceList);
+    w.bytes(content);
+  },
+};
+
+export function packContent(news: News, content: Uint8Array): Uint8Array {
+  const packed = encode(parts, { ...news, content }, content.length + 1_024);
+  const padded = pad(packed);
+  packed.fill(0);
+  return padded;
+}
+
+/** Undefined where the padding or the parts are not what `packContent` makes. */
+export function unpackContent(padded: Uint8Array): Parts | undefined {
+  const packed = unpad(padded);
+  if (packed === undefined) return undefined;
+  return total(() => decodeAll(parts, packed));
+}
