@@ -1,0 +1,93 @@
+// What the relay knows of accounts while it decides who may submit: a short-lived cache before the directory, and the
+// checks themselves. Always true: a wrong access key, an unknown account and a blocked sender give one code.
+import { timingSafeEqual } from "node:crypto";
+import { blake2b } from "@noble/hashes/blake2.js";
+import type { AccountId, DeviceNumber } from "@lethe/protocol";
+import type { AccountRecord, Directory } from "@lethe/queue";
+
+/** How long an account's record may be used without asking again, ms: changes made elsewhere hold after this. */
+export const ACCOUNT_CACHE_MS = 10_000;
+/** Accounts held at most. */
+export const ACCOUNT_CACHE = 50_000;
+
+interface Cached {
+  readonly record: AccountRecord | undefined;
+  readonly until: number;
+  /** The key that last hashed to the record's hash: it is compared, not hashed again. */
+  proved: Uint8Array | undefined;
+}
+
+export type Knock = "permitted" | "not-permitted";
+
+export class Accounts {
+  readonly #directory: Directory;
+  readonly #now: () => number;
+  readonly #cache = new Map<AccountId, Cached>();
+
+  constructor(directory: Directory, now: () => number) {
+    this.#directory = directory;
+    this.#now = now;
+  }
+
+  /** The record if it is at hand, `undefined` if it must be fetched first. */
+  atHand(account: AccountId): Cached | undefined {
+    const cached = this.#cache.get(account);
+    return cached !== undefined && cached.until > this.#now() ? cached : undefined;
+  }
+
+  async fetch(account: AccountId): Promise<Cached> {
+    const cached = this.atHand(account);
+    if (cached !== undefined) return cached;
+    const record = await this.#directory.account(account);
+    const fresh: Cached = { record, until: this.#now() + ACCOUNT_CACHE_MS, proved: undefined };
+    if (this.#cache.size >= ACCOUNT_CACHE) this.#cache.delete(this.#cache.keys().next().value as AccountId);
+    this.#cache.delete(account);
+    this.#cache.set(account, fresh);
+    return fresh;
+  }
+
+  /** Drops what is cached: the account has changed. */
+  changed(account: AccountId): void {
+    this.#cache.delete(account);
+  }
+
+  /** Whether the bearer of `accessKey` may submit; without a key only a device that has proved itself may. */
+  knock(cached: Cached, accessKey: Uint8Array | undefined, identified: boolean): Knock {
+    const { record } = cached;
+    if (accessKey === undefined) return identified && record !== undefined ? "permitted" : "not-permitted";
+    if (cached.proved !== undefined && timingSafeEqual(cached.proved, accessKey)) return "permitted";
+    const hash = accessKeyHash(accessKey); // also for an unknown account: the same work, the same time
+    if (record === undefined || !timingSafeEqual(hash, record.accessKeyHash)) return "not-permitted";
+    cached.proved = Uint8Array.from(accessKey);
+    return "permitted";
+  }
+}
+
+export type { Cached };
+
+/** BLAKE2b-256 of a delivery access key: what the relay keeps of it. */
+export function accessKeyHash(key: Uint8Array): Uint8Array {
+  return blake2b(key, { dkLen: 32 });
+}
+
+/** BLAKE2b-256(secret | request id): who asks for prekeys, without saying who (prekey hand-out, clause P-REQUESTER). */
+export function requesterOf(secret: Uint8Array, requestId: Uint8Array): Uint8Array {
+  return blake2b(Buffer.concat([secret, requestId]), { dkLen: 32 });
+}
+
+/** The id of a group's shared ciphertext for one device: BLAKE2b-128(group envelope id | address), clause D-GROUP-ID. */
+export function groupIdFor(tuple: Uint8Array): Uint8Array {
+  return blake2b(tuple, { dkLen: 16 });
+}
+
+/** What a submit's devices lack and have too much, compared with the record. */
+export function compareDevices(
+  record: AccountRecord,
+  devices: readonly DeviceNumber[],
+): { missing: DeviceNumber[]; extra: DeviceNumber[] } {
+  const known = record.devices.map((d) => d.device);
+  return {
+    missing: known.filter((device) => !devices.includes(device)),
+    extra: devices.filter((device) => !known.includes(device)),
+  };
+}

@@ -1,0 +1,204 @@
+// One client's WebSocket: frames in, frames out. Writes are gathered and go out once a turn, as one message. Always
+// true: a socket that buffers more than its cap is ended, not waited for; nothing is decoded before its size is checked.
+import {
+  type ClientFrame,
+  type ConnectionKind,
+  type EnvelopeId,
+  type FrameError,
+  decodeFrames,
+  MAX_IDS,
+  MAX_UNPROVEN_BYTES,
+  PROBLEMS,
+  type ProblemCode,
+  type RelayFrame,
+  writeFrame,
+  Writer,
+} from "@lethe/protocol";
+import type { WebSocket } from "ws";
+import type { Greeting } from "./greeting.ts";
+
+/** Bytes that may wait in one socket's buffer: four push windows. */
+export const MAX_BUFFERED_BYTES = 1_048_576 * 2;
+/** Frames that wait for the account of an earlier one; then reading stops until they are through. */
+export const MAX_BACKLOG = 256;
+
+export interface SocketPort {
+  frame(socket: ClientSocket, frame: ClientFrame): void;
+  closed(socket: ClientSocket): void;
+  dirty(socket: ClientSocket): void;
+  ended(code: ProblemCode): void;
+}
+
+const shared = new Writer(65_536);
+
+export class ClientSocket {
+  readonly number: number;
+  readonly kind: ConnectionKind;
+  readonly #ws: WebSocket;
+  readonly #port: SocketPort;
+  readonly #now: () => number;
+  /** Where the connection stands before it is `open`. */
+  greeting: Greeting;
+  version = 1;
+  lastHeard: number;
+  pinged = false;
+  dirty = false;
+  #out: RelayFrame[] = [];
+  #accepted: EnvelopeId[] = [];
+  readonly #refused = new Map<ProblemCode, EnvelopeId[]>();
+  #ended = false;
+  /** Frames that wait behind one whose account is being fetched. */
+  backlog: ClientFrame[] | undefined;
+
+  constructor(number: number, kind: ConnectionKind, ws: WebSocket, port: SocketPort, now: () => number) {
+    this.number = number;
+    this.kind = kind;
+    this.#ws = ws;
+    this.#port = port;
+    this.#now = now;
+    this.lastHeard = now();
+    this.greeting = { at: "awaiting-hello", since: this.lastHeard };
+    ws.on("message", (data, isBinary) => this.#message(data as Buffer, isBinary));
+    ws.on("close", () => port.closed(this));
+    ws.on("error", () => ws.terminate()); // protocol errors of the WebSocket layer: `close` follows
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  #message(data: Buffer, isBinary: boolean): void {
+    if (this.#ended) return;
+    this.lastHeard = this.#now();
+    this.pinged = false;
+    if (!isBinary) return this.end("malformed-frame");
+    if (this.greeting.at !== "open" && data.length > MAX_UNPROVEN_BYTES) return this.end("frame-too-large");
+    let frames: ClientFrame[];
+    try {
+      frames = decodeFrames(data, { from: "client", on: this.kind, version: this.version });
+    } catch (error) {
+      return this.end((error as FrameError).code);
+    }
+    for (const frame of frames) {
+      if (this.#ended) return;
+      if (this.backlog === undefined) this.#port.frame(this, frame);
+      else this.#hold(frame);
+    }
+  }
+
+  #hold(frame: ClientFrame): void {
+    this.backlog?.push(frame);
+    if ((this.backlog?.length ?? 0) >= MAX_BACKLOG) this.#ws.pause();
+  }
+
+  /** The frame ahead is through: takes what waited behind it, until one has to wait again. */
+  resume(): void {
+    const waiting = this.backlog ?? [];
+    this.backlog = undefined;
+    if (this.#ws.isPaused) this.#ws.resume();
+    for (let i = 0; i < waiting.length; i++) {
+      if (this.#ended) return;
+      if (this.backlog !== undefined) {
+        (this.backlog as ClientFrame[]).push(...waiting.slice(i));
+        return;
+      }
+      this.#port.frame(this, waiting[i] as ClientFrame);
+    }
+  }
+
+  send(frame: RelayFrame): void {
+    if (this.#ended) return;
+    this.#out.push(frame);
+    this.#touch();
+  }
+
+  accept(id: EnvelopeId): void {
+    this.#accepted.push(id);
+    this.#touch();
+  }
+
+  refuse(id: EnvelopeId, code: ProblemCode): void {
+    const ids = this.#refused.get(code);
+    if (ids === undefined) this.#refused.set(code, [id]);
+    else ids.push(id);
+    this.#touch();
+  }
+
+  #touch(): void {
+    if (this.dirty) return;
+    this.dirty = true;
+    this.#port.dirty(this);
+  }
+
+  /** Everything gathered goes out as one message. */
+  flush(): void {
+    this.dirty = false;
+    this.#write();
+    if (this.#ws.bufferedAmount > MAX_BUFFERED_BYTES) this.end("slow-reader");
+  }
+
+  #write(): void {
+    for (let i = 0; i < this.#accepted.length; i += MAX_IDS)
+      writeFrame(shared, { frame: "accepted", ids: this.#accepted.slice(i, i + MAX_IDS) });
+    if (this.#accepted.length > 0) this.#accepted = [];
+    if (this.#refused.size > 0) this.#writeRefused();
+    for (const frame of this.#out) writeFrame(shared, frame);
+    if (this.#out.length > 0) this.#out = [];
+    if (shared.length > 0) this.#ws.send(shared.take(), { binary: true });
+  }
+
+  #writeRefused(): void {
+    for (const [code, ids] of this.#refused)
+      for (let i = 0; i < ids.length; i += MAX_IDS)
+        writeFrame(shared, {
+          frame: "refused",
+          code: PROBLEMS[code].number,
+          retryAfter: retryAfter(code),
+          ids: ids.slice(i, i + MAX_IDS),
+        });
+    this.#refused.clear();
+  }
+
+  /** Says the code and ends the connection; what was gathered goes out before it. */
+  end(code: ProblemCode): void {
+    if (this.#ended) return;
+    const leaving = code === "shutting-down";
+    this.#out.push(
+      leaving
+        ? { frame: "goaway", code: PROBLEMS[code].number, retryAfter: 1_000 }
+        : { frame: "error", code: PROBLEMS[code].number },
+    );
+    this.#write();
+    this.#ended = true;
+    this.backlog = undefined;
+    this.#port.ended(code);
+    this.#ws.close(PROBLEMS[code].close ?? 1011, code);
+    if (code === "slow-reader" || code === "ping-timeout") this.#ws.terminate();
+    this.#port.closed(this);
+  }
+
+  /** Announces that the node is leaving without ending the connection: answers under way still go out. */
+  goaway(retryAfter: number): void {
+    this.send({ frame: "goaway", code: PROBLEMS["shutting-down"].number, retryAfter });
+  }
+
+  terminate(): void {
+    this.#ended = true;
+    this.#ws.terminate();
+  }
+}
+
+/** Milliseconds after which trying again makes sense, 0 where it does not. */
+export function retryAfter(code: ProblemCode): number {
+  switch (code) {
+    case "mailbox-full":
+      return 30_000;
+    case "storage-full":
+    case "storage-failed":
+      return 5_000;
+    case "busy":
+      return 1_000;
+    default:
+      return PROBLEMS[code].retry === "later" ? 5_000 : 0;
+  }
+}

@@ -1,0 +1,498 @@
+// Between sockets, delivery machines and stores: turns frames into events, carries effects out, gathers both once a
+// turn of the event loop. It decides nothing about delivery; permission to submit is decided by `accounts.ts`.
+import {
+  type AccountId,
+  accountOf,
+  addressOf,
+  agreeOn,
+  type ClientFrame,
+  type ConnectionKind,
+  type DeviceAddress,
+  type DeviceNumber,
+  encode,
+  type EnvelopeId,
+  type FrameOf,
+  fromBytes,
+  groupIdTuple,
+  isUserName,
+  PROBLEMS,
+  type ProblemCode,
+  type Time,
+  toBytes,
+} from "@lethe/protocol";
+import type { Backend, EnvelopeKind } from "@lethe/queue";
+import type { WebSocket } from "ws";
+import type { DeliveryNode } from "../delivery/node.ts";
+import type { Effect, NodeEvent } from "../delivery/types.ts";
+import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import { Accounts, type Cached, compareDevices, groupIdFor, requesterOf } from "./accounts.ts";
+import { ClientSocket, retryAfter, type SocketPort } from "./client-socket.ts";
+import { GREETING_MS, greet, proves } from "./greeting.ts";
+import { Presence } from "./presence.ts";
+import { StoreCalls } from "./store-calls.ts";
+
+export interface GatewayLimits {
+  readonly envelopeBytes: number;
+  readonly ttlMs: number;
+  readonly pingMs: number;
+  readonly connections: number;
+}
+
+export interface GatewayOptions {
+  readonly relay: string;
+  readonly backend: Backend;
+  readonly node: DeliveryNode;
+  readonly limits: GatewayLimits;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** Wall clock, ms. */
+  readonly now: () => number;
+  /** Monotonic clock, ms. */
+  readonly instant: () => number;
+}
+
+export class Gateway {
+  readonly #o: GatewayOptions;
+  readonly accounts: Accounts;
+  readonly presence: Presence;
+  readonly #sockets = new Map<number, ClientSocket>();
+  readonly #stores: StoreCalls;
+  readonly #port: SocketPort;
+  #dirty: ClientSocket[] = [];
+  #scheduled = false;
+  #nextSocket = 1;
+  #leaving = false;
+
+  constructor(options: GatewayOptions) {
+    this.#o = options;
+    this.accounts = new Accounts(options.backend.directory, options.instant);
+    this.presence = new Presence({
+      mailbox: options.backend.mailbox,
+      now: options.now,
+      notify: (socket, frame) => this.#sockets.get(socket)?.send(frame),
+    });
+    this.#stores = new StoreCalls(options.backend.mailbox, {
+      result: (call, result) => this.step({ is: "result", call, result }),
+      turn: () => this.#schedule(),
+      fault: (error) =>
+        options.log.error({ code: "internal", reason: String(error) }, "a store verb rejected"),
+    });
+    this.#port = {
+      frame: (socket, frame) => this.#frame(socket, frame),
+      closed: (socket) => this.#closed(socket),
+      dirty: (socket) => {
+        this.#dirty.push(socket);
+        this.#schedule();
+      },
+      ended: (code) => options.metrics.ended(code),
+    };
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  /** Takes over a WebSocket whose upgrade is done. */
+  connect(ws: WebSocket, kind: ConnectionKind): void {
+    const socket = new ClientSocket(this.#nextSocket++, kind, ws, this.#port, this.#o.instant);
+    this.#sockets.set(socket.number, socket);
+    if (this.#leaving) socket.end("shutting-down");
+    else if (this.#sockets.size > this.#o.limits.connections) socket.end("too-many-connections");
+  }
+
+  step(event: NodeEvent): void {
+    for (const effect of this.#o.node.step(event, this.#o.instant())) this.#carry(effect);
+  }
+
+  /** Time passes: machines, greetings that take too long, connections that are silent. */
+  tick(): void {
+    this.step({ is: "tick" });
+    const now = this.#o.instant();
+    for (const socket of this.#sockets.values()) {
+      const { greeting } = socket;
+      if (greeting.at !== "open" && now - greeting.since > GREETING_MS) socket.end("authentication-timeout");
+      else if (now - socket.lastHeard > this.#o.limits.pingMs) socket.end("ping-timeout");
+      else if (
+        greeting.at === "open" &&
+        !socket.pinged &&
+        now - socket.lastHeard > this.#o.limits.pingMs / 2
+      ) {
+        socket.pinged = true;
+        socket.send({ frame: "ping", token: 0 });
+      }
+    }
+    this.#schedule();
+  }
+
+  /** The node is leaving: sessions spill and release; clients are told, and stay connected for what is still answered. */
+  leave(spread: number): void {
+    this.#leaving = true;
+    this.step({ is: "closing" });
+    let i = 0;
+    for (const socket of this.#sockets.values()) {
+      if (!socket.ended) socket.goaway(Math.floor((spread * i++) / this.#sockets.size));
+    }
+    this.#flush();
+  }
+
+  /** Ends every connection; nothing more is answered. */
+  endAll(): void {
+    this.#flush();
+    for (const socket of [...this.#sockets.values()]) socket.end("shutting-down");
+  }
+
+  terminateAll(): void {
+    for (const socket of this.#sockets.values()) socket.terminate();
+  }
+
+  // --- effects -------------------------------------------------------------------------------------------------------
+
+  #carry(effect: Effect): void {
+    switch (effect.do) {
+      case "call":
+        this.#stores.add(effect.call, effect.on);
+        this.#schedule();
+        return;
+      case "push":
+        this.#sockets
+          .get(effect.connection)
+          ?.send({ frame: "push", id: effect.id, kind: effect.kind, ciphertext: effect.ciphertext });
+        return;
+      case "accepted":
+        this.#sockets.get(effect.connection)?.accept(effect.id);
+        return;
+      case "refused":
+        this.#o.metrics.refused(effect.code);
+        this.#sockets.get(effect.connection)?.refuse(effect.id, effect.code);
+        return;
+      case "welcome":
+        return this.#welcome(effect.connection);
+      case "drained":
+        this.#sockets.get(effect.connection)?.send({ frame: "drained" });
+        return;
+      case "epoch-behind":
+        this.#sockets.get(effect.connection)?.send({ frame: "epoch-behind", last: effect.last });
+        return;
+      case "end":
+        if (effect.code !== "shutting-down") this.#sockets.get(effect.connection)?.end(effect.code);
+        return;
+      case "presence":
+        this.presence.changed(effect.address, effect.online);
+        return;
+      case "count":
+        this.#o.metrics.count(effect.what, effect.by);
+        return;
+      case "link-open":
+        this.step({ is: "link-down", peer: effect.peer }); // no links in a single node: whoever is named there is gone
+        return;
+      case "link-send":
+        return;
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    this.#stores.flush();
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const socket of dirty) if (!socket.ended) socket.flush();
+  }
+
+  #closed(socket: ClientSocket): void {
+    if (!this.#sockets.delete(socket.number)) return;
+    this.presence.gone(socket.number);
+    if (socket.kind === "device") this.step({ is: "gone", connection: socket.number });
+  }
+
+  // --- frames --------------------------------------------------------------------------------------------------------
+
+  #frame(socket: ClientSocket, frame: ClientFrame): void {
+    if (frame.frame === "ping") return socket.send({ frame: "pong", token: frame.token });
+    if (frame.frame === "pong") return;
+    if (socket.greeting.at === "open") return this.#openFrame(socket, frame);
+    if (frame.frame === "hello" && socket.greeting.at === "awaiting-hello") return this.#hello(socket, frame);
+    if (frame.frame === "hello-anonymous" && socket.greeting.at === "awaiting-hello")
+      return this.#helloAnonymous(socket, frame);
+    if (frame.frame === "proof" && socket.greeting.at === "awaiting-proof") return this.#proof(socket, frame);
+    socket.end("unexpected-frame");
+  }
+
+  #openFrame(socket: ClientSocket, frame: ClientFrame): void {
+    switch (frame.frame) {
+      case "submit":
+        return this.#withAccount(socket, frame.recipient, (cached) => this.#submit(socket, frame, cached));
+      case "submit-group":
+        return this.#submitGroup(socket, frame);
+      case "signal":
+        return this.#withAccount(socket, frame.recipient, (cached) => this.#signal(socket, frame, cached));
+      case "delivered":
+        return this.step({ is: "acked", connection: socket.number, ids: frame.ids });
+      case "watch":
+        return this.#withAccount(socket, frame.account, (cached) =>
+          this.presence.watch(
+            socket.number,
+            frame.account,
+            this.accounts.knock(cached, frame.accessKey, false) === "permitted" ? cached.record : undefined,
+          ),
+        );
+      case "unwatch":
+        return this.presence.unwatch(socket.number, frame.account);
+      case "ask-name":
+        return this.#wait(socket, () => this.#askName(socket, frame));
+      case "ask-devices":
+        return this.#withAccount(socket, frame.account, (cached) => this.#askDevices(socket, frame, cached));
+      case "ask-prekeys":
+        return this.#withAccount(socket, frame.account, (cached) => this.#askPrekeys(socket, frame, cached));
+      case "hello":
+      case "hello-anonymous":
+      case "proof":
+      case "ping":
+      case "pong":
+        return socket.end("unexpected-frame");
+    }
+  }
+
+  #hello(socket: ClientSocket, hello: FrameOf<"hello">): void {
+    const greeted = greet(hello, this.#o.relay, this.#o.instant());
+    if (typeof greeted === "string") return socket.end(greeted);
+    socket.version = greeted.challenge.version;
+    socket.greeting = greeted.greeting;
+    socket.send(greeted.challenge);
+  }
+
+  #helloAnonymous(socket: ClientSocket, hello: FrameOf<"hello-anonymous">): void {
+    const version = agreeOn({ min: hello.minVersion, max: hello.maxVersion });
+    if (version === undefined) return socket.end("version-unsupported");
+    socket.version = version;
+    socket.greeting = { at: "open", address: undefined };
+    this.#sendWelcome(socket);
+  }
+
+  #proof(socket: ClientSocket, frame: FrameOf<"proof">): void {
+    const { greeting } = socket;
+    if (greeting.at !== "awaiting-proof") return;
+    const { hello } = greeting;
+    this.#withAccount(socket, hello.account, (cached) => {
+      const device = cached.record?.devices.find((d) => d.device === hello.device);
+      if (!proves(greeting, this.#o.relay, socket.version, device?.signingKey, frame.signature))
+        return socket.end("authentication-failed");
+      const address = addressOf(hello.account, hello.device);
+      socket.greeting = { at: "claiming", since: this.#o.instant(), address };
+      this.step({ is: "connected", connection: socket.number, address, epoch: hello.epoch });
+    });
+  }
+
+  #welcome(connection: number): void {
+    const socket = this.#sockets.get(connection);
+    if (socket === undefined || socket.greeting.at !== "claiming") return;
+    socket.greeting = { at: "open", address: socket.greeting.address };
+    this.#sendWelcome(socket);
+  }
+
+  #sendWelcome(socket: ClientSocket): void {
+    const { limits } = this.#o;
+    socket.send({
+      frame: "welcome",
+      version: socket.version,
+      relay: this.#o.relay,
+      now: this.#o.now() as Time,
+      maxEnvelopeBytes: limits.envelopeBytes,
+      maxTtlMs: limits.ttlMs,
+      pingMs: limits.pingMs,
+    });
+  }
+
+  // --- who may submit ------------------------------------------------------------------------------------------------
+
+  /** Runs `then` with the account's record: at once where it is at hand, else later, with later frames held behind it. */
+  #withAccount(socket: ClientSocket, account: AccountId, then: (cached: Cached) => void): void {
+    const cached = this.accounts.atHand(account);
+    if (cached !== undefined) return then(cached);
+    this.#wait(socket, async () => then(await this.accounts.fetch(account)));
+  }
+
+  #wait(socket: ClientSocket, work: () => Promise<void>): void {
+    socket.backlog = [];
+    work().then(
+      () => socket.resume(),
+      (error: unknown) => {
+        this.#o.log.error({ code: "internal", reason: String(error) }, "a frame could not be handled");
+        socket.end("internal");
+      },
+    );
+  }
+
+  #submit(socket: ClientSocket, frame: FrameOf<"submit">, cached: Cached): void {
+    const ids = frame.envelopes.map((e) => e.id);
+    const identified = socket.kind === "device";
+    if (
+      this.accounts.knock(cached, frame.accessKey, identified) !== "permitted" ||
+      cached.record === undefined
+    )
+      return this.#refuse(socket, ids, "not-permitted");
+    const devices = frame.envelopes.map((e) => e.device);
+    if (repeats(devices) || repeats(ids)) return this.#refuse(socket, ids, "repeated-id");
+    if (frame.listVersion !== cached.record.listVersion) {
+      const { missing, extra } = compareDevices(cached.record, devices);
+      socket.send({
+        frame: "stale-list",
+        account: frame.recipient,
+        version: cached.record.listVersion,
+        missing,
+        extra,
+        ids,
+      });
+      this.#o.metrics.refused("stale-list");
+      return;
+    }
+    for (const e of frame.envelopes)
+      this.#submitOne(socket, cached, e.device, e.id, "pairwise", frame.expiry, e.ciphertext);
+  }
+
+  #submitOne(
+    socket: ClientSocket,
+    cached: Cached,
+    device: DeviceNumber,
+    id: EnvelopeId,
+    kind: EnvelopeKind,
+    wantedExpiry: Time,
+    ciphertext: Uint8Array,
+  ): void {
+    const now = this.#o.now();
+    const expiry = Math.min(wantedExpiry, now + this.#o.limits.ttlMs) as Time;
+    if (cached.record?.devices.some((d) => d.device === device) !== true)
+      return this.#refuse(socket, [id], "no-device");
+    if (ciphertext.length > this.#o.limits.envelopeBytes)
+      return this.#refuse(socket, [id], "envelope-too-large");
+    if (expiry <= now) return this.#refuse(socket, [id], "expired");
+    this.step({
+      is: "submitted",
+      connection: socket.number,
+      address: addressOf(cached.record.account, device),
+      // Copied: a view would keep the whole chunk that it was read from.
+      envelope: { id, kind, expiry, ciphertext: Buffer.from(ciphertext) },
+    });
+  }
+
+  #submitGroup(socket: ClientSocket, frame: FrameOf<"submit-group">): void {
+    for (const recipient of frame.recipients)
+      this.#withAccountFor(socket, recipient.account, (cached) =>
+        this.#submitGroupTo(socket, frame, recipient, cached),
+      );
+  }
+
+  // Each recipient stands alone: one whose account has to be fetched does not hold up the others of its frame.
+  #withAccountFor(socket: ClientSocket, account: AccountId, then: (cached: Cached) => void): void {
+    const cached = this.accounts.atHand(account);
+    if (cached !== undefined) return then(cached);
+    this.accounts.fetch(account).then(then, (error: unknown) => {
+      this.#o.log.error({ code: "internal", reason: String(error) }, "an account could not be read");
+      socket.end("internal");
+    });
+  }
+
+  #submitGroupTo(
+    socket: ClientSocket,
+    frame: FrameOf<"submit-group">,
+    recipient: FrameOf<"submit-group">["recipients"][number],
+    cached: Cached,
+  ): void {
+    const ids = recipient.devices.map((device) => {
+      const tuple = { groupEnvelope: frame.groupEnvelope, address: addressOf(recipient.account, device) };
+      return fromBytes<EnvelopeId>(groupIdFor(encode(groupIdTuple, tuple)));
+    });
+    const permitted =
+      this.accounts.knock(cached, recipient.accessKey, socket.kind === "device") === "permitted";
+    if (!permitted || cached.record === undefined) return this.#refuse(socket, ids, "not-permitted");
+    if (repeats(recipient.devices)) return this.#refuse(socket, ids, "repeated-id");
+    if (recipient.listVersion !== cached.record.listVersion) {
+      const { missing, extra } = compareDevices(cached.record, recipient.devices);
+      const { listVersion: version } = cached.record;
+      socket.send({ frame: "stale-list", account: recipient.account, version, missing, extra, ids });
+      return;
+    }
+    recipient.devices.forEach((device, i) => {
+      this.#submitOne(socket, cached, device, ids[i] as EnvelopeId, "group", frame.expiry, frame.ciphertext);
+    });
+  }
+
+  #refuse(socket: ClientSocket, ids: readonly EnvelopeId[], code: ProblemCode): void {
+    this.#o.metrics.refused(code);
+    for (const id of ids) socket.refuse(id, code);
+  }
+
+  /** Online-only: pushed if the device is connected, else dropped without a word. */
+  #signal(socket: ClientSocket, frame: FrameOf<"signal">, cached: Cached): void {
+    if (this.accounts.knock(cached, frame.accessKey, socket.kind === "device") !== "permitted") return;
+    for (const e of frame.envelopes) {
+      const address = addressOf(frame.recipient, e.device);
+      this.step({ is: "signalled", address, id: e.id, ciphertext: Buffer.from(e.ciphertext) });
+    }
+  }
+
+  // --- look-ups ------------------------------------------------------------------------------------------------------
+
+  async #askName(socket: ClientSocket, frame: FrameOf<"ask-name">): Promise<void> {
+    const account = isUserName(frame.name)
+      ? await this.#o.backend.directory.accountOfName(frame.name)
+      : undefined;
+    if (account === undefined) this.#askRefused(socket, frame.request, "unknown-name");
+    else socket.send({ frame: "is-account", request: frame.request, account });
+  }
+
+  #askRefused(socket: ClientSocket, request: number, code: ProblemCode): void {
+    socket.send({
+      frame: "ask-refused",
+      request,
+      code: PROBLEMS[code].number,
+      retryAfter: retryAfter(code),
+    });
+  }
+
+  #askDevices(socket: ClientSocket, frame: FrameOf<"ask-devices">, cached: Cached): void {
+    const permitted = this.accounts.knock(cached, frame.accessKey, socket.kind === "device") === "permitted";
+    if (!permitted || cached.record === undefined)
+      return this.#askRefused(socket, frame.request, "not-permitted");
+    socket.send({
+      frame: "has-devices",
+      request: frame.request,
+      version: cached.record.listVersion,
+      deviceList: cached.record.deviceList,
+      certificates: cached.record.devices.map((d) => d.certificate),
+    });
+  }
+
+  #askPrekeys(socket: ClientSocket, frame: FrameOf<"ask-prekeys">, cached: Cached): void {
+    const permitted = this.accounts.knock(cached, frame.accessKey, socket.kind === "device") === "permitted";
+    if (!permitted) return this.#askRefused(socket, frame.request, "not-permitted");
+    this.#wait(socket, async () => {
+      const secret = frame.accessKey ?? toBytes(ownAccount(socket));
+      const bundle = await this.#o.backend.directory.takePrekeys({
+        address: addressOf(frame.account, frame.device),
+        requester: requesterOf(secret, frame.requestId),
+        oneTime: true,
+      });
+      if (bundle === undefined) this.#askRefused(socket, frame.request, "no-device");
+      else socket.send({ frame: "has-prekeys", request: frame.request, ...bundle });
+    });
+  }
+}
+
+function ownAccount(socket: ClientSocket): AccountId {
+  const { greeting } = socket;
+  if (greeting.at !== "open" || greeting.address === undefined) throw new Error("not a device's connection");
+  return accountOf(greeting.address);
+}
+
+function repeats(items: readonly (string | number)[]): boolean {
+  return items.length > 1 && new Set(items).size < items.length;
+}
+
+export type { DeviceAddress };

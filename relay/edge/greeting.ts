@@ -1,0 +1,76 @@
+// A connection before it is open: hello, challenge, proof, claim. Always true: a proof is checked against the key on
+// record for exactly the device, epoch, nonce and relay name that were said; an unknown device is challenged like any other.
+import { createPublicKey, type KeyObject, randomBytes, verify } from "node:crypto";
+import {
+  addressOf,
+  agreeOn,
+  type DeviceAddress,
+  encode,
+  type FrameOf,
+  type ProblemCode,
+  proofTuple,
+  signedBytes,
+} from "@lethe/protocol";
+
+export type Greeting =
+  | { readonly at: "awaiting-hello"; readonly since: number }
+  | {
+      readonly at: "awaiting-proof";
+      readonly since: number;
+      readonly hello: FrameOf<"hello">;
+      readonly nonce: Uint8Array;
+    }
+  | { readonly at: "claiming"; readonly since: number; readonly address: DeviceAddress }
+  | { readonly at: "open"; readonly address: DeviceAddress | undefined };
+
+/** How long a connection may take until it is open, ms. */
+export const GREETING_MS = 10_000;
+
+const ED25519_SPKI = Buffer.from("302a300506032b6570032100", "hex"); // RFC 8410 section 4, without the key itself
+
+/** An Ed25519 public key of 32 bytes as node:crypto wants it. */
+export function ed25519Key(raw: Uint8Array): KeyObject {
+  return createPublicKey({ key: Buffer.concat([ED25519_SPKI, raw]), format: "der", type: "spki" });
+}
+
+/** RFC 8032 verification; false for anything that is not a valid signature. */
+export function verifies(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    return verify(null, message, ed25519Key(key), signature);
+  } catch {
+    return false;
+  }
+}
+
+export function greet(
+  hello: FrameOf<"hello">,
+  relay: string,
+  now: number,
+): { challenge: FrameOf<"challenge">; greeting: Greeting } | ProblemCode {
+  const version = agreeOn({ min: hello.minVersion, max: hello.maxVersion });
+  if (version === undefined) return "version-unsupported";
+  const nonce = randomBytes(32);
+  return {
+    challenge: { frame: "challenge", version, relay, nonce },
+    greeting: { at: "awaiting-proof", since: now, hello, nonce },
+  };
+}
+
+/** Clause A-PROOF. `key` is undefined for a device that is not on record. */
+export function proves(
+  greeting: Extract<Greeting, { at: "awaiting-proof" }>,
+  relay: string,
+  version: number,
+  key: Uint8Array | undefined,
+  signature: Uint8Array,
+): boolean {
+  const { hello, nonce } = greeting;
+  const tuple = encode(proofTuple, {
+    relay,
+    nonce,
+    address: addressOf(hello.account, hello.device),
+    epoch: hello.epoch,
+    version,
+  });
+  return key !== undefined && verifies(key, signedBytes("connect", tuple), signature);
+}

@@ -1,0 +1,244 @@
+// The HTTP half: registration, prekeys, device list, access key, deletion, health, readiness, metrics, and the upgrade
+// of a request to a WebSocket. Always true: every failure is a problem of the table, as JSON, with the relay's clock.
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import fastifyCors from "@fastify/cors";
+import fastifyHelmet from "@fastify/helmet";
+import {
+  type AccountId,
+  addressOf,
+  isUserName,
+  MAX_MESSAGE_BYTES,
+  MAX_VERSION,
+  MIN_VERSION,
+  PATHS,
+  PROBLEMS,
+  type ProblemCode,
+  type ProblemJson,
+  Refusal,
+} from "@lethe/protocol";
+import type { AccountRecord, Backend, PublicPrekey } from "@lethe/queue";
+import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
+import { WebSocketServer } from "ws";
+import type { z } from "zod";
+import type { Gateway } from "../edge/gateway.ts";
+import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import { accessKeyBody, deviceListBody, prekeysBody, registerBody } from "./shapes.ts";
+import { parseAuthorization, SignatureCheck } from "./signed.ts";
+
+export interface HttpOptions {
+  readonly relay: string;
+  readonly backend: Backend;
+  readonly gateway: Gateway;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly now: () => number;
+  readonly ready: () => boolean;
+  /** Retires a device's mailbox and closes its session. */
+  readonly retire: (account: AccountId, devices: readonly number[]) => Promise<void>;
+}
+
+/** Bytes of a request's body: 200 one-time keys of each kind, encoded. */
+const MAX_BODY_BYTES = 1_572_864;
+
+export async function openHttp(options: HttpOptions): Promise<FastifyInstance> {
+  const app = fastify({ bodyLimit: MAX_BODY_BYTES, logger: false, forceCloseConnections: true });
+  await app.register(fastifyHelmet);
+  await app.register(fastifyCors, { origin: true, methods: ["GET", "POST", "PUT", "DELETE"] });
+  rawJson(app);
+  problems(app, options);
+  publicRoutes(app, options);
+  accountRoutes(app, options, new SignatureCheck(options.relay, options.now));
+  upgrades(app, options);
+  return app;
+}
+
+// Bodies are kept as bytes: the signature covers exactly what was sent.
+function rawJson(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) =>
+    done(null, body),
+  );
+}
+
+function problems(app: FastifyInstance, { now, log, metrics }: HttpOptions): void {
+  const body = (code: ProblemCode, says: string, retryAfter?: number): ProblemJson => ({
+    code,
+    says,
+    now: now(),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  });
+  app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
+    const refusal = error instanceof Refusal ? error : fromFastify(error);
+    if (refusal.code === "internal")
+      log.error({ code: "internal", reason: String(error) }, "a request failed");
+    metrics.refused(refusal.code);
+    if (refusal.retryAfter !== undefined) reply.header("retry-after", Math.ceil(refusal.retryAfter / 1_000));
+    return reply
+      .status(PROBLEMS[refusal.code].http)
+      .send(body(refusal.code, refusal.message, refusal.retryAfter));
+  });
+  app.setNotFoundHandler((_request, reply) =>
+    reply.status(404).send(body("not-found", PROBLEMS["not-found"].says)),
+  );
+}
+
+function fromFastify(error: { statusCode?: number }): Refusal {
+  if (error.statusCode === 413) return new Refusal("frame-too-large");
+  if (error.statusCode !== undefined && error.statusCode < 500) return new Refusal("bad-request");
+  return new Refusal("internal");
+}
+
+function publicRoutes(app: FastifyInstance, { relay, metrics, now, ready }: HttpOptions): void {
+  app.get("/", () => ({
+    lethe: "relay",
+    relay,
+    versions: { min: MIN_VERSION, max: MAX_VERSION },
+    now: now(),
+  }));
+  app.get(PATHS.health, () => ({ status: "up" }));
+  app.get(PATHS.ready, () => {
+    if (!ready()) throw new Refusal("not-ready");
+    return { status: "ready" };
+  });
+  app.get(PATHS.metrics, async (_request, reply) => {
+    reply.type(metrics.registry.contentType);
+    return metrics.text();
+  });
+}
+
+/** @throws Refusal bad-request, naming the first field that does not fit. */
+function parse<T extends z.ZodType>(shape: T, request: FastifyRequest): z.output<T> {
+  let json: unknown;
+  try {
+    json = JSON.parse(bytesOf(request).toString("utf8"));
+  } catch {
+    throw new Refusal("bad-request", "not JSON");
+  }
+  const parsed = shape.safeParse(json);
+  if (!parsed.success)
+    throw new Refusal("bad-request", `field ${parsed.error.issues[0]?.path.join(".") ?? ""}`);
+  return parsed.data;
+}
+
+function bytesOf(request: FastifyRequest): Buffer {
+  return Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+}
+
+function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: SignatureCheck): void {
+  const { backend, gateway } = options;
+  const { directory } = backend;
+
+  const signedBy = (request: FastifyRequest, key: Uint8Array | undefined) => {
+    const signed = parseAuthorization(request.headers.authorization);
+    signatures.check(signed, key, request.method, request.url, bytesOf(request));
+    return signed;
+  };
+  const device = async (
+    request: FastifyRequest,
+  ): Promise<{ record: AccountRecord; address: ReturnType<typeof addressOf> }> => {
+    const claimed = parseAuthorization(request.headers.authorization);
+    const record = await directory.account(claimed.account);
+    const key = record?.devices.find((d) => d.device === claimed.device)?.signingKey;
+    signedBy(request, key);
+    if (record === undefined) throw new Refusal("unauthorized");
+    return { record, address: addressOf(claimed.account, claimed.device) };
+  };
+
+  app.post(PATHS.accounts, async (request, reply) => {
+    const body = parse(registerBody, request);
+    const signed = signedBy(request, body.signingKey);
+    if (signed.account !== body.account || signed.device !== body.device) throw new Refusal("unauthorized");
+    if (!isUserName(body.name)) throw new Refusal("name-invalid");
+    const { account, name, accountKey, accessKeyHash, listVersion, deviceList, certificate, signingKey } =
+      body;
+    const devices = [{ device: body.device, signingKey, certificate }];
+    const record = { account, name, accountKey, accessKeyHash, listVersion, deviceList, devices };
+    const outcome = await directory.register(record);
+    if (outcome === "name-taken" || outcome === "account-exists") throw new Refusal(outcome);
+    gateway.accounts.changed(account);
+    return reply.status(outcome === "registered" ? 201 : 200).send({ name, now: options.now() });
+  });
+
+  app.put(PATHS.prekeys, async (request) => {
+    const { address } = await device(request);
+    const { signed, lastResort, oneTime, oneTimeKem, replace } = parse(prekeysBody, request);
+    const keys = (list: PublicPrekey[] | undefined): PublicPrekey[] => list ?? [];
+    const upload = {
+      signed,
+      lastResort,
+      oneTime: keys(oneTime),
+      oneTimeKem: keys(oneTimeKem),
+      replace: replace ?? false,
+    };
+    const outcome = await directory.putPrekeys(address, upload);
+    if (outcome === "too-many") throw new Refusal("too-many-prekeys");
+    if (outcome === "no-device") throw new Refusal("unauthorized");
+    return { now: options.now() };
+  });
+
+  app.get(PATHS.prekeys, async (request) => {
+    const { address } = await device(request);
+    const held = await directory.heldPrekeys(address);
+    if (held === undefined) throw new Refusal("unauthorized");
+    const text = (id: Uint8Array): string => Buffer.from(id).toString("base64url");
+    return {
+      signed: held.signed === undefined ? null : text(held.signed),
+      lastResort: held.lastResort === undefined ? null : text(held.lastResort),
+      oneTime: held.oneTime.map(text),
+      oneTimeKem: held.oneTimeKem.map(text),
+    };
+  });
+
+  app.put(PATHS.deviceList, async (request) => {
+    const { record } = await device(request);
+    const body = parse(deviceListBody, request);
+    const put = await directory.putDeviceList(record.account, body);
+    if (put.is === "conflict") throw new Refusal("list-conflict");
+    if (put.is === "no-account") throw new Refusal("unauthorized");
+    gateway.accounts.changed(record.account);
+    await options.retire(record.account, put.removed);
+    return { now: options.now() };
+  });
+
+  app.put(PATHS.accessKey, async (request) => {
+    const { record } = await device(request);
+    await directory.putAccessKeyHash(record.account, parse(accessKeyBody, request).accessKeyHash);
+    gateway.accounts.changed(record.account);
+    return { now: options.now() };
+  });
+
+  app.delete(PATHS.account, async (request, reply) => {
+    const { record } = await device(request);
+    const devices = record.devices.map((d) => d.device);
+    await directory.deleteAccount(record.account);
+    gateway.accounts.changed(record.account);
+    await options.retire(record.account, devices);
+    return reply.status(204).send();
+  });
+}
+
+function upgrades(app: FastifyInstance, { gateway, ready }: HttpOptions): void {
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    clientTracking: false,
+    maxPayload: MAX_MESSAGE_BYTES,
+    maxFragments: 64,
+    maxBufferedChunks: 1_024,
+  });
+  app.server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    stream.on("error", () => stream.destroy());
+    const path = request.url?.split("?")[0];
+    const kind =
+      path === PATHS.deviceSocket ? "device" : path === PATHS.anonymousSocket ? "anonymous" : undefined;
+    if (kind === undefined || !ready()) {
+      stream.end(
+        `HTTP/1.1 ${kind === undefined ? "404 Not Found" : "503 Service Unavailable"}\r\nConnection: close\r\n\r\n`,
+      );
+      return;
+    }
+    sockets.handleUpgrade(request, stream, head, (ws) => gateway.connect(ws, kind));
+  });
+}

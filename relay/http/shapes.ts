@@ -1,0 +1,73 @@
+// The JSON bodies of HTTP requests, checked: what passes here has the documented shape, lengths and counts.
+import {
+  type AccountId,
+  type DeviceNumber,
+  fromHex,
+  ID_BYTES,
+  MAX_CERTIFICATE_BYTES,
+  MAX_DEVICE_LIST_BYTES,
+  MAX_DEVICES,
+  MAX_ONE_TIME_PREKEYS,
+  MAX_PREKEY_BYTES,
+} from "@lethe/protocol";
+import { z } from "zod";
+
+const BASE64URL = /^[A-Za-z0-9_-]*$/;
+
+/** Base64url without padding, of exactly `min` to `max` bytes, in its one canonical form. */
+function binary(min: number, max: number = min): z.ZodType<Buffer, string> {
+  return z
+    .string()
+    .max(Math.ceil((max * 4) / 3))
+    .regex(BASE64URL)
+    .transform((text, context) => {
+      const bytes = Buffer.from(text, "base64url");
+      if (bytes.length < min || bytes.length > max || bytes.toString("base64url") !== text)
+        context.addIssue({ code: "custom", message: `base64url of ${min} to ${max} bytes` });
+      return bytes;
+    });
+}
+
+const account = z
+  .string()
+  .regex(/^[0-9a-f]{32}$/)
+  .transform((hex) => fromHex<AccountId>(hex, ID_BYTES));
+const device = z
+  .int()
+  .min(1)
+  .max(65_535)
+  .transform((n) => n as DeviceNumber);
+const listVersion = z.int().min(1).max(0xffff_ffff);
+const prekey = z.strictObject({ id: binary(8), bytes: binary(1, MAX_PREKEY_BYTES) });
+const prekeys = z.array(prekey).max(MAX_ONE_TIME_PREKEYS);
+
+export const registerBody = z.strictObject({
+  name: z.string().max(64),
+  account,
+  accountKey: binary(32),
+  device,
+  signingKey: binary(32),
+  certificate: binary(1, MAX_CERTIFICATE_BYTES),
+  deviceList: binary(1, MAX_DEVICE_LIST_BYTES),
+  listVersion,
+  accessKeyHash: binary(32),
+});
+
+export const prekeysBody = z.strictObject({
+  signed: prekey.optional(),
+  lastResort: prekey.optional(),
+  oneTime: prekeys.optional(),
+  oneTimeKem: prekeys.optional(),
+  replace: z.boolean().optional(),
+});
+
+export const deviceListBody = z.strictObject({
+  deviceList: binary(1, MAX_DEVICE_LIST_BYTES),
+  version: listVersion,
+  devices: z
+    .array(z.strictObject({ device, signingKey: binary(32), certificate: binary(1, MAX_CERTIFICATE_BYTES) }))
+    .min(1)
+    .max(MAX_DEVICES),
+});
+
+export const accessKeyBody = z.strictObject({ accessKeyHash: binary(32) });

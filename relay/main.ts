@@ -1,0 +1,70 @@
+// The relay as a process: settings, signals, exit. The only file here that knows `process`.
+import { StoreOpenError } from "@lethe/queue";
+import { type Level, openLog } from "./log.ts";
+import { type Relay, startRelay } from "./relay.ts";
+import { readSettings, type Settings, SettingsError, settingsHelp } from "./settings.ts";
+
+const args = process.argv.slice(2);
+const colour = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
+const bold = (text: string): string => (colour ? `\u001b[1m${text}\u001b[0m` : text);
+const dim = (text: string): string => (colour ? `\u001b[2m${text}\u001b[0m` : text);
+
+function fail(says: string, status: number): never {
+  process.stderr.write(`lethe relay: ${says}\n`);
+  process.exit(status);
+}
+
+function settings(): Settings {
+  try {
+    return readSettings(args, process.env);
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    return fail(`${error.faults.join("\nlethe relay: ")}\nlethe relay: --help lists every setting`, 2);
+  }
+}
+
+function whyNot(error: unknown, read: Settings): string {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (error instanceof StoreOpenError) return error.message;
+  if (code === "EADDRINUSE")
+    return `port ${read.port} is taken; stop what listens there, or give another with --port`;
+  if (code === "EACCES")
+    return `not permitted to listen on port ${read.port} or to use the folder ${read.data}`;
+  if (code === "EADDRNOTAVAIL") return `this machine has no address ${read.host}; give one with --host`;
+  return `could not start: ${(error as Error).message}`;
+}
+
+if (args.includes("--help") || args.includes("-h")) {
+  process.stdout.write(
+    `${bold("lethe relay")}: a store-and-forward relay for end-to-end encrypted messages\n\nSettings (flag, environment, default):\n${settingsHelp()}\n`,
+  );
+  process.exit(0);
+}
+
+const read = settings();
+const log = openLog(read.log as Level);
+let relay: Relay;
+try {
+  relay = await startRelay(read, log);
+} catch (error) {
+  fail(whyNot(error, read), 1);
+}
+
+process.stdout.write(`listening ${relay.url}\n`);
+if (process.stdout.isTTY)
+  process.stdout.write(dim(`mail is kept in ${read.data} until it is delivered; Ctrl-C stops the relay\n`));
+
+let closing = false;
+function stop(): void {
+  if (closing) return;
+  closing = true;
+  relay.close().then(
+    () => process.exit(0),
+    (error: unknown) => {
+      log.error({ code: "internal", reason: String(error) }, "closing failed");
+      process.exit(1);
+    },
+  );
+}
+process.on("SIGTERM", stop);
+process.on("SIGINT", stop);

@@ -1,0 +1,117 @@
+// What the relay counts, for Prometheus: stable names, labels with few values, nothing about people.
+import type { ProblemCode } from "@lethe/protocol";
+import type { MailboxStats } from "@lethe/queue";
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { Counted } from "./delivery/types.ts";
+
+export interface Sizes {
+  readonly connections: number;
+  readonly sessions: number;
+  readonly unsettledBytes: number;
+  readonly mailbox: MailboxStats;
+  readonly now: number;
+}
+
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #counted: Record<Counted, Counter>;
+  readonly #refused: Counter;
+  readonly #ended: Counter;
+  readonly #totals: Record<Counted, number>;
+
+  constructor(sizes: () => Sizes) {
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry });
+    const counter = (name: string, help: string): Counter => new Counter({ name, help, registers });
+    this.#counted = {
+      accepted: counter("lethe_accepted_total", "Envelopes accepted"),
+      "delivered-live": counter(
+        "lethe_delivered_live_total",
+        "Envelopes acknowledged by a live device without touching a store",
+      ),
+      stored: counter("lethe_stored_total", "Envelopes made durable in a mailbox"),
+      spilled: counter("lethe_spilled_total", "Envelopes that a live session gave to its mailbox"),
+      pushed: counter("lethe_pushed_total", "Envelopes pushed to devices"),
+      drained: counter("lethe_drained_total", "Sessions whose mailbox became empty"),
+      refused: counter("lethe_envelopes_refused_total", "Envelopes refused by delivery"),
+      unresolved: counter("lethe_unresolved_total", "Stored references that could not be resolved"),
+    };
+    this.#totals = {
+      accepted: 0,
+      "delivered-live": 0,
+      stored: 0,
+      spilled: 0,
+      pushed: 0,
+      drained: 0,
+      refused: 0,
+      unresolved: 0,
+    };
+    this.#refused = new Counter({
+      name: "lethe_refused_total",
+      help: "Refusals by code",
+      labelNames: ["code"],
+      registers,
+    });
+    this.#ended = new Counter({
+      name: "lethe_connections_ended_total",
+      help: "Connections ended by code",
+      labelNames: ["code"],
+      registers,
+    });
+    this.#gauges(sizes);
+  }
+
+  #gauges(sizes: () => Sizes): void {
+    const gauge = (name: string, help: string, value: (sizes: Sizes) => number): void => {
+      const registers = [this.registry];
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(value(sizes()));
+        },
+      });
+    };
+    gauge("lethe_connections", "Open client connections", (s) => s.connections);
+    gauge("lethe_sessions", "Devices with a session at this node", (s) => s.sessions);
+    gauge("lethe_unsettled_bytes", "Bytes of envelopes that are not settled yet", (s) => s.unsettledBytes);
+    gauge("lethe_mailboxes", "Mailboxes with undelivered mail", (s) => s.mailbox.mailboxes);
+    gauge("lethe_mailbox_envelopes", "Undelivered envelopes", (s) => s.mailbox.envelopes);
+    gauge("lethe_mailbox_bytes", "Undelivered bytes", (s) => s.mailbox.bytes);
+    gauge(
+      "lethe_forget_lag_seconds",
+      "Age of the oldest removal whose bytes may still be in a file",
+      (s) => s.mailbox.forgetLag / 1_000,
+    );
+    gauge("lethe_oldest_undelivered_seconds", "Age of the oldest undelivered envelope", (s) =>
+      s.mailbox.oldest === undefined ? 0 : Math.max(0, s.now - s.mailbox.oldest) / 1_000,
+    );
+  }
+
+  count(what: Counted, by: number): void {
+    this.#totals[what] += by;
+  }
+
+  refused(code: ProblemCode): void {
+    this.#refused.inc({ code });
+  }
+
+  ended(code: ProblemCode): void {
+    this.#ended.inc({ code });
+  }
+
+  total(what: Counted): number {
+    return this.#totals[what];
+  }
+
+  /** The Prometheus text. Totals are kept as plain numbers on the message path and put into the registry only here. */
+  async text(): Promise<string> {
+    for (const what of Object.keys(this.#counted) as Counted[]) {
+      const counter = this.#counted[what];
+      counter.reset();
+      counter.inc(this.#totals[what]);
+    }
+    return this.registry.metrics();
+  }
+}

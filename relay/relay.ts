@@ -1,0 +1,168 @@
+// One relay process put together: backend, delivery node, gateway, HTTP, timers. Whoever opens, closes: in reverse
+// order, once. Closing spills and releases every session before anything else goes away.
+import { randomBytes } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { type AccountId, addressOf, type DeviceNumber, type Time } from "@lethe/protocol";
+import { type Backend, type NodeId, openBackend, type StoreEvent } from "@lethe/queue";
+import { DeliveryNode } from "./delivery/node.ts";
+import { DELIVERY_LIMITS } from "./delivery/types.ts";
+import { Gateway } from "./edge/gateway.ts";
+import { openHttp } from "./http/server.ts";
+import type { Log } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import type { Settings } from "./settings.ts";
+
+export interface Relay {
+  /** `http://host:port` as it listens. */
+  readonly url: string;
+  readonly metrics: Metrics;
+  /** Tells clients, spills, releases, closes. Nothing accepted is lost, whether or not it gets to its end. */
+  close(): Promise<void>;
+}
+
+const TICK_MS = 50;
+const LEASE_MS = 10_000;
+const RENEW_MS = 3_000;
+const SWEEP_MS = 60_000;
+/** How long closing waits for stores to answer, ms. */
+const CLOSE_MS = 10_000;
+
+export async function startRelay(settings: Settings, log: Log): Promise<Relay> {
+  const backend = await openBackend({
+    kind: "embedded",
+    folder: settings.data,
+    now: () => Date.now() as Time,
+    limits: { envelopes: settings.mailboxEnvelopes, bytes: settings.mailboxBytes },
+    report: (event) => reportStore(event, log),
+  });
+  try {
+    return await startOn(backend, settings, log);
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
+}
+
+async function startOn(backend: Backend, settings: Settings, log: Log): Promise<Relay> {
+  const node = new DeliveryNode({
+    node: randomBytes(16).toString("hex") as NodeId,
+    limits: { ...DELIVERY_LIMITS, liveStart: settings.liveWindow },
+  });
+  const metrics = new Metrics(() => ({
+    connections: gateway.connections,
+    ...node.sizes(),
+    mailbox: backend.mailbox.stats(),
+    now: Date.now(),
+  }));
+  const gateway = new Gateway({
+    relay: settings.name,
+    backend,
+    node,
+    metrics,
+    log,
+    limits: {
+      envelopeBytes: settings.envelopeBytes,
+      ttlMs: settings.ttl * 1_000,
+      pingMs: settings.ping,
+      connections: settings.connections,
+    },
+    now: () => Date.now(),
+    instant: () => performance.now(),
+  });
+  const state = { at: "open" as "open" | "closing" };
+  await backend.leases.renew(node.id, "", LEASE_MS);
+  const http = await openHttp({
+    relay: settings.name,
+    backend,
+    gateway,
+    metrics,
+    log,
+    now: () => Date.now(),
+    ready: () => state.at === "open",
+    retire: (account, devices) => retire(backend, gateway, account, devices),
+  });
+  await http.listen({ host: settings.host, port: settings.port });
+  const timers = startTimers(backend, node, gateway, log);
+  void followWakes(backend, node, gateway, log);
+  const { address, port, family } = http.server.address() as AddressInfo;
+  const url = `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+  log.info({ port }, "listening");
+
+  return {
+    url,
+    metrics,
+    async close() {
+      if (state.at !== "open") return;
+      state.at = "closing";
+      gateway.leave(1_000);
+      await settled(node, gateway);
+      for (const timer of timers) clearInterval(timer);
+      gateway.endAll();
+      await http.close();
+      gateway.terminateAll();
+      await backend.leases.release(node.id);
+      await backend.close();
+      log.info({}, "closed");
+    },
+  };
+}
+
+async function retire(
+  backend: Backend,
+  gateway: Gateway,
+  account: AccountId,
+  devices: readonly number[],
+): Promise<void> {
+  for (const device of devices) {
+    const address = addressOf(account, device as DeviceNumber);
+    await backend.mailbox.retire(address);
+    gateway.step({ is: "wakes", addresses: [address] }); // its session reads, finds no mailbox, and closes
+  }
+}
+
+function startTimers(backend: Backend, node: DeliveryNode, gateway: Gateway, log: Log): NodeJS.Timeout[] {
+  const fault = (what: string) => (error: unknown) =>
+    log.error({ code: "internal", what, reason: String(error) }, "a timer's work failed");
+  const renew = async (): Promise<void> => {
+    if ((await backend.leases.renew(node.id, "", LEASE_MS)) === "held") return;
+    log.warn({ code: "fenced" }, "the lease was lost: every session is closed and the node takes a new id");
+    gateway.step({ is: "fenced" });
+    gateway.step({ is: "renamed", node: randomBytes(16).toString("hex") as NodeId });
+    gateway.step({ is: "leases", alive: new Set([node.id]) });
+    await backend.leases.renew(node.id, "", LEASE_MS);
+  };
+  return [
+    setInterval(() => gateway.tick(), TICK_MS),
+    setInterval(() => void renew().catch(fault("lease")), RENEW_MS),
+    setInterval(() => void backend.mailbox.sweep().catch(fault("sweep")), SWEEP_MS),
+  ];
+}
+
+/** Wakes that others have left for this node, until the store closes. */
+async function followWakes(backend: Backend, node: DeliveryNode, gateway: Gateway, log: Log): Promise<void> {
+  try {
+    for (;;) {
+      const addresses = await backend.mailbox.takeWakes(node.id);
+      if (addresses.length === 0) return;
+      gateway.step({ is: "wakes", addresses });
+    }
+  } catch (error) {
+    log.warn({ code: "storage-failed", reason: String(error) }, "wakes are no longer followed");
+  }
+}
+
+/** Until no store call is under way, but no longer than the deadline. */
+async function settled(node: DeliveryNode, gateway: Gateway): Promise<void> {
+  const deadline = performance.now() + CLOSE_MS;
+  while (!node.idle && performance.now() < deadline) {
+    gateway.tick();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+function reportStore(event: StoreEvent, log: Log): void {
+  const { is, ...fields } = event;
+  if (is === "recovered") log.info({ ...fields }, "mail recovered");
+  else if (is === "storage-room-again") log.info({}, "the disk has room again");
+  else log.warn({ event: is, ...fields }, "the store reports trouble");
+}

@@ -1,0 +1,157 @@
+// Every setting of the relay, in one table: flag, environment variable, default, meaning. Read once, checked at once,
+// frozen; all faults are reported together.
+import { parseArgs } from "node:util";
+import { MAX_ENVELOPE_BYTES, MAX_RELAY_NAME_BYTES, MAX_TTL_MS } from "@lethe/protocol";
+import { DEFAULT_MAILBOX_LIMITS } from "@lethe/queue";
+import type { Level } from "./log.ts";
+
+interface Row<T> {
+  readonly flag: string;
+  readonly env: string;
+  readonly fallback: T;
+  readonly unit: string;
+  readonly says: string;
+  /** The value, or why not. */
+  readonly read: (text: string) => T | { fault: string };
+}
+
+function integer(min: number, max: number): (text: string) => number | { fault: string } {
+  return (text) => {
+    const value = Number(text);
+    if (!/^[0-9]+$/.test(text) || value < min || value > max)
+      return { fault: `is a whole number from ${min} to ${max}` };
+    return value;
+  };
+}
+
+function string(pattern: RegExp, what: string): (text: string) => string | { fault: string } {
+  return (text) => (pattern.test(text) ? text : { fault: `is ${what}` });
+}
+
+const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "silent"];
+
+function row<T>(flag: string, fallback: T, unit: string, says: string, read: Row<T>["read"]): Row<T> {
+  return { flag, env: `LETHE_${flag.toUpperCase().replaceAll("-", "_")}`, fallback, unit, says, read };
+}
+
+export const SETTINGS = {
+  host: row(
+    "host",
+    "127.0.0.1",
+    "address",
+    "Address to listen on; 0.0.0.0 for every interface",
+    string(/^[\w.:-]{1,255}$/, "an address"),
+  ),
+  port: row("port", 8787, "port", "Port to listen on; 0 takes a free one", integer(0, 65_535)),
+  data: row(
+    "data",
+    "lethe-data",
+    "folder",
+    "Folder of undelivered mail and public keys",
+    string(/^.{1,4096}$/s, "a folder"),
+  ),
+  name: row(
+    "name",
+    "lethe.local",
+    "name",
+    "The relay's name, which logins are bound to; the same on all nodes, never changed",
+    string(new RegExp(`^[A-Za-z0-9.:-]{1,${MAX_RELAY_NAME_BYTES}}$`), "a host name"),
+  ),
+  envelopeBytes: row(
+    "envelope-bytes",
+    MAX_ENVELOPE_BYTES,
+    "bytes",
+    "Largest envelope",
+    integer(1_024, MAX_ENVELOPE_BYTES),
+  ),
+  ttl: row("ttl", MAX_TTL_MS / 1_000, "s", "Longest time that mail is kept", integer(60, MAX_TTL_MS / 1_000)),
+  mailboxEnvelopes: row(
+    "mailbox-envelopes",
+    DEFAULT_MAILBOX_LIMITS.envelopes,
+    "envelopes",
+    "Undelivered envelopes of a device",
+    integer(1, 1_000_000),
+  ),
+  mailboxBytes: row(
+    "mailbox-bytes",
+    DEFAULT_MAILBOX_LIMITS.bytes,
+    "bytes",
+    "Undelivered bytes of a device",
+    integer(1_024, 2 ** 40),
+  ),
+  liveWindow: row(
+    "live-window",
+    2_000,
+    "ms",
+    "First live window; 0 stores everything before it is pushed",
+    integer(0, 5_000),
+  ),
+  ping: row("ping", 30_000, "ms", "Silence after which a connection is ended", integer(1_000, 600_000)),
+  connections: row("connections", 15_000, "connections", "Connections at one node", integer(1, 1_000_000)),
+  log: row<string>("log", "info", "level", `What is logged: ${LEVELS.join(", ")}`, (text) =>
+    LEVELS.includes(text as Level) ? text : { fault: `is one of ${LEVELS.join(", ")}` },
+  ),
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+type Value<N extends SettingName> = (typeof SETTINGS)[N] extends Row<infer T> ? T : never;
+export type Settings = { readonly [N in SettingName]: Value<N> };
+
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(faults.join("\n"));
+    this.faults = faults;
+  }
+}
+
+const NAMES = Object.keys(SETTINGS) as SettingName[];
+
+/** The settings from flags, else the environment, else defaults. @throws SettingsError with every fault at once. */
+export function readSettings(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Settings {
+  const faults: string[] = [];
+  const flags = flagsOf(args, faults);
+  const out: Record<string, unknown> = {};
+  for (const name of NAMES) {
+    const setting = SETTINGS[name] as Row<unknown>;
+    const text = flags[setting.flag] ?? env[setting.env];
+    const value = text === undefined ? setting.fallback : setting.read(text);
+    if (typeof value === "object" && value !== null && "fault" in value)
+      faults.push(`--${setting.flag} (${setting.env}) ${String(value.fault)}`);
+    out[name] = value;
+  }
+  if (faults.length > 0) throw new SettingsError(faults);
+  return Object.freeze(out) as Settings;
+}
+
+function flagsOf(args: readonly string[], faults: string[]): Record<string, string | undefined> {
+  const options = Object.fromEntries(NAMES.map((name) => [SETTINGS[name].flag, { type: "string" as const }]));
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: false }).values as Record<
+      string,
+      string | undefined
+    >;
+  } catch (error) {
+    faults.push((error as Error).message);
+    return {};
+  }
+}
+
+/** The table of settings as `--help` prints it. */
+export function settingsHelp(): string {
+  const rows = NAMES.map((name) => SETTINGS[name]).map((s) => [
+    `--${s.flag} ${s.unit.toUpperCase()}`,
+    s.env,
+    String(s.fallback),
+    s.says,
+  ]);
+  const width = [0, 1, 2].map((i) => Math.max(...rows.map((r) => (r[i] as string).length)));
+  return rows
+    .map((r) => `  ${r.map((cell, i) => (i < 3 ? cell.padEnd(width[i] as number) : cell)).join("  ")}`)
+    .join("\n");
+}
