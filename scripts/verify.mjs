@@ -2,5 +2,11 @@
 import { step } from "./run.mjs";
 
 step("suite", "node", ["scripts/test.mjs"]) &&
-  step("simulation", "node", ["test/simulation/main.ts", "--runs", "20000", "--seed", String(Date.now() % 1_000_000)]) &&
+  step("simulation", "node", [
+    "test/simulation/main.ts",
+    "--runs",
+    "20000",
+    "--seed",
+    String(Date.now() % 1_000_000),
+  ]) &&
   step("benchmarks", "node", ["bench/main.ts", "--quick"]);

@@ -1,0 +1,66 @@
+// The specification's tables as Markdown, made from the code: `npm run generate` writes them into README.md between
+// their marks, and a test holds the two against each other.
+import { FRAMES, type FrameName } from "./frames.ts";
+import * as limits from "./limits.ts";
+import { PROBLEMS, type ProblemCode } from "./problems.ts";
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function hex(opcode: number): string {
+  return `0x${opcode.toString(16).padStart(2, "0")}`;
+}
+
+function frames(): string {
+  const names = Object.keys(FRAMES) as FrameName[];
+  return table(
+    ["opcode", "frame", "sent by", "on", "since", "body"],
+    names.map((name) => {
+      const { opcode, from, on, since, body } = FRAMES[name];
+      const layout = body.layout === "" ? "empty" : body.layout.replaceAll("|", "\\|");
+      return [`\`${hex(opcode)}\``, `\`${name}\``, from, on, String(since), layout];
+    }),
+  );
+}
+
+function problems(): string {
+  const codes = Object.keys(PROBLEMS) as ProblemCode[];
+  return table(
+    ["number", "code", "HTTP", "close", "again", "meaning"],
+    codes.map((code) => {
+      const { number, http, close, retry, says } = PROBLEMS[code];
+      return [
+        String(number),
+        `\`${code}\``,
+        String(http),
+        close === undefined ? "" : String(close),
+        retry,
+        says,
+      ];
+    }),
+  );
+}
+
+function caps(): string {
+  return table(
+    ["limit", "value"],
+    Object.entries(limits).map(([name, value]) => [
+      `\`${name}\``,
+      value.toLocaleString("en-GB").replaceAll(",", " "),
+    ]),
+  );
+}
+
+/** Every generated part of the specification, by the name of its marks. */
+export const TABLES: Readonly<Record<string, () => string>> = { frames, problems, limits: caps };
+
+/** `text` with what stands between `<!-- NAME -->` and `<!-- /NAME -->` replaced by the tables of that name. */
+export function withTables(text: string, tables: Readonly<Record<string, () => string>> = TABLES): string {
+  return Object.entries(tables).reduce((whole, [name, make]) => {
+    const pattern = new RegExp(`<!-- ${name} -->[^]*?<!-- /${name} -->`);
+    if (!pattern.test(whole)) throw new Error(`no marks for the table ${name}`);
+    return whole.replace(pattern, () => `<!-- ${name} -->\n\n${make()}\n\n<!-- /${name} -->`);
+  }, text);
+}

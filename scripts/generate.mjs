@@ -1,0 +1,14 @@
+// Writes what is generated from code: the specification's tables and the golden vectors. Run under the pinned Node.
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "./run.mjs";
+
+const { withTables } = await import("../protocol/tables.ts");
+const { goldenVectors } = await import("../test/protocol/golden.ts");
+
+const specification = join(root, "protocol", "README.md");
+writeFileSync(specification, withTables(readFileSync(specification, "utf8")));
+if (process.argv.includes("--golden")) {
+  const vectors = join(root, "protocol", "vectors", "frames.json");
+  writeFileSync(vectors, `${JSON.stringify(goldenVectors(), undefined, 2)}\n`);
+}
