@@ -1,4 +1,4 @@
 // What one runs while working: types, lint, format and the quick tests, in under 30 s.
 import { format, lint, step, types } from "./run.mjs";
 
-types() && lint() && format() && step("quick tests", "vitest", ["run", "--project", "quick"]);
+if (types() && lint() && format()) step("quick tests", "vitest", ["run", "--project", "quick"]);
