@@ -46,10 +46,9 @@ function problems(): string {
 function caps(): string {
   return table(
     ["limit", "value"],
-    Object.entries(limits).map(([name, value]) => [
-      `\`${name}\``,
-      value.toLocaleString("en-GB").replaceAll(",", " "),
-    ]),
+    Object.entries(limits)
+      .sort()
+      .map(([name, value]) => [`\`${name}\``, value.toLocaleString("en-GB").replaceAll(",", " ")]),
   );
 }
 
