@@ -1,1 +1,5 @@
-export {};
+// What applications import. Everything else in this package is its own business.
+export type { ClientCore, CoreConfig, CoreView } from "./delivery/core.ts";
+export { createClientCore } from "./delivery/core.ts";
+export type * from "./delivery/events.ts";
+export { CORE_TABLES } from "./delivery/rows.ts";

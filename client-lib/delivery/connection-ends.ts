@@ -1,0 +1,35 @@
+// How a connection ended, and how long to wait for what. Pure arithmetic of the machines in this folder.
+import { type ProblemCode, problemOf, type Time } from "@lethe/protocol";
+import type { Chance } from "./events.ts";
+
+export interface ConnectionEnd {
+  /** The code of the close status, where it has one. */
+  readonly code: ProblemCode | undefined;
+}
+
+/** What a relay's frame says about the end that is coming. */
+export function endOf(
+  number: number,
+  retryAfter: number,
+): { code: ProblemCode | undefined; retryAfter: number } {
+  return { code: problemOf(number), retryAfter };
+}
+
+export function addTime(at: Time, ms: number): Time {
+  return (at + ms) as Time;
+}
+
+/** Whole milliseconds from now, never 0: what waits, waits. */
+export function later(now: Time, ms: number): Time {
+  return (now + Math.max(1, Math.ceil(ms))) as Time;
+}
+
+/** Full jitter: anywhere in [0, min(cap, base × 2^tries)). */
+export function fullJitter(chance: Chance, base: number, cap: number, tries: number): number {
+  return chance.fraction() * Math.min(cap, base * 2 ** Math.min(tries, 30));
+}
+
+/** The earlier of two times, of which `candidate` counts only when it lies ahead: what is past waits for something else. */
+export function soonest(now: Time, at: number, candidate: number): number {
+  return candidate > now && candidate < at ? candidate : at;
+}

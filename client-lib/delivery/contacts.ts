@@ -1,0 +1,53 @@
+// Who this account knows: what was decided about them, their delivery access key, their name.
+// Always true: a decision, a key or a found name is durable in the commit of whatever taught it.
+import type { AccountId } from "@lethe/protocol";
+import type { Decision, StoredRows } from "./events.ts";
+import { type ContactRow, contactRow, put, readTable } from "./rows.ts";
+import type { Turn } from "./turn.ts";
+
+const STRANGER: ContactRow = { decision: "none", accessKey: undefined, name: undefined, nameFrom: "claimed" };
+
+export class Contacts {
+  readonly #rows = new Map<AccountId, ContactRow>();
+
+  constructor(rows: StoredRows) {
+    for (const [key, row] of readTable(rows, "contact", contactRow)) this.#rows.set(key as AccountId, row);
+  }
+
+  of(account: AccountId): Readonly<ContactRow> {
+    return this.#rows.get(account) ?? STRANGER;
+  }
+
+  all(): ReadonlyMap<AccountId, Readonly<ContactRow>> {
+    return this.#rows;
+  }
+
+  decide(turn: Turn, account: AccountId, decision: Decision): void {
+    this.#change(turn, account, { decision });
+  }
+
+  /** True: the key is another than the one known. */
+  learnKey(turn: Turn, account: AccountId, accessKey: Uint8Array): boolean {
+    const known = this.of(account).accessKey;
+    if (known !== undefined && known.every((byte, i) => byte === accessKey[i])) return false;
+    this.#change(turn, account, { accessKey: accessKey.slice() });
+    return true;
+  }
+
+  /** A name that the account gives itself counts only until one was found. */
+  claim(turn: Turn, account: AccountId, name: string): void {
+    const known = this.of(account);
+    if (known.nameFrom === "found" || known.name === name) return;
+    this.#change(turn, account, { name, nameFrom: "claimed" });
+  }
+
+  named(turn: Turn, account: AccountId, name: string): void {
+    this.#change(turn, account, { name, nameFrom: "found" });
+  }
+
+  #change(turn: Turn, account: AccountId, change: Partial<ContactRow>): void {
+    const row = { ...this.of(account), ...change };
+    this.#rows.set(account, row);
+    turn.stage(put("contact", account, contactRow, row));
+  }
+}

@@ -1,0 +1,512 @@
+// The client's deciding code: connection, outbox, inbox, receipts and lookups behind one door. Events in, effects out.
+// Always true: no clock, no chance, no I/O but what comes with events and the injected `Chance` and `Cipher`; one
+// commit is under way at a time, and whatever follows from it waits for its `committed`; a failed commit ends the core.
+import {
+  type AccountId,
+  accountOf,
+  type ClientFrame,
+  type ConnectionKind,
+  type DeviceNumber,
+  type EnvelopeId,
+  type FrameOf,
+  MAX_IDS,
+  problemOfClose,
+  type RelayFrame,
+  type Time,
+} from "@lethe/protocol";
+import { Connection } from "./connection.ts";
+import { soonest } from "./connection-ends.ts";
+import { Contacts } from "./contacts.ts";
+import type {
+  Chance,
+  Cipher,
+  CoreEvent,
+  Effect,
+  Entry,
+  MessageId,
+  RefusalCode,
+  StoredRows,
+} from "./events.ts";
+import { entryOf, Inbox } from "./inbox.ts";
+import { MAX_WAITING_BYTES, MAX_WAITING_PUSHES, RECEIPT_JITTER_MS, SWEEP_MS } from "./limits.ts";
+import { type Answer, type Ended, Lookups } from "./lookups.ts";
+import { Outbox, type Settled } from "./outbox.ts";
+import { Quarantine } from "./quarantine.ts";
+import { Receipts } from "./receipts.ts";
+import { Receiving } from "./receiving.ts";
+import { type ContactRow, epochRow, readTable, type SentRow } from "./rows.ts";
+import { Sending } from "./sending.ts";
+import { SentLog } from "./sent-log.ts";
+import { type After, Turn } from "./turn.ts";
+
+export interface CoreConfig {
+  readonly account: AccountId;
+  readonly device: DeviceNumber;
+  readonly cipher: Cipher;
+  readonly chance: Chance;
+  /** Everything that the store holds of `CORE_TABLES`. */
+  readonly rows: StoredRows;
+  /** Mail of strangers: kept until the person decides, or handed over. */
+  readonly requests: "ask" | "accept";
+  /** How many relay URLs the edge knows. An `open` effect names one by number, from 0. */
+  readonly urls: number;
+  /** Receipts wait up to this long, ms. */
+  readonly receiptJitterMs?: number;
+}
+
+/** What the application may look at between steps. */
+export interface CoreView {
+  readonly connection: "online" | "connecting" | "offline";
+  /** Envelopes that no `accepted` has come for. */
+  readonly outbox: number;
+  readonly epoch: number;
+  contact(account: AccountId): Readonly<ContactRow>;
+  contacts(): ReadonlyMap<AccountId, Readonly<ContactRow>>;
+  requests(): readonly AccountId[];
+  sent(message: MessageId): Readonly<SentRow> | undefined;
+}
+
+export interface ClientCore {
+  step(event: CoreEvent): Effect[];
+  readonly view: CoreView;
+}
+
+export function createClientCore(config: CoreConfig): ClientCore {
+  return new Core(config);
+}
+
+type Life = "stopped" | "running" | "failed";
+
+class Core implements ClientCore {
+  readonly #device: Connection;
+  readonly #anonymous: Connection;
+  readonly #contacts: Contacts;
+  readonly #sent: SentLog;
+  readonly #outbox: Outbox;
+  readonly #inbox: Inbox;
+  readonly #receipts: Receipts;
+  readonly #lookups: Lookups;
+  readonly #sending: Sending;
+  readonly #receiving: Receiving;
+  #life: Life = "stopped";
+  #started = false;
+  #commits = 0;
+  #committing: { readonly commit: number; readonly after: readonly After[] } | undefined;
+  /** Staged while a commit is under way: the next one's. */
+  #staged: Pick<Turn, "writes" | "after"> = { writes: [], after: [] };
+  #waiting: FrameOf<"push">[] = [];
+  #waitingBytes = 0;
+  #signals: FrameOf<"signal">[] = [];
+  #sweepAt: number | undefined;
+  #wakeAt = Number.POSITIVE_INFINITY;
+  #toldConnection: CoreView["connection"] = "offline";
+
+  constructor(config: CoreConfig) {
+    const { account, device, chance, cipher, rows, urls } = config;
+    const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
+    const shared = { account, device, urls, chance, cipher };
+    this.#device = new Connection({ ...shared, kind: "device" }, epoch);
+    this.#anonymous = new Connection({ ...shared, kind: "anonymous" }, 0);
+    this.#contacts = new Contacts(rows);
+    this.#sent = new SentLog(rows);
+    this.#outbox = new Outbox(chance, rows);
+    this.#inbox = new Inbox(rows);
+    this.#receipts = new Receipts(chance, config.receiptJitterMs ?? RECEIPT_JITTER_MS, rows);
+    this.#lookups = new Lookups(chance);
+    const parts = {
+      self: account,
+      chance,
+      cipher,
+      contacts: this.#contacts,
+      outbox: this.#outbox,
+      sent: this.#sent,
+    };
+    this.#sending = new Sending({ ...parts, lookups: this.#lookups }, rows);
+    this.#receiving = new Receiving({
+      ...parts,
+      requests: config.requests,
+      inbox: this.#inbox,
+      receipts: this.#receipts,
+      quarantine: new Quarantine(rows),
+    });
+  }
+
+  get view(): CoreView {
+    const at = this.#device.at;
+    return {
+      connection: at === "up" ? "online" : at === "idle" || at === "waiting" ? "offline" : "connecting",
+      outbox: this.#outbox.size,
+      epoch: this.#device.epoch,
+      contact: (account) => this.#contacts.of(account),
+      contacts: () => this.#contacts.all(),
+      requests: () => [...this.#inbox.requests().keys()],
+      sent: (message) => this.#sent.of(message),
+    };
+  }
+
+  step(event: CoreEvent): Effect[] {
+    if (this.#life === "failed") return [];
+    const turn = new Turn(event.now);
+    this.#take(turn, event);
+    this.#passTime(turn);
+    this.#commit(turn);
+    this.#pump(turn);
+    this.#tellConnection(turn);
+    this.#wake(turn);
+    return turn.effects;
+  }
+
+  #take(turn: Turn, event: CoreEvent): void {
+    switch (event.event) {
+      case "start":
+        return this.#start(turn);
+      case "stop":
+        return this.#stop(turn);
+      case "tick":
+        return;
+      case "connect":
+        this.#life = "running";
+        return this.#connect(turn);
+      case "opened":
+        return this.#connection(event.socket).opened(turn, event.connection);
+      case "closed":
+        return this.#closed(turn, event.socket, event.connection, event.status);
+      case "frames":
+        if (!this.#connection(event.socket).isCurrent(event.connection)) return;
+        for (const frame of event.frames) this.#frame(turn, event.socket, frame);
+        return;
+      case "committed":
+        return this.#committed(turn, event.commit);
+      case "commit-failed":
+        return this.#fail(turn);
+      case "send":
+        return this.#sending.send(turn, event);
+      case "signal":
+        return this.#signal(turn, event.to, event.body);
+      case "settled":
+        this.#inbox.settled(turn, event.entry);
+        return this.#takeWaiting(turn);
+      case "read":
+        return this.#receiving.read(turn, event.from, event.messages);
+      case "decide":
+        this.#receiving.decide(turn, event.account, event.decision);
+        return this.#takeWaiting(turn);
+      case "named":
+        return this.#contacts.named(turn, event.account, event.name);
+      case "ask-name":
+        return this.#askName(turn, event);
+    }
+  }
+
+  #connection(socket: ConnectionKind): Connection {
+    return socket === "device" ? this.#device : this.#anonymous;
+  }
+
+  #start(turn: Turn): void {
+    if (this.#life === "running") return;
+    this.#life = "running";
+    if (!this.#started) {
+      this.#started = true;
+      for (const ready of this.#inbox.takeUnsettled()) turn.emit({ do: "hand", entry: entryOf(ready) });
+      for (const account of this.#inbox.requests().keys())
+        turn.tell({ tell: "request", account, name: this.#contacts.of(account).name });
+      this.#sending.prepareAll(turn);
+    }
+    this.#connect(turn);
+  }
+
+  #connect(turn: Turn): void {
+    if (this.#device.isUp) return;
+    this.#device.connect(turn);
+  }
+
+  #stop(turn: Turn): void {
+    if (this.#life !== "running") return;
+    this.#life = "stopped";
+    this.#end(turn);
+  }
+
+  /** Both connections end, and what was under way on them is to go again. */
+  #end(turn: Turn): void {
+    for (const socket of ["device", "anonymous"] as const) {
+      this.#connection(socket).stop(turn);
+      this.#lost(turn, socket);
+    }
+  }
+
+  #fail(turn: Turn): void {
+    this.#end(turn);
+    this.#life = "failed";
+    turn.tell({ tell: "stopped", code: "storage-failed" });
+  }
+
+  #lost(turn: Turn, socket: ConnectionKind): void {
+    this.#outbox.lost(socket);
+    this.#lookups.lost(turn.now, socket);
+    if (socket !== "device") return;
+    this.#inbox.disconnected();
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+  }
+
+  #closed(turn: Turn, socket: ConnectionKind, connection: number, status: number): void {
+    const end = this.#connection(socket).closed(turn, connection, { code: problemOfClose(status) });
+    if (end !== undefined) this.#ended(turn, socket, end);
+  }
+
+  #ended(turn: Turn, socket: ConnectionKind, end: RefusalCode): void {
+    this.#lost(turn, socket);
+    const final = this.#connection(socket).at === "idle" && end !== "lost";
+    if (!final) return;
+    this.#life = "stopped";
+    this.#end(turn);
+    turn.tell(end === "displaced" ? { tell: "displaced" } : { tell: "stopped", code: end });
+  }
+
+  #frame(turn: Turn, socket: ConnectionKind, frame: RelayFrame): void {
+    const connection = this.#connection(socket);
+    const epoch = this.#device.epoch;
+    if (connection.frame(turn, frame) && frame.frame === "welcome") this.#welcome(turn, socket, frame);
+    if (frame.frame === "epoch-behind" && this.#device.epoch !== epoch) this.#sending.newStreams(turn);
+    if (!connection.isUp) return;
+    switch (frame.frame) {
+      case "push":
+        return this.#push(turn, frame);
+      case "drained":
+        this.#inbox.drained(turn.now);
+        return turn.tell({ tell: "drained" });
+      case "accepted":
+        return this.#settle(turn, this.#outbox.accepted(turn, frame.ids));
+      case "refused":
+        return this.#refused(turn, frame);
+      case "stale-list":
+        for (const account of this.#outbox.staleList(frame.ids)) this.#sending.askDevices(turn, account);
+        return;
+      case "is-account":
+      case "has-devices":
+      case "has-prekeys":
+        return this.#answered(turn, this.#lookups.answered(frame satisfies Answer));
+      case "ask-refused":
+        return this.#answered(
+          turn,
+          this.#lookups.refused(turn.now, frame.request, frame.code, frame.retryAfter),
+        );
+      default:
+        return;
+    }
+  }
+
+  #welcome(turn: Turn, socket: ConnectionKind, { now, relay, maxTtlMs }: FrameOf<"welcome">): void {
+    this.#sending.offset = now - turn.now;
+    this.#sending.welcome(maxTtlMs);
+    if (socket !== "device") return;
+    turn.tell({ tell: "clock", offset: now - turn.now, relay });
+  }
+
+  /** A push is opened while the inbox has room; otherwise it waits, unacknowledged, and the relay's window fills. */
+  #push(turn: Turn, frame: FrameOf<"push">): void {
+    const up = this.#device.up;
+    if (up === undefined) return;
+    if (frame.kind === "signal") return this.#receiving.signal(turn, frame);
+    if (this.#inbox.hasRoom && this.#waiting.length === 0) return this.#receiving.push(turn, up, frame);
+    this.#waiting.push(frame);
+    this.#waitingBytes += frame.ciphertext.length;
+    if (this.#waiting.length <= MAX_WAITING_PUSHES && this.#waitingBytes <= MAX_WAITING_BYTES) return;
+    turn.emit({ do: "close", socket: "device", connection: up });
+    this.#closed(turn, "device", up, 0);
+  }
+
+  #takeWaiting(turn: Turn): void {
+    const up = this.#device.up;
+    while (up !== undefined && this.#inbox.hasRoom) {
+      const frame = this.#waiting.shift();
+      if (frame === undefined) return;
+      this.#waitingBytes -= frame.ciphertext.length;
+      this.#receiving.push(turn, up, frame);
+    }
+  }
+
+  #refused(turn: Turn, frame: FrameOf<"refused">): void {
+    const { settled, waiting, relist, code } = this.#outbox.refused(turn, frame);
+    this.#settle(turn, settled);
+    for (const { message, to, told } of waiting)
+      if (told === "yes") turn.tell({ tell: "waiting", message, to: accountOf(to), code });
+    for (const account of relist) this.#sending.askDevices(turn, account);
+  }
+
+  /** A message is sent once the relay holds it for every device that it can be held for. */
+  #settle(turn: Turn, settled: readonly Settled[]): void {
+    for (const { message, to, told, how } of settled) {
+      if (!told) continue;
+      if (how.end === "sent") this.#sent.reach(turn, message, to, "sent");
+      if (this.#outbox.has(message)) continue;
+      const state = this.#sent.of(message)?.state;
+      if (how.end === "sent" || (state !== "queued" && state !== undefined)) {
+        turn.tellAfter({ tell: "sent", message, to });
+        continue;
+      }
+      this.#sent.reach(turn, message, to, how.end);
+      turn.tellAfter(
+        how.end === "expired"
+          ? { tell: "expired", message, to }
+          : { tell: "refused", message, to, code: how.code },
+      );
+    }
+  }
+
+  #answered(turn: Turn, ended: Ended | undefined): void {
+    if (ended === undefined) return;
+    const { question } = ended;
+    if (question.about !== "name") return this.#settle(turn, this.#sending.ended(turn, ended));
+    if (ended.how === "answered" && ended.answer.frame === "is-account")
+      turn.tell({ tell: "name", ask: question.ask, account: ended.answer.account });
+    else if (ended.how === "refused")
+      turn.tell({ tell: "name-refused", ask: question.ask, code: ended.code });
+  }
+
+  #askName(turn: Turn, { ask, name, until }: CoreEvent & { event: "ask-name" }): void {
+    if (!this.#lookups.ask(turn, { about: "name", ask, name, until }, undefined))
+      turn.tell({ tell: "name-refused", ask, code: "busy" });
+  }
+
+  /** Opens the connection that the next one, or the message that follows, will use. */
+  #signal(turn: Turn, to: AccountId, body: Uint8Array): void {
+    if (this.#life !== "running") return;
+    if (this.#anonymous.isUp) this.#sending.signal(turn, to, body);
+    else if (this.#contacts.of(to).accessKey !== undefined) this.#anonymous.connect(turn);
+  }
+
+  #passTime(turn: Turn): void {
+    for (const socket of ["device", "anonymous"] as const) {
+      const end = this.#connection(socket).tick(turn);
+      if (end !== undefined) this.#ended(turn, socket, end);
+    }
+    this.#settle(turn, this.#outbox.tick(turn, this.#sending.relayNow(turn.now)));
+    this.#sending.tick(turn);
+    for (const ended of this.#lookups.tick(turn.now)) this.#answered(turn, ended);
+    this.#receiving.tick(turn);
+    this.#sendReceipts(turn);
+    this.#sweepAt ??= turn.now + SWEEP_MS;
+    if (turn.now < this.#sweepAt) return;
+    this.#sweepAt = turn.now + SWEEP_MS;
+    this.#inbox.sweep(turn);
+    this.#sent.sweep(turn);
+  }
+
+  #sendReceipts(turn: Turn): void {
+    if (this.#life !== "running") return;
+    for (const account of this.#receipts.ready(turn.now)) {
+      const take = () => ({ kind: "receipt", ...this.#receipts.take(turn, account) }) as const;
+      if (!this.#sending.receipt(turn, account, take))
+        this.#receipts.postpone(turn, account, RECEIPT_JITTER_MS);
+    }
+  }
+
+  /** One commit at a time: what was staged meanwhile goes into the next, in the order of staging. */
+  #commit(turn: Turn): void {
+    this.#staged.writes.push(...turn.writes);
+    this.#staged.after.push(...turn.after);
+    turn.writes = [];
+    turn.after = [];
+    if (this.#committing !== undefined) return;
+    const { writes, after } = this.#staged;
+    this.#staged = { writes: [], after: [] };
+    if (writes.length === 0) return this.#follow(turn, after);
+    this.#commits += 1;
+    this.#committing = { commit: this.#commits, after };
+    turn.emit({ do: "commit", commit: this.#commits, writes });
+  }
+
+  #committed(turn: Turn, commit: number): void {
+    if (this.#committing?.commit !== commit) return;
+    const { after } = this.#committing;
+    this.#committing = undefined;
+    this.#follow(turn, after);
+  }
+
+  /** What waited for durability: acknowledgements first, then the application. */
+  #follow(turn: Turn, after: readonly After[]): void {
+    this.#acknowledge(turn, after);
+    for (const each of after) {
+      switch (each.next) {
+        case "acknowledge":
+          break;
+        case "open":
+          if (this.#life === "running") this.#device.raised(turn, each.epoch);
+          break;
+        case "transmit":
+          this.#outbox.durable(each.orders);
+          break;
+        case "hand":
+          turn.emit({ do: "hand", entry: each.entry satisfies Entry });
+          break;
+        case "signal":
+          this.#signals.push(each.frame);
+          break;
+        case "tell":
+          turn.tell(each.told);
+          break;
+      }
+    }
+  }
+
+  #acknowledge(turn: Turn, after: readonly After[]): void {
+    const up = this.#device.up;
+    const ids: EnvelopeId[] = [];
+    for (const each of after) if (each.next === "acknowledge" && each.connection === up) ids.push(each.id);
+    const frames: ClientFrame[] = [];
+    for (let at = 0; at < ids.length; at += MAX_IDS)
+      frames.push({ frame: "delivered", ids: ids.slice(at, at + MAX_IDS) });
+    this.#device.send(turn, ...frames);
+  }
+
+  /** What may go now, on the connections that there are; an anonymous one is opened when something wants it. */
+  #pump(turn: Turn): void {
+    const signals = this.#signals;
+    this.#signals = [];
+    if (this.#life !== "running") return;
+    const wanted = this.#outbox.wants("anonymous") || this.#lookups.wants("anonymous");
+    if (wanted && this.#anonymous.at === "idle") this.#anonymous.connect(turn);
+    if (!wanted && this.#anonymous.at === "waiting") this.#anonymous.stop(turn);
+    this.#anonymous.busy(turn, wanted || signals.length > 0);
+    if (this.#device.isUp)
+      this.#device.send(
+        turn,
+        ...this.#lookups.pump(turn.now, "device"),
+        ...this.#outbox.pump(turn.now, "device"),
+      );
+    if (this.#anonymous.isUp)
+      this.#anonymous.send(
+        turn,
+        ...this.#lookups.pump(turn.now, "anonymous"),
+        ...this.#outbox.pump(turn.now, "anonymous"),
+        ...signals,
+      );
+  }
+
+  #tellConnection(turn: Turn): void {
+    const state = this.view.connection;
+    if (state === this.#toldConnection) return;
+    this.#toldConnection = state;
+    turn.tell({ tell: "connection", state });
+  }
+
+  #wake(turn: Turn): void {
+    const { now } = turn;
+    let at = Number.POSITIVE_INFINITY;
+    const candidates = [
+      this.#device.nextAt(),
+      this.#anonymous.nextAt(),
+      this.#outbox.nextAt(now, this.#sending.offset),
+      this.#sending.nextAt(now),
+      this.#lookups.nextAt(now),
+      this.#receiving.nextAt(now),
+      this.#receipts.nextAt(now),
+      this.#sweepAt ?? Number.POSITIVE_INFINITY,
+    ];
+    for (const candidate of candidates) at = soonest(now, at, candidate);
+    if (at === this.#wakeAt && this.#wakeAt > now) return;
+    this.#wakeAt = at;
+    if (at !== Number.POSITIVE_INFINITY) turn.emit({ do: "wake", at: at as Time });
+  }
+}

@@ -1,0 +1,260 @@
+// The words between the deciding code (`core.ts`) and its edge: events in, effects out, both data.
+// Always true: an effect that follows a durable write stands in the answer to that write's `committed`, never before;
+// a connection is named by its number, so that what comes from an older one is ignored.
+import type {
+  AccountId,
+  ClientFrame,
+  ConnectionKind,
+  DeviceAddress,
+  DeviceNumber,
+  EnvelopeId,
+  FrameOf,
+  ProblemCode,
+  RelayFrame,
+  Time,
+} from "@lethe/protocol";
+
+declare const brand: unique symbol;
+/** 16 random bytes that name a message for its conversation, inside the encryption. */
+export type MessageId = string & { readonly [brand]: "MessageId" };
+/** 8 random bytes that name one run of sequence numbers from one device to another. */
+export type StreamId = string & { readonly [brand]: "StreamId" };
+
+/** One change of the store; `value` undefined deletes the row. All writes of one commit happen, or none. */
+export interface Write {
+  readonly table: string;
+  readonly key: string;
+  readonly value: Uint8Array | undefined;
+}
+
+export interface Row {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/** Everything that the store holds of the core's tables, each in any order. An absent table is empty. */
+export type StoredRows = Readonly<Record<string, readonly Row[]>>;
+
+/** Chance is a parameter: a simulation gives a seeded one. */
+export interface Chance {
+  bytes(length: number): Uint8Array;
+  /** In [0, 1). */
+  fraction(): number;
+}
+
+/** A message's place in the order of its sender. The first of a stream is 1. */
+export interface Place {
+  readonly stream: StreamId;
+  readonly sequence: number;
+}
+
+/** What is sealed. `body` is opaque here. */
+export type Content =
+  | { readonly kind: "message"; readonly body: Uint8Array }
+  | {
+      readonly kind: "receipt";
+      readonly delivered: readonly MessageId[];
+      readonly read: readonly MessageId[];
+    }
+  | { readonly kind: "signal"; readonly body: Uint8Array };
+
+/** What was opened. `unknown` is of a later version: it survives, and goes to the application. */
+export type OpenedContent = Content | { readonly kind: "unknown"; readonly body: Uint8Array };
+
+export interface SealRequest {
+  readonly to: DeviceAddress;
+  readonly id: EnvelopeId;
+  readonly message: MessageId;
+  /** Undefined for what has no place in the order: receipts and signals. */
+  readonly place: Place | undefined;
+  readonly content: Content;
+  readonly sentAt: Time;
+  readonly now: Time;
+}
+
+export type Sealed =
+  | { readonly code: "ok"; readonly ciphertext: Uint8Array; readonly writes: readonly Write[] }
+  | { readonly code: string & {}; readonly ciphertext?: undefined };
+
+export interface OpenRequest {
+  readonly id: EnvelopeId;
+  readonly kind: FrameOf<"push">["kind"];
+  readonly ciphertext: Uint8Array;
+  readonly now: Time;
+}
+
+/** How an envelope turned out; each is acknowledged (crypto.md 1.6 calls these the outcome classes). */
+export type CipherOutcome =
+  | {
+      readonly outcome: "ok";
+      readonly from: DeviceAddress;
+      readonly message: MessageId;
+      readonly place: Place | undefined;
+      readonly sentAt: Time;
+      /** The sender's delivery access key, and the name it goes by, where it says them. */
+      readonly accessKey: Uint8Array | undefined;
+      readonly name: string | undefined;
+      readonly content: OpenedContent;
+      readonly writes: readonly Write[];
+    }
+  /** Opened before: acknowledged, silent. */
+  | { readonly outcome: "duplicate" }
+  /** Never opens: quarantined under its code, acknowledged, and the next flows. `writes` is what must be kept all the same. */
+  | { readonly outcome: "poison"; readonly code: string; readonly writes: readonly Write[] };
+
+/** Whether mail can be sealed to an account's devices. */
+export interface PeerState {
+  readonly listVersion: number;
+  readonly devices: readonly { readonly device: DeviceNumber; readonly ready: boolean }[];
+}
+
+export type Learned =
+  | { readonly code: "ok"; readonly writes: readonly Write[] }
+  /** Refused for good: the account key is another than the pinned one, a signature does not fit, ... */
+  | { readonly code: string & {}; readonly writes?: undefined };
+
+/**
+ * Sealing and opening, synchronous. Its state is rows of the same store: what it would change is in `writes`, and it
+ * keeps the changed state in memory at once. A failed commit therefore ends the core (`stopped`), and the edge begins
+ * again from the store.
+ */
+export interface Cipher {
+  /** Undefined: the account's device list is not known. */
+  peer(account: AccountId, now: Time): PeerState | undefined;
+  learnDevices(account: AccountId, answer: FrameOf<"has-devices">, now: Time): Learned;
+  learnPrekeys(address: DeviceAddress, answer: FrameOf<"has-prekeys">, now: Time): Learned;
+  seal(request: SealRequest): Sealed;
+  open(request: OpenRequest): CipherOutcome;
+  /** The relay has seen a later epoch than the store: ratchets are suspect, nothing is sealed with them again. */
+  suspect(now: Time): readonly Write[];
+  /** The device's signature over `proofTuple`, 64 bytes. */
+  prove(proof: Proof): Uint8Array;
+}
+
+export interface Proof {
+  readonly relay: string;
+  readonly nonce: Uint8Array;
+  readonly epoch: number;
+  readonly version: number;
+}
+
+/** What the application may decide about an account. */
+export type Decision = "accepted" | "blocked";
+
+/** Refusals of the client itself, beside the relay's codes and the cipher's. */
+export type LocalCode = "outbox-full" | "body-too-large" | "blocked" | "not-sealable" | "answer-lost";
+export type RefusalCode = ProblemCode | LocalCode | (string & {});
+
+export type CoreEvent = { readonly now: Time } & (
+  | { readonly event: "start" }
+  /** Ends the connections; `start` begins again. */
+  | { readonly event: "stop" }
+  | { readonly event: "tick" }
+  /** The network came back, or the person wants to connect in spite of a displacement. */
+  | { readonly event: "connect" }
+  | { readonly event: "opened"; readonly socket: ConnectionKind; readonly connection: number }
+  | {
+      readonly event: "closed";
+      readonly socket: ConnectionKind;
+      readonly connection: number;
+      readonly status: number;
+    }
+  | {
+      readonly event: "frames";
+      readonly socket: ConnectionKind;
+      readonly connection: number;
+      readonly frames: readonly RelayFrame[];
+    }
+  | { readonly event: "committed"; readonly commit: number }
+  | { readonly event: "commit-failed"; readonly commit: number; readonly why: string }
+  | {
+      readonly event: "send";
+      readonly message: MessageId;
+      readonly to: AccountId;
+      readonly body: Uint8Array;
+      readonly ttl?: number;
+    }
+  /** Typing and the like: now or never. */
+  | { readonly event: "signal"; readonly to: AccountId; readonly body: Uint8Array }
+  /** The application is done with an entry that was handed over. */
+  | { readonly event: "settled"; readonly entry: number }
+  | { readonly event: "read"; readonly from: AccountId; readonly messages: readonly MessageId[] }
+  | { readonly event: "decide"; readonly account: AccountId; readonly decision: Decision }
+  /** A name was found to belong to an account. */
+  | { readonly event: "named"; readonly account: AccountId; readonly name: string }
+  | { readonly event: "ask-name"; readonly ask: number; readonly name: string; readonly until: Time }
+);
+
+/** An entry of the inbox, as the application gets it. The same entry comes again until it is settled. */
+export interface Entry {
+  readonly entry: number;
+  readonly from: DeviceAddress;
+  readonly message: MessageId;
+  readonly sentAt: Time;
+  /** True where the gap before it was reported already. */
+  readonly late: boolean;
+  readonly content:
+    | { readonly kind: "message" | "unknown"; readonly body: Uint8Array }
+    /** Only ids that this device sent to that account, and that were not told before. */
+    | {
+        readonly kind: "receipt";
+        readonly delivered: readonly MessageId[];
+        readonly read: readonly MessageId[];
+      };
+}
+
+/** What the application is told. */
+export type Told =
+  | { readonly tell: "connection"; readonly state: "connecting" | "online" | "offline" }
+  | { readonly tell: "drained" }
+  /** Another connection of this device took over: nothing is tried until `connect`. */
+  | { readonly tell: "displaced" }
+  /** Nothing is tried any more: the relay refuses this device for good, or the store failed. */
+  | { readonly tell: "stopped"; readonly code: RefusalCode }
+  /** The store is older than the relay has seen: prekeys are to be replaced. */
+  | { readonly tell: "store-restored" }
+  | { readonly tell: "queued"; readonly message: MessageId }
+  | { readonly tell: "sent"; readonly message: MessageId; readonly to: AccountId }
+  | { readonly tell: "expired"; readonly message: MessageId; readonly to: AccountId }
+  | {
+      readonly tell: "refused";
+      readonly message: MessageId;
+      readonly to: AccountId;
+      readonly code: RefusalCode;
+    }
+  /** The relay asks to wait; the message stays in the outbox. */
+  | {
+      readonly tell: "waiting";
+      readonly message: MessageId;
+      readonly to: AccountId;
+      readonly code: RefusalCode;
+    }
+  | { readonly tell: "gap"; readonly from: DeviceAddress; readonly first: number; readonly last: number }
+  | { readonly tell: "request"; readonly account: AccountId; readonly name: string | undefined }
+  | { readonly tell: "signal"; readonly from: DeviceAddress; readonly body: Uint8Array }
+  | { readonly tell: "quarantined"; readonly id: EnvelopeId; readonly code: string }
+  | { readonly tell: "name"; readonly ask: number; readonly account: AccountId }
+  | { readonly tell: "name-refused"; readonly ask: number; readonly code: RefusalCode }
+  /** The relay's clock minus this device's, ms. */
+  | { readonly tell: "clock"; readonly offset: number; readonly relay: string };
+
+export type Effect =
+  | {
+      readonly do: "open";
+      readonly socket: ConnectionKind;
+      readonly connection: number;
+      readonly url: number;
+    }
+  | { readonly do: "close"; readonly socket: ConnectionKind; readonly connection: number }
+  | {
+      readonly do: "send";
+      readonly socket: ConnectionKind;
+      readonly connection: number;
+      readonly frames: readonly ClientFrame[];
+    }
+  /** Atomic and durable; answered by `committed` or `commit-failed`. One is under way at a time. */
+  | { readonly do: "commit"; readonly commit: number; readonly writes: readonly Write[] }
+  | { readonly do: "hand"; readonly entry: Entry }
+  | { readonly do: "tell"; readonly told: Told }
+  /** A `tick` no later than at this time replaces every earlier wish. */
+  | { readonly do: "wake"; readonly at: Time };

@@ -1,0 +1,333 @@
+// What has arrived: put in order, kept until the application has settled it, remembered so that it is handed over once.
+// Always true: an entry is durable before it is acknowledged, and acknowledged before or while it is handed over; the
+// entries of one stream are handed over in the order of their numbers, except those that are marked late.
+import {
+  type AccountId,
+  accountOf,
+  decodeAll,
+  type DeviceAddress,
+  encode,
+  type EnvelopeId,
+  type Time,
+} from "@lethe/protocol";
+import type { CipherOutcome, Entry, MessageId, StoredRows, StreamId } from "./events.ts";
+import {
+  HOLD_MS,
+  MAX_HELD,
+  MAX_HELD_BYTES,
+  MAX_SEEN,
+  MAX_STREAMS,
+  MAX_UNSETTLED,
+  REMEMBER_MS,
+} from "./limits.ts";
+import {
+  type InboxRow,
+  inboxRow,
+  orderKey,
+  orderOf,
+  put,
+  readTable,
+  receiptBody,
+  remove,
+  seenRow,
+  streamInRow,
+} from "./rows.ts";
+import type { Turn } from "./turn.ts";
+
+export type OpenedEnvelope = CipherOutcome & { readonly outcome: "ok" };
+
+interface Held {
+  readonly order: number;
+  readonly row: InboxRow;
+}
+
+interface Stream {
+  readonly key: string;
+  readonly from: DeviceAddress;
+  next: number;
+  at: Time;
+  readonly held: Map<number, Held>;
+}
+
+/** An entry whose turn has come: the core decides between handing it over and keeping it as a request. */
+export interface Ready {
+  readonly order: number;
+  readonly row: InboxRow;
+}
+
+export class Inbox {
+  readonly #seen = new Map<string, Time>();
+  readonly #streams = new Map<string, Stream>();
+  readonly #requests = new Map<AccountId, Held[]>();
+  /** Entries handed over, or to be, that the application has not settled. */
+  readonly #unsettled = new Set<number>();
+  #heldBytes = 0;
+  #heldCount = 0;
+  #nextOrder = 1;
+  /** When the mailbox was found empty on this connection; while it is not, nothing is given up. */
+  #drainedAt: Time | undefined;
+  #toHand: Ready[] = [];
+
+  constructor(rows: StoredRows) {
+    for (const [id, { at }] of readTable(rows, "seen", seenRow).sort((a, b) => a[1].at - b[1].at))
+      this.#seen.set(id, at);
+    for (const [key, { next, at }] of readTable(rows, "stream-in", streamInRow))
+      this.#streams.set(key, { key, from: key.slice(0, 18) as DeviceAddress, next, at, held: new Map() });
+    for (const [key, row] of readTable(rows, "inbox", inboxRow)) this.#restore({ order: orderOf(key), row });
+  }
+
+  #restore(held: Held): void {
+    const { order, row } = held;
+    this.#nextOrder = Math.max(this.#nextOrder, order + 1);
+    if (row.state === "held" && row.place !== undefined)
+      this.#hold(this.#stream(row.from, row.place.stream, row.arrivedAt), row.place.sequence, held);
+    else if (row.state === "request") this.#keepRequest(held);
+    else {
+      this.#unsettled.add(order);
+      this.#toHand.push(held);
+    }
+  }
+
+  /** What was not settled when the process ended, in order. Once. */
+  takeUnsettled(): Ready[] {
+    const out = this.#toHand;
+    this.#toHand = [];
+    return out;
+  }
+
+  /** What is held back has a cap of its own: were it counted, a full inbox could keep the missing message out. */
+  get hasRoom(): boolean {
+    return this.#unsettled.size < MAX_UNSETTLED;
+  }
+
+  hasSeen(id: EnvelopeId): boolean {
+    return this.#seen.has(id);
+  }
+
+  /** Remembers an envelope and its message. False: the message had arrived before, under another envelope's id. */
+  remember(turn: Turn, id: EnvelopeId, from: DeviceAddress, message: MessageId): boolean {
+    const known = this.#seen.has(accountOf(from) + message);
+    for (const key of [id, accountOf(from) + message]) {
+      this.#seen.delete(key);
+      this.#seen.set(key, turn.now);
+      turn.stage(put("seen", key, seenRow, { at: turn.now }));
+    }
+    for (const key of this.#seen.keys()) {
+      if (this.#seen.size <= MAX_SEEN) break;
+      this.#seen.delete(key);
+      turn.stage(remove("seen", key));
+    }
+    return !known;
+  }
+
+  /** Takes a new message's content; gives what may go on by it, in order. */
+  arrive(turn: Turn, opened: OpenedEnvelope): Ready[] {
+    const { content, from, message, place, sentAt } = opened;
+    if (content.kind === "signal") return [];
+    const row: InboxRow = {
+      from,
+      message,
+      sentAt,
+      arrivedAt: turn.now,
+      place,
+      state: "new",
+      late: "no",
+      kind: content.kind,
+      body:
+        content.kind === "receipt"
+          ? encode(receiptBody, { delivered: [...content.delivered], read: [...content.read] })
+          : content.body,
+    };
+    const order = this.#nextOrder++;
+    if (place === undefined) return [{ order, row }];
+    return this.#place(
+      turn,
+      { order, row },
+      place.sequence,
+      this.#stream(from, place.stream, turn.now, turn),
+    );
+  }
+
+  #place(turn: Turn, held: Held, sequence: number, stream: Stream): Ready[] {
+    stream.at = turn.now;
+    if (sequence < stream.next) return [{ order: held.order, row: { ...held.row, late: "yes" } }];
+    // Two messages under one number: the sender's store went back. The second is handed over, marked late.
+    if (stream.held.has(sequence)) return [{ order: held.order, row: { ...held.row, late: "yes" } }];
+    if (sequence > stream.next) {
+      const row: InboxRow = { ...held.row, state: "held" };
+      turn.stage(put("inbox", orderKey(held.order), inboxRow, row));
+      this.#hold(stream, sequence, { order: held.order, row });
+      return this.#relieve(turn, stream);
+    }
+    stream.next += 1;
+    const ready = [{ order: held.order, row: held.row }, ...this.#release(stream)];
+    this.#writeStream(turn, stream);
+    return ready;
+  }
+
+  #hold(stream: Stream, sequence: number, held: Held): void {
+    stream.held.set(sequence, held);
+    this.#heldCount += 1;
+    this.#heldBytes += held.row.body.length;
+  }
+
+  /** What follows without a gap. */
+  #release(stream: Stream): Ready[] {
+    const out: Ready[] = [];
+    for (;;) {
+      const held = stream.held.get(stream.next);
+      if (held === undefined) return out;
+      stream.held.delete(stream.next);
+      this.#heldCount -= 1;
+      this.#heldBytes -= held.row.body.length;
+      stream.next += 1;
+      out.push({ order: held.order, row: { ...held.row, state: "new" } });
+    }
+  }
+
+  #relieve(turn: Turn, stream: Stream): Ready[] {
+    if (this.#heldCount <= MAX_HELD && this.#heldBytes <= MAX_HELD_BYTES) return [];
+    return this.#giveUp(turn, stream);
+  }
+
+  /** The gap before what is held is reported, and what is behind it goes on. */
+  #giveUp(turn: Turn, stream: Stream): Ready[] {
+    const lowest = Math.min(...stream.held.keys());
+    turn.tellAfter({ tell: "gap", from: stream.from, first: stream.next, last: lowest - 1 });
+    stream.next = lowest;
+    const ready = this.#release(stream);
+    this.#writeStream(turn, stream);
+    return ready;
+  }
+
+  #stream(from: DeviceAddress, id: StreamId, at: Time, turn?: Turn): Stream {
+    const key = from + id;
+    const known = this.#streams.get(key);
+    if (known !== undefined) return known;
+    const stream: Stream = { key, from, next: 1, at, held: new Map() };
+    this.#streams.set(key, stream);
+    if (turn !== undefined) this.#forgetStreams(turn, from, key);
+    return stream;
+  }
+
+  /** A sender begins a new stream when its store was restored: only the newest few are remembered. */
+  #forgetStreams(turn: Turn, from: DeviceAddress, fresh: string): void {
+    const own = [...this.#streams.values()].filter(
+      (s) => s.from === from && s.key !== fresh && s.held.size === 0,
+    );
+    own.sort((a, b) => a.at - b.at);
+    for (const old of own.slice(0, Math.max(0, own.length + 1 - MAX_STREAMS))) {
+      this.#streams.delete(old.key);
+      turn.stage(remove("stream-in", old.key));
+    }
+  }
+
+  #writeStream(turn: Turn, { key, next, at }: Stream): void {
+    turn.stage(put("stream-in", key, streamInRow, { next, at }));
+  }
+
+  /** Keeps an entry as the application's next: handed over once that is durable. */
+  keepForApplication(turn: Turn, { order, row }: Ready): void {
+    const kept: InboxRow = { ...row, state: "new" };
+    turn.stage(put("inbox", orderKey(order), inboxRow, kept));
+    this.#unsettled.add(order);
+    turn.afterwards({ next: "hand", entry: entryOf({ order, row: kept }) });
+  }
+
+  /** Keeps an entry until the person has decided about its sender. */
+  keepAsRequest(turn: Turn, { order, row }: Ready): void {
+    const kept: InboxRow = { ...row, state: "request" };
+    turn.stage(put("inbox", orderKey(order), inboxRow, kept));
+    this.#keepRequest({ order, row: kept });
+  }
+
+  #keepRequest(held: Held): void {
+    const account = accountOf(held.row.from);
+    const kept = this.#requests.get(account) ?? [];
+    kept.push(held);
+    this.#requests.set(account, kept);
+  }
+
+  /** An entry that is not kept after all: its row, if it had one, goes. */
+  drop(turn: Turn, { order }: Ready): void {
+    turn.stage(remove("inbox", orderKey(order)));
+  }
+
+  requests(): ReadonlyMap<AccountId, readonly Ready[]> {
+    return this.#requests;
+  }
+
+  takeRequests(account: AccountId): Ready[] {
+    const out = this.#requests.get(account) ?? [];
+    this.#requests.delete(account);
+    return out;
+  }
+
+  /** Everything held of an account that was blocked goes. */
+  dropHeld(turn: Turn, account: AccountId): void {
+    for (const stream of this.#streams.values()) {
+      if (accountOf(stream.from) !== account) continue;
+      for (const [sequence, held] of stream.held) {
+        stream.held.delete(sequence);
+        this.#heldCount -= 1;
+        this.#heldBytes -= held.row.body.length;
+        turn.stage(remove("inbox", orderKey(held.order)));
+      }
+    }
+  }
+
+  settled(turn: Turn, order: number): void {
+    if (!this.#unsettled.delete(order)) return;
+    turn.stage(remove("inbox", orderKey(order)));
+  }
+
+  drained(now: Time): void {
+    this.#drainedAt = now;
+  }
+
+  /** Not connected: what is missing may lie in the mailbox, so nothing is given up. */
+  disconnected(): void {
+    this.#drainedAt = undefined;
+  }
+
+  /** What has been held back long enough goes on, its gap reported. */
+  tick(turn: Turn): Ready[] {
+    const out: Ready[] = [];
+    for (const stream of this.#streams.values())
+      while (stream.held.size > 0 && this.#dueAt(stream) <= turn.now) out.push(...this.#giveUp(turn, stream));
+    return out;
+  }
+
+  /** 10 s from the later of `drained` and the earliest arrival of what is held. */
+  #dueAt(stream: Stream): number {
+    if (this.#drainedAt === undefined) return Number.POSITIVE_INFINITY;
+    let first = Number.POSITIVE_INFINITY;
+    for (const { row } of stream.held.values()) first = Math.min(first, row.arrivedAt);
+    return Math.max(this.#drainedAt, first) + HOLD_MS;
+  }
+
+  nextAt(): number {
+    if (this.#heldCount === 0) return Number.POSITIVE_INFINITY;
+    let at = Number.POSITIVE_INFINITY;
+    for (const stream of this.#streams.values())
+      if (stream.held.size > 0) at = Math.min(at, this.#dueAt(stream));
+    return at;
+  }
+
+  /** Forgets ids that nothing under way can carry any more. */
+  sweep(turn: Turn): void {
+    for (const [id, at] of this.#seen) {
+      if (turn.now - at < REMEMBER_MS) return;
+      this.#seen.delete(id);
+      turn.stage(remove("seen", id));
+    }
+  }
+}
+
+/** The entry as the application gets it. */
+export function entryOf({ order, row }: Ready): Entry {
+  const { from, message, sentAt, kind, body } = row;
+  const content: Entry["content"] =
+    kind === "receipt" ? { kind, ...decodeAll(receiptBody, body) } : { kind, body };
+  return { entry: order, from, message, sentAt, late: row.late === "yes", content };
+}

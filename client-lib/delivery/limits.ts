@@ -1,0 +1,75 @@
+// Every cap and time of the client's delivery, each with its reason. Always true: no list, map or row count of the
+// machines in this folder grows past one of these.
+import { MAX_TTL_MS } from "@lethe/protocol";
+
+/** Envelopes submitted on one connection and not answered: one round trip's worth, well under what a flow holds. */
+export const MAX_IN_FLIGHT = 128;
+/** Their ciphertext, bytes: never more than one full WebSocket message and its successor. */
+export const MAX_IN_FLIGHT_BYTES = 1_048_576;
+/** Envelopes in the outbox: days of writing while offline. */
+export const MAX_OUTBOX_ITEMS = 10_000;
+/** Their ciphertext, bytes: what a phone holds without pain. */
+export const MAX_OUTBOX_BYTES = 67_108_864;
+/** Messages that wait for the recipient's keys, all recipients together. */
+export const MAX_UNSEALED = 1_000;
+
+/** Inbox entries that the application has not settled. More are left at the relay, unacknowledged. */
+export const MAX_UNSETTLED = 1_000;
+/** Early arrivals held back, all senders together; over it, the gap of the one that is over is reported at once. */
+export const MAX_HELD = 1_000;
+/** Their bodies, bytes, all senders together; over it, the oldest gap is reported at once. */
+export const MAX_HELD_BYTES = 16_777_216;
+/** Pushes that wait for room in the inbox: the relay's push window and as much again. */
+export const MAX_WAITING_PUSHES = 256;
+/** Their ciphertext, bytes. A relay that sends more is disconnected. */
+export const MAX_WAITING_BYTES = 4_194_304;
+/** Messages of one stranger kept until the person decides; further ones are acknowledged and dropped. */
+export const MAX_REQUEST_MESSAGES = 20;
+/** Strangers kept waiting for a decision; mail of further ones is acknowledged and dropped. */
+export const MAX_REQUESTS = 200;
+/** Envelopes that could not be opened, kept to look at; the oldest goes first. */
+export const MAX_QUARANTINED = 100;
+/** Remembered envelope and message ids; the oldest goes first. Two stand for each message: 200,000 messages in a month. */
+export const MAX_SEEN = 400_000;
+/** Sent messages whose receipts are still believed; the oldest goes first. */
+export const MAX_SENT = 100_000;
+/** Sending streams remembered for one sending device: after a restore it begins a new one. */
+export const MAX_STREAMS = 4;
+/** Message ids in one receipt: the largest that fits a padding bucket of 2 KiB. */
+export const MAX_RECEIPT_IDS = 100;
+/** Messages that wait to be named in a receipt. */
+export const MAX_RECEIPTS_DUE = 10_000;
+/** Questions to the relay that are not answered. */
+export const MAX_ASKS = 256;
+/** Bytes of one message body: what the largest padding bucket holds with its header. */
+export const MAX_BODY_BYTES = 63_488;
+
+/** How long an early arrival is held back, ms, from the later of its arrival and `drained`. */
+export const HOLD_MS = 10_000;
+/** How long an id is remembered, ms: as long as anything can be under way, and a day. */
+export const REMEMBER_MS = MAX_TTL_MS + 86_400_000;
+/** How often what is remembered is looked through for what is too old, ms. */
+export const SWEEP_MS = 3_600_000;
+/** Life of an envelope where the application names none, ms. */
+export const DEFAULT_TTL_MS = 14 * 86_400_000;
+
+/** A connection that is not usable after this is given up, ms: TCP, TLS, proof. */
+export const HANDSHAKE_MS = 10_000;
+/** A submit or question without an answer is sent again after this, ms; longer than a relay's offer and append. */
+export const ANSWER_MS = 30_000;
+/** Reconnect: full jitter under base × 2^attempts, never above the cap, ms. */
+export const RECONNECT_BASE_MS = 500;
+export const RECONNECT_CAP_MS = 30_000;
+/** A connection that lived this long proves that the relay is well: attempts count from 0 again, ms. */
+export const STEADY_MS = 5_000;
+/** After `goaway` answers under way may still come for this long, ms. */
+export const LINGER_MS = 2_000;
+/** An anonymous connection without use is closed after this, ms. */
+export const ANONYMOUS_IDLE_MS = 60_000;
+/** A refused envelope, or question, is tried again with full jitter under base × 2^tries, ms. */
+export const RETRY_BASE_MS = 1_000;
+export const RETRY_CAP_MS = 60_000;
+/** Receipts wait up to this long, ms, so that their time says little and one names many. */
+export const RECEIPT_JITTER_MS = 5_000;
+/** The shortest ping time-out believed, ms: a relay cannot make a client ping without rest. */
+export const MIN_PING_MS = 1_000;

@@ -1,0 +1,403 @@
+// What waits to be accepted by the relay: one FIFO flow for each recipient device.
+// Always true: an item is durable before it is transmitted, and every transmission carries the same ciphertext under
+// the same id; after a refusal nothing further goes to that device until the refused item is accepted, expired or
+// given up; the items of a flow that are under way are all on one connection, so that the order holds.
+import {
+  type AccountId,
+  accountOf,
+  type ClientFrame,
+  type ConnectionKind,
+  type DeviceAddress,
+  deviceOf,
+  type EnvelopeId,
+  type FrameOf,
+  MAX_DEVICES,
+  PROBLEMS,
+  problemOf,
+  type Time,
+} from "@lethe/protocol";
+import { fullJitter, later, soonest } from "./connection-ends.ts";
+import type { Chance, MessageId, RefusalCode, StoredRows } from "./events.ts";
+import {
+  ANSWER_MS,
+  MAX_IN_FLIGHT,
+  MAX_IN_FLIGHT_BYTES,
+  MAX_OUTBOX_BYTES,
+  MAX_OUTBOX_ITEMS,
+  RETRY_BASE_MS,
+  RETRY_CAP_MS,
+} from "./limits.ts";
+import { orderKey, orderOf, type OutboxRow, outboxRow, put, readTable, remove } from "./rows.ts";
+import type { Turn } from "./turn.ts";
+
+type Progress =
+  /** Its row is being written. */
+  | { readonly at: "staged" }
+  | { readonly at: "ready" }
+  | { readonly at: "under-way"; readonly socket: ConnectionKind; readonly since: Time };
+
+interface Item extends OutboxRow {
+  readonly order: number;
+  progress: Progress;
+  tries: number;
+}
+
+/** What keeps a flow from going on. */
+type Block =
+  | { readonly order: number; readonly waits: "time"; readonly until: Time }
+  | { readonly order: number; readonly waits: "device-list" };
+
+interface Flow {
+  readonly to: DeviceAddress;
+  readonly items: Item[];
+  block: Block | undefined;
+}
+
+/** What became of an item, for whoever counts the items of a message. */
+export interface Settled {
+  readonly message: MessageId;
+  readonly to: AccountId;
+  readonly told: boolean;
+  readonly how:
+    | { readonly end: "sent" }
+    | { readonly end: "expired" }
+    | { readonly end: "refused"; code: RefusalCode };
+}
+
+export class Outbox {
+  readonly #chance: Chance;
+  readonly #flows = new Map<DeviceAddress, Flow>();
+  readonly #byId = new Map<EnvelopeId, Item>();
+  readonly #byOrder = new Map<number, Item>();
+  readonly #left = new Map<MessageId, number>();
+  readonly #routes = { device: 0, anonymous: 0 };
+  readonly #underWay = { device: new Set<Item>(), anonymous: new Set<Item>() };
+  #bytes = 0;
+  #nextOrder = 1;
+  /** No item expires before this: looked for again when it is reached. */
+  #expiryAt = Number.POSITIVE_INFINITY;
+
+  constructor(chance: Chance, rows: StoredRows) {
+    this.#chance = chance;
+    for (const [key, row] of readTable(rows, "outbox", outboxRow))
+      this.#keep({ ...row, order: orderOf(key), progress: { at: "ready" }, tries: 0 });
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  hasRoom(envelopes: number, bytes: number): boolean {
+    return this.size + envelopes <= MAX_OUTBOX_ITEMS && this.#bytes + bytes <= MAX_OUTBOX_BYTES;
+  }
+
+  has(message: MessageId): boolean {
+    return this.#left.has(message);
+  }
+
+  /** Stages an item; it may be transmitted once that is durable. */
+  add(turn: Turn, row: OutboxRow): void {
+    const item: Item = { ...row, order: this.#nextOrder, progress: { at: "staged" }, tries: 0 };
+    this.#keep(item);
+    turn.stage(put("outbox", orderKey(item.order), outboxRow, row));
+    turn.afterwards({ next: "transmit", orders: [item.order] });
+  }
+
+  #keep(item: Item): void {
+    const flow = this.#flows.get(item.to) ?? { to: item.to, items: [], block: undefined };
+    this.#flows.set(item.to, flow);
+    flow.items.push(item);
+    this.#byId.set(item.id, item);
+    this.#byOrder.set(item.order, item);
+    this.#left.set(item.message, (this.#left.get(item.message) ?? 0) + 1);
+    this.#bytes += item.ciphertext.length;
+    this.#routes[routeOf(item)] += 1;
+    this.#nextOrder = Math.max(this.#nextOrder, item.order + 1);
+    this.#expiryAt = Math.min(this.#expiryAt, item.expiry);
+  }
+
+  /** Their rows are durable. */
+  durable(orders: readonly number[]): void {
+    for (const order of orders) {
+      const item = this.#byOrder.get(order);
+      if (item?.progress.at === "staged") item.progress = { at: "ready" };
+    }
+  }
+
+  /** Whether anything is to go, or is under way, on such a connection. */
+  wants(socket: ConnectionKind): boolean {
+    return this.#routes[socket] > 0;
+  }
+
+  /** The frames that may go now on a connection of this kind. */
+  pump(now: Time, socket: ConnectionKind): ClientFrame[] {
+    const going: Item[] = [];
+    const underWay = this.#underWay[socket];
+    let bytes = 0;
+    for (const item of underWay) bytes += item.ciphertext.length;
+    for (const flow of this.#flows.values()) {
+      if (underWay.size >= MAX_IN_FLIGHT) break;
+      for (const item of sendable(flow, now, socket)) {
+        if (underWay.size >= MAX_IN_FLIGHT) break;
+        if (bytes > 0 && bytes + item.ciphertext.length > MAX_IN_FLIGHT_BYTES) break;
+        bytes += item.ciphertext.length;
+        item.progress = { at: "under-way", socket, since: now };
+        underWay.add(item);
+        going.push(item);
+      }
+    }
+    return submits(going);
+  }
+
+  /** The connection is gone: what was under way on it goes again. */
+  lost(socket: ConnectionKind): void {
+    for (const item of this.#underWay[socket]) item.progress = { at: "ready" };
+    this.#underWay[socket].clear();
+  }
+
+  accepted(turn: Turn, ids: readonly EnvelopeId[]): Settled[] {
+    return this.#endAll(turn, ids, { end: "sent" });
+  }
+
+  /** Takes a refusal. Items that stay are in `waiting`; accounts whose device list is to be asked for in `relist`. */
+  refused(turn: Turn, { code: number, retryAfter, ids }: FrameOf<"refused">): Refused {
+    const code = problemOf(number) ?? "internal";
+    const retry = problemOf(number) === undefined ? "later" : PROBLEMS[code].retry;
+    if (retry === "never")
+      return {
+        settled: this.#endAll(turn, ids, code === "expired" ? { end: "expired" } : { end: "refused", code }),
+        waiting: [],
+        relist: [],
+        code,
+      };
+    const waiting = this.#waiting(ids);
+    const listed = retry === "after-change";
+    for (const item of waiting) {
+      item.tries += 1;
+      if (listed) this.#block(item, { order: item.order, waits: "device-list" });
+      else {
+        const wait = retryAfter + fullJitter(this.#chance, RETRY_BASE_MS, RETRY_CAP_MS, item.tries - 1);
+        this.#block(item, { order: item.order, waits: "time", until: later(turn.now, wait) });
+      }
+    }
+    return { settled: [], waiting, relist: listed ? accountsOf(waiting) : [], code };
+  }
+
+  /** The recipient's devices are others than the submit said. */
+  staleList(ids: readonly EnvelopeId[]): readonly AccountId[] {
+    const waiting = this.#waiting(ids);
+    for (const item of waiting) {
+      item.tries += 1;
+      this.#block(item, { order: item.order, waits: "device-list" });
+    }
+    return accountsOf(waiting);
+  }
+
+  #waiting(ids: readonly EnvelopeId[]): Item[] {
+    const found: Item[] = [];
+    for (const id of ids) {
+      const item = this.#byId.get(id);
+      if (item === undefined || item.progress.at === "staged") continue;
+      this.#settle(item);
+      item.progress = { at: "ready" };
+      found.push(item);
+    }
+    return found;
+  }
+
+  /** The earliest refused item of a flow is the one that is waited for. */
+  #block(item: Item, block: Block): void {
+    const flow = this.#flows.get(item.to);
+    if (flow === undefined) return;
+    if (flow.block === undefined || flow.block.order >= item.order) flow.block = block;
+  }
+
+  /** The newest device list of an account: what waited for it goes on, what is for a device that is gone ends. */
+  relisted(turn: Turn, account: AccountId, listVersion: number, devices: readonly number[]): Settled[] {
+    const gone: EnvelopeId[] = [];
+    for (const flow of this.#flows.values()) {
+      if (accountOf(flow.to) !== account) continue;
+      if (!devices.includes(deviceOf(flow.to))) {
+        for (const item of flow.items) if (item.progress.at !== "staged") gone.push(item.id);
+        continue;
+      }
+      for (const item of flow.items) this.#setListVersion(turn, item, listVersion);
+      if (flow.block?.waits !== "device-list") continue;
+      const tries = this.#byOrder.get(flow.block.order)?.tries ?? 0;
+      const wait = tries <= 1 ? 0 : fullJitter(this.#chance, RETRY_BASE_MS, RETRY_CAP_MS, tries);
+      flow.block = { order: flow.block.order, waits: "time", until: (turn.now + wait) as Time };
+    }
+    return this.#endAll(turn, gone, { end: "refused", code: "no-device" });
+  }
+
+  /** The list could not be had for good: what waits for it ends. */
+  unlisted(turn: Turn, account: AccountId, code: RefusalCode): Settled[] {
+    const ids: EnvelopeId[] = [];
+    for (const flow of this.#flows.values())
+      if (accountOf(flow.to) === account && flow.block?.waits === "device-list")
+        for (const item of flow.items) if (item.progress.at !== "staged") ids.push(item.id);
+    return this.#endAll(turn, ids, { end: "refused", code });
+  }
+
+  #setListVersion(turn: Turn, item: Item, listVersion: number): void {
+    if (item.listVersion === listVersion) return;
+    item.listVersion = listVersion;
+    this.#rewrite(turn, item);
+  }
+
+  /** The recipient gave out another access key: what is not under way carries that one. A request stays a request. */
+  rekey(turn: Turn, account: AccountId, accessKey: Uint8Array): void {
+    for (const flow of this.#flows.values()) {
+      if (accountOf(flow.to) !== account) continue;
+      for (const item of flow.items) {
+        if (item.accessKey === undefined || sameBytes(item.accessKey, accessKey)) continue;
+        item.accessKey = accessKey;
+        this.#rewrite(turn, item);
+      }
+    }
+  }
+
+  #rewrite(turn: Turn, item: Item): void {
+    const { id, message, to, listVersion, expiry, accessKey, told, ciphertext } = item;
+    turn.stage(
+      put("outbox", orderKey(item.order), outboxRow, {
+        id,
+        message,
+        to,
+        listVersion,
+        expiry,
+        accessKey,
+        told,
+        ciphertext,
+      }),
+    );
+  }
+
+  /** What time does: items expire unless an answer may still come, and what got no answer goes again. */
+  tick(turn: Turn, relayNow: Time): Settled[] {
+    for (const socket of ["device", "anonymous"] as const)
+      for (const item of this.#underWay[socket])
+        if (item.progress.at === "under-way" && turn.now - item.progress.since >= ANSWER_MS) {
+          this.#underWay[socket].delete(item);
+          item.progress = { at: "ready" };
+        }
+    if (relayNow < this.#expiryAt) return [];
+    const ids: EnvelopeId[] = [];
+    let next = Number.POSITIVE_INFINITY;
+    for (const item of this.#byId.values()) {
+      if (item.expiry > relayNow) next = Math.min(next, item.expiry);
+      else if (item.progress.at === "ready") ids.push(item.id);
+      else next = Math.min(next, relayNow + ANSWER_MS);
+    }
+    this.#expiryAt = next;
+    return this.#endAll(turn, ids, { end: "expired" });
+  }
+
+  /** When `tick` or `pump` has something to do by the passing of time. `offset`: the relay's clock minus ours. */
+  nextAt(now: Time, offset: number): number {
+    let at = soonest(now, Number.POSITIVE_INFINITY, this.#expiryAt - offset);
+    for (const socket of ["device", "anonymous"] as const)
+      for (const item of this.#underWay[socket])
+        if (item.progress.at === "under-way") at = soonest(now, at, item.progress.since + ANSWER_MS);
+    for (const flow of this.#flows.values())
+      if (flow.block?.waits === "time") at = soonest(now, at, flow.block.until);
+    return at;
+  }
+
+  #endAll(turn: Turn, ids: readonly EnvelopeId[], how: Settled["how"]): Settled[] {
+    const ended: Settled[] = [];
+    for (const id of ids) {
+      const item = this.#byId.get(id);
+      if (item === undefined || item.progress.at === "staged") continue;
+      this.#forget(turn, item);
+      ended.push({ message: item.message, to: accountOf(item.to), told: item.told === "yes", how });
+    }
+    return ended;
+  }
+
+  #forget(turn: Turn, item: Item): void {
+    this.#settle(item);
+    this.#byId.delete(item.id);
+    this.#byOrder.delete(item.order);
+    this.#bytes -= item.ciphertext.length;
+    this.#routes[routeOf(item)] -= 1;
+    const left = (this.#left.get(item.message) ?? 1) - 1;
+    if (left === 0) this.#left.delete(item.message);
+    else this.#left.set(item.message, left);
+    turn.stage(remove("outbox", orderKey(item.order)));
+    const flow = this.#flows.get(item.to);
+    if (flow === undefined) return;
+    flow.items.splice(flow.items.indexOf(item), 1);
+    if (flow.block?.order === item.order) flow.block = undefined;
+    if (flow.items.length === 0) this.#flows.delete(item.to);
+  }
+
+  #settle(item: Item): void {
+    if (item.progress.at === "under-way") this.#underWay[item.progress.socket].delete(item);
+  }
+}
+
+export interface Refused {
+  readonly settled: readonly Settled[];
+  readonly waiting: readonly {
+    readonly message: MessageId;
+    readonly to: DeviceAddress;
+    readonly told: "yes" | "no";
+  }[];
+  readonly relist: readonly AccountId[];
+  readonly code: RefusalCode;
+}
+
+function routeOf(item: OutboxRow): ConnectionKind {
+  return item.accessKey === undefined ? "device" : "anonymous";
+}
+
+function accountsOf(items: readonly Item[]): AccountId[] {
+  return [...new Set(items.map((item) => accountOf(item.to)))];
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+/** The items of a flow that may go now on this kind of connection, in order. */
+function* sendable(flow: Flow, now: Time, socket: ConnectionKind): Generator<Item> {
+  const block = flow.block;
+  if (block !== undefined && (block.waits === "device-list" || now < block.until)) return;
+  if (flow.items.some((item) => item.progress.at === "under-way" && item.progress.socket !== socket)) return;
+  for (const item of flow.items) {
+    if (item.progress.at === "staged" || routeOf(item) !== socket) return;
+    if (block !== undefined && item.order > block.order) return;
+    if (item.progress.at === "ready") yield item;
+  }
+}
+
+/** One submit for each message and account: its devices side by side; different messages stay in order. */
+function submits(items: Item[]): ClientFrame[] {
+  const frames: (FrameOf<"submit"> & { envelopes: unknown[] })[] = [];
+  const open = new Map<string, FrameOf<"submit"> & { frame: "submit" }>();
+  for (const item of items.sort((a, b) => a.order - b.order)) {
+    const recipient = accountOf(item.to);
+    const key = `${item.message}${recipient}${item.listVersion}/${item.expiry}/${item.accessKey?.join() ?? ""}`;
+    const device = deviceOf(item.to);
+    const envelope = { device, id: item.id, ciphertext: item.ciphertext };
+    const found = open.get(key);
+    const fits = found !== undefined && found.envelopes.length < Math.min(MAX_DEVICES, 4);
+    if (fits && !found.envelopes.some((e) => e.device === device)) {
+      found.envelopes.push(envelope);
+      continue;
+    }
+    const { listVersion, expiry, accessKey } = item;
+    const submit: FrameOf<"submit"> = {
+      frame: "submit",
+      recipient,
+      accessKey,
+      listVersion,
+      expiry,
+      envelopes: [envelope],
+    };
+    open.set(key, submit);
+    frames.push(submit);
+  }
+  return frames;
+}

@@ -1,0 +1,155 @@
+// From a pushed envelope to an entry of the inbox: opened, remembered, put in order, given to whoever it is for.
+// Always true: ratchet, id, entry, contact and the receipts that it causes are one commit, and the acknowledgement and
+// the application come after it; what does not open is quarantined and acknowledged, and the next flows.
+import { type AccountId, accountOf, type FrameOf, type Time } from "@lethe/protocol";
+import { soonest } from "./connection-ends.ts";
+import type { Contacts } from "./contacts.ts";
+import type { Cipher, Decision, MessageId } from "./events.ts";
+import type { Inbox, OpenedEnvelope, Ready } from "./inbox.ts";
+import { MAX_BODY_BYTES, MAX_REQUEST_MESSAGES, MAX_REQUESTS } from "./limits.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Quarantine } from "./quarantine.ts";
+import type { Receipts } from "./receipts.ts";
+import type { SentLog } from "./sent-log.ts";
+import type { Turn } from "./turn.ts";
+
+export interface Parts {
+  readonly self: AccountId;
+  readonly requests: "ask" | "accept";
+  readonly cipher: Cipher;
+  readonly contacts: Contacts;
+  readonly outbox: Outbox;
+  readonly sent: SentLog;
+  readonly inbox: Inbox;
+  readonly receipts: Receipts;
+  readonly quarantine: Quarantine;
+}
+
+export class Receiving {
+  readonly #parts: Parts;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** Takes a pushed envelope. It is acknowledged on the connection that it came on, once everything is durable. */
+  push(turn: Turn, connection: number, frame: FrameOf<"push">): void {
+    const { cipher, inbox } = this.#parts;
+    if (!inbox.hasSeen(frame.id)) {
+      const outcome = cipher.open({
+        id: frame.id,
+        kind: frame.kind,
+        ciphertext: frame.ciphertext,
+        now: turn.now,
+      });
+      if (outcome.outcome === "ok") this.#opened(turn, frame, outcome);
+      else if (outcome.outcome === "poison") {
+        turn.stage(...outcome.writes);
+        this.#quarantine(turn, frame, outcome.code);
+      }
+    }
+    turn.afterwards({ next: "acknowledge", connection, id: frame.id });
+  }
+
+  /** Typing and the like: told to the application if it is a contact's; never remembered, never acknowledged. */
+  signal(turn: Turn, frame: FrameOf<"push">): void {
+    const outcome = this.#parts.cipher.open({ ...frame, now: turn.now });
+    if (outcome.outcome === "duplicate") return;
+    turn.stage(...outcome.writes);
+    if (outcome.outcome !== "ok" || outcome.content.kind !== "signal") return;
+    if (this.#parts.contacts.of(accountOf(outcome.from)).decision !== "accepted") return;
+    turn.tellAfter({ tell: "signal", from: outcome.from, body: outcome.content.body });
+  }
+
+  #quarantine(turn: Turn, frame: FrameOf<"push">, code: string): void {
+    this.#parts.quarantine.add(turn, frame, code);
+    turn.tellAfter({ tell: "quarantined", id: frame.id, code });
+  }
+
+  #opened(turn: Turn, frame: FrameOf<"push">, opened: OpenedEnvelope): void {
+    const { inbox, contacts } = this.#parts;
+    const account = accountOf(opened.from);
+    turn.stage(...opened.writes);
+    if (!inbox.remember(turn, frame.id, opened.from, opened.message)) return;
+    if (contacts.of(account).decision === "blocked") return;
+    if (opened.content.kind === "signal") return;
+    this.#meet(turn, account, opened);
+    if (opened.content.kind === "receipt") this.#receipt(turn, opened);
+    else if (opened.content.body.length > MAX_BODY_BYTES) this.#quarantine(turn, frame, "body-too-large");
+    else this.#message(turn, account, opened);
+  }
+
+  /** What the sender says of itself: its key for anonymous mail, its name. */
+  #meet(turn: Turn, account: AccountId, { accessKey, name }: OpenedEnvelope): void {
+    const { contacts, outbox } = this.#parts;
+    if (accessKey !== undefined && contacts.learnKey(turn, account, accessKey))
+      outbox.rekey(turn, account, accessKey);
+    if (name !== undefined) contacts.claim(turn, account, name);
+  }
+
+  /** Only what this device sent to that account counts, and only once. */
+  #receipt(turn: Turn, opened: OpenedEnvelope): void {
+    const { inbox, sent } = this.#parts;
+    if (opened.content.kind !== "receipt") return;
+    const account = accountOf(opened.from);
+    const reached = (ids: readonly MessageId[], state: "delivered" | "read") =>
+      ids.filter((id) => sent.reach(turn, id, account, state));
+    const delivered = reached(opened.content.delivered, "delivered");
+    const read = reached(opened.content.read, "read");
+    if (delivered.length + read.length === 0) return;
+    const content = { kind: "receipt", delivered, read } as const;
+    for (const ready of inbox.arrive(turn, { ...opened, place: undefined, content }))
+      inbox.keepForApplication(turn, ready);
+  }
+
+  #message(turn: Turn, account: AccountId, opened: OpenedEnvelope): void {
+    const { inbox, contacts, requests } = this.#parts;
+    if (contacts.of(account).decision === "none") {
+      if (requests === "accept") contacts.decide(turn, account, "accepted");
+      else if (!this.#hasRoomFor(account)) return;
+    }
+    for (const ready of inbox.arrive(turn, opened)) this.#give(turn, ready);
+  }
+
+  #hasRoomFor(account: AccountId): boolean {
+    const kept = this.#parts.inbox.requests();
+    const own = kept.get(account);
+    return own === undefined ? kept.size < MAX_REQUESTS : own.length < MAX_REQUEST_MESSAGES;
+  }
+
+  /** An entry whose turn has come. */
+  #give(turn: Turn, ready: Ready): void {
+    const { inbox, contacts, receipts } = this.#parts;
+    const account = accountOf(ready.row.from);
+    const { decision, name } = contacts.of(account);
+    if (decision === "accepted") {
+      inbox.keepForApplication(turn, ready);
+      if (ready.row.kind === "message") receipts.add(turn, account, ready.row.message, "delivered");
+    } else if (decision === "blocked") inbox.drop(turn, ready);
+    else {
+      if (!inbox.requests().has(account)) turn.tellAfter({ tell: "request", account, name });
+      inbox.keepAsRequest(turn, ready);
+    }
+  }
+
+  decide(turn: Turn, account: AccountId, decision: Decision): void {
+    const { contacts, inbox } = this.#parts;
+    contacts.decide(turn, account, decision);
+    if (decision === "blocked") inbox.dropHeld(turn, account);
+    for (const ready of inbox.takeRequests(account)) this.#give(turn, ready);
+  }
+
+  /** The person has read messages of an account. */
+  read(turn: Turn, account: AccountId, messages: readonly MessageId[]): void {
+    if (this.#parts.contacts.of(account).decision !== "accepted") return;
+    for (const message of messages) this.#parts.receipts.add(turn, account, message, "read");
+  }
+
+  tick(turn: Turn): void {
+    for (const ready of this.#parts.inbox.tick(turn)) this.#give(turn, ready);
+  }
+
+  nextAt(now: Time): number {
+    return soonest(now, Number.POSITIVE_INFINITY, this.#parts.inbox.nextAt());
+  }
+}

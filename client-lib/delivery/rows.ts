@@ -1,0 +1,164 @@
+// The rows of the core's tables: their layouts and keys. Always true: a row that is written here is read back equal,
+// and a row that does not decode is refused, never guessed.
+import {
+  accountId,
+  binary,
+  bytes,
+  type Codec,
+  decodeAll,
+  deviceAddress,
+  encode,
+  envelopeId,
+  fixed,
+  MAX_ENVELOPE_BYTES,
+  type Of,
+  oneOf,
+  optional,
+  struct,
+  text,
+  time,
+  u8,
+  u32,
+  u64,
+} from "@lethe/protocol";
+import type { MessageId, Row, StoredRows, StreamId, Write } from "./events.ts";
+
+export const messageId: Codec<MessageId> = binary(16, "message id");
+export const streamId: Codec<StreamId> = binary(8, "stream id");
+
+const body = bytes(MAX_ENVELOPE_BYTES);
+const place = struct({ stream: streamId, sequence: u64 });
+
+/** What has a row, by table. The first byte of each row is its layout's version. */
+function versioned<T>(codec: Codec<T>): Codec<T> {
+  return {
+    layout: `u8 1; ${codec.layout}`,
+    read(r) {
+      if (r.u8() !== 1) throw new Error("a row of a later version of this library");
+      return codec.read(r);
+    },
+    write(w, v) {
+      w.u8(1);
+      codec.write(w, v);
+    },
+  };
+}
+
+export const epochRow = versioned(struct({ epoch: u64 }));
+export const outboxRow = versioned(
+  struct({
+    id: envelopeId,
+    message: messageId,
+    to: deviceAddress,
+    listVersion: u32,
+    expiry: time,
+    /** Absent: an identified request. Once sealed for the anonymous connection it never becomes a request. */
+    accessKey: optional(fixed(16)),
+    told: oneOf({ no: 0, yes: 1 }),
+    ciphertext: bytes(MAX_ENVELOPE_BYTES),
+  }),
+);
+export const unsealedRow = versioned(
+  struct({ message: messageId, to: accountId, sentAt: time, expiry: time, body }),
+);
+export const inboxRow = versioned(
+  struct({
+    from: deviceAddress,
+    message: messageId,
+    sentAt: time,
+    arrivedAt: time,
+    place: optional(place),
+    state: oneOf({ held: 0, request: 1, new: 2 }),
+    late: oneOf({ no: 0, yes: 1 }),
+    kind: oneOf({ message: 0, receipt: 1, unknown: 2 }),
+    body,
+  }),
+);
+export const seenRow = versioned(struct({ at: time }));
+export const streamOutRow = versioned(struct({ stream: streamId, next: u64 }));
+export const streamInRow = versioned(struct({ next: u64, at: time }));
+export const receiptRow = versioned(struct({ what: oneOf({ delivered: 1, read: 2 }) }));
+export const contactRow = versioned(
+  struct({
+    decision: oneOf({ none: 0, accepted: 1, blocked: 2 }),
+    accessKey: optional(fixed(16)),
+    name: optional(text(32)),
+    /** A claimed name is what the account says of itself; a found one is the relay's directory's. */
+    nameFrom: oneOf({ claimed: 0, found: 1 }),
+  }),
+);
+export const quarantineRow = versioned(
+  struct({ id: envelopeId, at: time, code: text(64), ciphertext: bytes(MAX_ENVELOPE_BYTES) }),
+);
+export const sentRow = versioned(
+  struct({
+    to: accountId,
+    at: time,
+    state: oneOf({ queued: 0, sent: 1, delivered: 2, read: 3, expired: 4, refused: 5 }),
+  }),
+);
+export const receiptBody = struct({
+  delivered: listOf(messageId),
+  read: listOf(messageId),
+});
+
+function listOf<T>(item: Codec<T>): Codec<T[]> {
+  return {
+    layout: `u8 n, n × (${item.layout})`,
+    read: (r) => Array.from({ length: u8.read(r) }, () => item.read(r)),
+    write(w, v) {
+      u8.write(w, v.length);
+      for (const x of v) item.write(w, x);
+    },
+  };
+}
+
+export type OutboxRow = Of<typeof outboxRow>;
+export type UnsealedRow = Of<typeof unsealedRow>;
+export type InboxRow = Of<typeof inboxRow>;
+export type ContactRow = Of<typeof contactRow>;
+export type SentRow = Of<typeof sentRow>;
+
+/** The tables that the core reads at its start and writes. Others of the same store are not its business. */
+export const CORE_TABLES = [
+  "self",
+  "outbox",
+  "unsealed",
+  "inbox",
+  "seen",
+  "stream-out",
+  "stream-in",
+  "receipt",
+  "contact",
+  "quarantine",
+  "sent",
+] as const;
+export type CoreTable = (typeof CORE_TABLES)[number];
+
+/** A counter as a key: 8 bytes, big endian, so that keys sort as the counters do. */
+export function orderKey(order: number): string {
+  let key = "";
+  for (let shift = 7; shift >= 0; shift--) key += String.fromCharCode(Math.floor(order / 256 ** shift) % 256);
+  return key;
+}
+
+export function orderOf(key: string): number {
+  let order = 0;
+  for (let i = 0; i < key.length; i++) order = order * 256 + key.charCodeAt(i);
+  return order;
+}
+
+/** All rows of a table, decoded, in the order of their keys. */
+export function readTable<T>(rows: StoredRows, table: CoreTable, codec: Codec<T>): [key: string, value: T][] {
+  const found = rows[table] ?? [];
+  const sorted = [...found].sort((a: Row, b: Row) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  return sorted.map(({ key, value }) => [key, decodeAll(codec, value)]);
+}
+
+export function put<T>(table: CoreTable, key: string, codec: Codec<T>, value: T): Write {
+  return { table, key, value: encode(codec, value) };
+}
+
+export function remove(table: CoreTable, key: string): Write {
+  return { table, key, value: undefined };
+}

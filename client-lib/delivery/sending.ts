@@ -1,0 +1,362 @@
+// From a message of the application to sealed envelopes in the outbox: finding out the recipient's devices and keys,
+// sealing for each device, numbering.
+// Always true: a message is durable, unsealed or sealed, before the application hears that it is queued; the messages
+// to one account are sealed in the order in which they were given; ratchet, numbers and ciphertext are one commit.
+import { addTime, soonest } from "./connection-ends.ts";
+import type { Contacts } from "./contacts.ts";
+import type {
+  Chance,
+  Cipher,
+  Content,
+  CoreEvent,
+  MessageId,
+  Place,
+  RefusalCode,
+  StoredRows,
+  StreamId,
+} from "./events.ts";
+import { DEFAULT_TTL_MS, MAX_BODY_BYTES, MAX_UNSEALED } from "./limits.ts";
+import type { Ended, Lookups } from "./lookups.ts";
+import type { Outbox, Settled } from "./outbox.ts";
+import {
+  type AccountId,
+  accountOf,
+  addressOf,
+  type DeviceAddress,
+  type EnvelopeId,
+  fromBytes,
+  MAX_ENVELOPE_BYTES,
+  MAX_TTL_MS,
+  type Time,
+} from "@lethe/protocol";
+import {
+  orderKey,
+  orderOf,
+  put,
+  readTable,
+  remove,
+  streamOutRow,
+  type UnsealedRow,
+  unsealedRow,
+} from "./rows.ts";
+import type { SentLog } from "./sent-log.ts";
+import type { Turn } from "./turn.ts";
+
+interface Unsealed extends UnsealedRow {
+  readonly order: number;
+  /** Whether it has a row: what is sealed at once needs none. */
+  stored: boolean;
+}
+
+export interface Parts {
+  readonly self: AccountId;
+  readonly chance: Chance;
+  readonly cipher: Cipher;
+  readonly contacts: Contacts;
+  readonly outbox: Outbox;
+  readonly lookups: Lookups;
+  readonly sent: SentLog;
+}
+
+/** What the last answer taught, so that a lesson that changes nothing is not asked for again and again. */
+type Lesson = { readonly about: "devices" } | { readonly about: "prekeys"; readonly address: DeviceAddress };
+
+export class Sending {
+  readonly #parts: Parts;
+  readonly #unsealed = new Map<AccountId, Unsealed[]>();
+  readonly #streams = new Map<DeviceAddress, { stream: StreamId; next: number }>();
+  #count = 0;
+  #nextOrder = 1;
+  #maxTtl = MAX_TTL_MS;
+  /** The relay's clock minus ours, ms: expiries are in the relay's time. */
+  offset = 0;
+
+  constructor(parts: Parts, rows: StoredRows) {
+    this.#parts = parts;
+    for (const [key, row] of readTable(rows, "unsealed", unsealedRow))
+      this.#keep({ ...row, order: orderOf(key), stored: true });
+    for (const [key, { stream, next }] of readTable(rows, "stream-out", streamOutRow))
+      this.#streams.set(key as DeviceAddress, { stream, next });
+  }
+
+  welcome(maxTtlMs: number): void {
+    this.#maxTtl = Math.min(maxTtlMs, MAX_TTL_MS);
+  }
+
+  relayNow(now: Time): Time {
+    return addTime(now, this.offset);
+  }
+
+  send(turn: Turn, { message, to, body, ttl }: CoreEvent & { event: "send" }): void {
+    const { contacts, sent, outbox } = this.#parts;
+    const refuse = (code: RefusalCode) => turn.tell({ tell: "refused", message, to, code });
+    if (to === this.#parts.self) return refuse("not-sealable");
+    if (body.length > MAX_BODY_BYTES) return refuse("body-too-large");
+    if (contacts.of(to).decision === "blocked") return refuse("blocked");
+    if (this.#count >= MAX_UNSEALED || !outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) return refuse("outbox-full");
+    if (contacts.of(to).decision === "none") contacts.decide(turn, to, "accepted");
+    sent.add(turn, message, to);
+    const expiry = addTime(this.relayNow(turn.now), Math.min(ttl ?? DEFAULT_TTL_MS, this.#maxTtl));
+    const item = { message, to, body, sentAt: turn.now, expiry, order: this.#nextOrder, stored: false };
+    this.#keep(item);
+    if (this.#need(turn, to) !== "nothing") {
+      item.stored = true;
+      turn.stage(put("unsealed", orderKey(item.order), unsealedRow, item));
+    }
+    this.prepare(turn, to);
+    turn.tellAfter({ tell: "queued", message });
+  }
+
+  #keep(item: Unsealed): void {
+    const waiting = this.#unsealed.get(item.to) ?? [];
+    waiting.push(item);
+    this.#unsealed.set(item.to, waiting);
+    this.#count += 1;
+    this.#nextOrder = Math.max(this.#nextOrder, item.order + 1);
+  }
+
+  /** What is missing before mail to the account can be sealed. */
+  #need(turn: Turn, account: AccountId): "nothing" | "devices" | DeviceAddress[] {
+    const peer = this.#parts.cipher.peer(account, turn.now);
+    if (peer === undefined || peer.devices.length === 0) return "devices";
+    const missing = peer.devices
+      .filter(({ ready }) => !ready)
+      .map(({ device }) => addressOf(account, device));
+    return missing.length === 0 ? "nothing" : missing;
+  }
+
+  /** Goes on with what waits for an account: seals it, or asks for what is missing. */
+  prepare(turn: Turn, account: AccountId, lesson?: Lesson): void {
+    if (!this.#unsealed.has(account)) return;
+    const need = this.#need(turn, account);
+    if (need === "nothing") {
+      this.#sealWaiting(turn, account);
+      return;
+    }
+    const inVain = need === "devices" ? lesson?.about === "devices" : learned(lesson, need);
+    if (inVain) {
+      this.#refuseWaiting(turn, account, "not-sealable");
+      return;
+    }
+    if (need === "devices") this.askDevices(turn, account);
+    else for (const address of need) this.#askPrekeys(turn, address);
+  }
+
+  prepareAll(turn: Turn): void {
+    for (const account of [...this.#unsealed.keys()])
+      if (!this.#parts.lookups.isAsking(account)) this.prepare(turn, account);
+  }
+
+  askDevices(turn: Turn, account: AccountId): void {
+    this.#parts.lookups.ask(turn, { about: "devices", account }, this.#parts.contacts.of(account).accessKey);
+  }
+
+  #askPrekeys(turn: Turn, address: DeviceAddress): void {
+    const { chance, contacts, lookups } = this.#parts;
+    const accessKey = contacts.of(accountOf(address)).accessKey;
+    lookups.ask(turn, { about: "prekeys", address, requestId: chance.bytes(16) }, accessKey);
+  }
+
+  /** A question about an account was answered or refused. */
+  ended(turn: Turn, ended: Ended): Settled[] {
+    const { question } = ended;
+    if (question.about === "name") return [];
+    const account = question.about === "devices" ? question.account : accountOf(question.address);
+    const code = ended.how === "refused" ? ended.code : this.#learn(turn, ended);
+    const settled: Settled[] = [];
+    if (code === "ok") {
+      if (question.about === "devices") settled.push(...this.#relisted(turn, account));
+      this.prepare(turn, account, question);
+    } else {
+      settled.push(...this.#parts.outbox.unlisted(turn, account, code));
+      this.#refuseWaiting(turn, account, code);
+    }
+    this.prepareAll(turn);
+    return settled;
+  }
+
+  #learn(turn: Turn, { question, answer }: Ended & { how: "answered" }): RefusalCode | "ok" {
+    const { cipher } = this.#parts;
+    const learned =
+      question.about === "devices" && answer.frame === "has-devices"
+        ? cipher.learnDevices(question.account, answer, turn.now)
+        : question.about === "prekeys" && answer.frame === "has-prekeys"
+          ? cipher.learnPrekeys(question.address, answer, turn.now)
+          : undefined;
+    if (learned?.writes === undefined) return learned?.code ?? "not-sealable";
+    turn.stage(...learned.writes);
+    return "ok";
+  }
+
+  #relisted(turn: Turn, account: AccountId): Settled[] {
+    const peer = this.#parts.cipher.peer(account, turn.now);
+    if (peer === undefined) return this.#parts.outbox.unlisted(turn, account, "not-sealable");
+    return this.#parts.outbox.relisted(
+      turn,
+      account,
+      peer.listVersion,
+      peer.devices.map(({ device }) => device),
+    );
+  }
+
+  #sealWaiting(turn: Turn, account: AccountId): void {
+    const waiting = this.#unsealed.get(account) ?? [];
+    this.#unsealed.delete(account);
+    this.#count -= waiting.length;
+    for (const { order, message, body, sentAt, expiry, stored } of waiting) {
+      if (stored) turn.stage(remove("unsealed", orderKey(order)));
+      const code = this.#seal(turn, {
+        to: account,
+        message,
+        content: { kind: "message", body },
+        sentAt,
+        expiry,
+      });
+      if (code !== "ok") this.#refuse(turn, message, account, code);
+    }
+  }
+
+  #refuseWaiting(turn: Turn, account: AccountId, code: RefusalCode): void {
+    const waiting = this.#unsealed.get(account) ?? [];
+    this.#unsealed.delete(account);
+    this.#count -= waiting.length;
+    for (const { order, message } of waiting) {
+      turn.stage(remove("unsealed", orderKey(order)));
+      this.#refuse(turn, message, account, code);
+    }
+  }
+
+  #refuse(turn: Turn, message: MessageId, to: AccountId, code: RefusalCode): void {
+    this.#parts.sent.reach(turn, message, to, "refused");
+    turn.tellAfter({ tell: "refused", message, to, code });
+  }
+
+  /** Seals one message for every device of the account, into the outbox. */
+  #seal(turn: Turn, sealing: Sealing): RefusalCode | "ok" {
+    const { cipher, contacts, outbox, chance } = this.#parts;
+    const { to: account, message, content, sentAt, expiry } = sealing;
+    const peer = cipher.peer(account, turn.now);
+    if (peer === undefined) return "not-sealable";
+    for (const { device } of peer.devices) {
+      const to = addressOf(account, device);
+      const id: EnvelopeId = fromBytes(chance.bytes(16));
+      const place = content.kind === "message" ? this.#place(to) : undefined;
+      const sealed = cipher.seal({ to, id, message, place, content, sentAt, now: turn.now });
+      if (sealed.ciphertext === undefined) return sealed.code;
+      turn.stage(...sealed.writes);
+      if (place !== undefined) this.#useUp(turn, to, place);
+      outbox.add(turn, {
+        id,
+        message,
+        to,
+        listVersion: peer.listVersion,
+        expiry,
+        accessKey: contacts.of(account).accessKey,
+        told: content.kind === "message" ? "yes" : "no",
+        ciphertext: sealed.ciphertext,
+      });
+    }
+    return "ok";
+  }
+
+  #place(to: DeviceAddress): Place {
+    const known = this.#streams.get(to);
+    if (known !== undefined) return { stream: known.stream, sequence: known.next };
+    return { stream: fromBytes(this.#parts.chance.bytes(8)), sequence: 1 };
+  }
+
+  /** A number is used up only when something was sealed under it. */
+  #useUp(turn: Turn, to: DeviceAddress, { stream, sequence }: Place): void {
+    const row = { stream, next: sequence + 1 };
+    this.#streams.set(to, row);
+    turn.stage(put("stream-out", to, streamOutRow, row));
+  }
+
+  /** The store went back: numbers may have been used already, so new streams begin. */
+  newStreams(turn: Turn): void {
+    for (const to of this.#streams.keys()) turn.stage(remove("stream-out", to));
+    this.#streams.clear();
+  }
+
+  /** Seals a receipt, if the account's keys are known. False: later. */
+  receipt(turn: Turn, account: AccountId, take: () => Content & { kind: "receipt" }): boolean {
+    const { chance, contacts, outbox } = this.#parts;
+    if (contacts.of(account).accessKey === undefined || this.#need(turn, account) !== "nothing") return false;
+    if (!outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) return false;
+    const expiry = addTime(this.relayNow(turn.now), Math.min(DEFAULT_TTL_MS, this.#maxTtl));
+    const message: MessageId = fromBytes(chance.bytes(16));
+    this.#seal(turn, { to: account, message, content: take(), sentAt: turn.now, expiry });
+    return true;
+  }
+
+  /** Typing and the like: sealed and sent now, or not at all; only to contacts whose key is known. */
+  signal(turn: Turn, account: AccountId, body: Uint8Array): void {
+    const { chance, cipher, contacts } = this.#parts;
+    const { accessKey, decision } = contacts.of(account);
+    const peer = cipher.peer(account, turn.now);
+    if (accessKey === undefined || decision !== "accepted" || peer === undefined) return;
+    const envelopes = [];
+    for (const { device, ready } of peer.devices) {
+      if (!ready) continue;
+      const to = addressOf(account, device);
+      const id: EnvelopeId = fromBytes(chance.bytes(16));
+      const message: MessageId = fromBytes(chance.bytes(16));
+      const content = { kind: "signal", body } as const;
+      const sealed = cipher.seal({
+        to,
+        id,
+        message,
+        place: undefined,
+        content,
+        sentAt: turn.now,
+        now: turn.now,
+      });
+      if (sealed.ciphertext === undefined) continue;
+      turn.stage(...sealed.writes);
+      envelopes.push({ device, id, ciphertext: sealed.ciphertext });
+    }
+    if (envelopes.length === 0) return;
+    turn.afterwards({
+      next: "signal",
+      socket: "anonymous",
+      frame: { frame: "signal", recipient: account, accessKey, envelopes },
+    });
+  }
+
+  /** What waited for keys until its time was over. */
+  tick(turn: Turn): void {
+    const relayNow = this.relayNow(turn.now);
+    for (const [account, waiting] of this.#unsealed) {
+      const over = waiting.filter(({ expiry }) => expiry <= relayNow);
+      for (const { order, message } of over) {
+        turn.stage(remove("unsealed", orderKey(order)));
+        this.#parts.sent.reach(turn, message, account, "expired");
+        turn.tellAfter({ tell: "expired", message, to: account });
+      }
+      this.#count -= over.length;
+      const left = waiting.filter((item) => !over.includes(item));
+      if (left.length === 0) this.#unsealed.delete(account);
+      else if (over.length > 0) this.#unsealed.set(account, left);
+    }
+  }
+
+  nextAt(now: Time): number {
+    let at = Number.POSITIVE_INFINITY;
+    for (const waiting of this.#unsealed.values())
+      for (const { expiry } of waiting) at = soonest(now, at, expiry - this.offset);
+    return at;
+  }
+}
+
+interface Sealing {
+  readonly to: AccountId;
+  readonly message: MessageId;
+  readonly content: Content;
+  readonly sentAt: Time;
+  readonly expiry: Time;
+}
+
+/** Whether what is missing is what has just been learned. */
+function learned(lesson: Lesson | undefined, need: readonly DeviceAddress[]): boolean {
+  return lesson?.about === "prekeys" && need.includes(lesson.address);
+}

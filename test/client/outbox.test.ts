@@ -1,0 +1,135 @@
+import { describe, expect, it } from "vitest";
+import { PROBLEMS } from "@lethe/protocol";
+import { account, Bench } from "./support/bench-core.ts";
+
+const refused = (code: keyof typeof PROBLEMS, retryAfter: number, ...ids: ReturnType<Bench["lastId"]>[]) =>
+  ({ frame: "refused", code: PROBLEMS[code].number, retryAfter, ids }) as const;
+
+describe("the outbox", () => {
+  it("commits ciphertext before the first transmission", () => {
+    const anna = new Bench().online();
+    anna.holdCommits = true;
+    anna.send("Kben", "hello");
+    expect(anna.submits()).toEqual([]);
+    anna.letCommit();
+    expect(anna.submits()).toEqual(["device: hello"]);
+  });
+
+  it("is cleared by accepted, and only then tells that the message is sent", () => {
+    const anna = new Bench().online();
+    anna.send("Kben", "hello");
+    expect(anna.rows("outbox")).toBe(1);
+    anna.holdCommits = true;
+    anna.frames("device", { frame: "accepted", ids: [anna.lastId()] });
+    expect(anna.tellsOf("sent")).toEqual([]);
+    anna.letCommit();
+    expect(anna.tellsOf("sent")).toHaveLength(1);
+    expect(anna.rows("outbox")).toBe(0);
+  });
+
+  it("sends the same bytes under the same id after a lost connection and after a restart", () => {
+    const anna = new Bench().online();
+    anna.send("Kben", "hello");
+    anna.close("device");
+    anna.reconnect("device");
+    const again = new Bench({}, anna.store).online();
+    const submits = [...anna.sent, ...again.sent]
+      .map(({ frame }) => frame)
+      .filter((f) => f.frame === "submit");
+    expect(submits).toHaveLength(3);
+    expect(submits[1]).toEqual(submits[0]);
+    expect(submits[2]).toEqual(submits[0]);
+  });
+
+  it("sends nothing further to a device after a refusal until the refused item is accepted", () => {
+    const anna = new Bench().online();
+    anna.send("Kben", "one");
+    anna.frames("device", refused("mailbox-full", 5_000, anna.idOf("one")));
+    anna.send("Kben", "two");
+    anna.send("Kcleo", "hi");
+    expect(anna.submits()).toEqual(["device: one", "device: hi"]);
+    anna.pass(4_999);
+    expect(anna.submits()).toHaveLength(2);
+    anna.pass(5_000);
+    expect(anna.submits()).toEqual(["device: one", "device: hi", "device: one"]);
+    anna.frames("device", { frame: "accepted", ids: [anna.idOf("one")] });
+    expect(anna.submits().at(-1)).toBe("device: two");
+  });
+
+  it("waits for the earliest refused item when several were under way", () => {
+    const anna = new Bench().online();
+    for (const text of ["one", "two", "three"]) anna.send("Kben", text);
+    anna.frames("device", refused("mailbox-full", 1_000, anna.idOf("two"), anna.idOf("three")));
+    anna.frames("device", refused("mailbox-full", 1_000, anna.idOf("one")));
+    anna.pass(10_000);
+    expect(anna.submits().slice(3)).toEqual(["device: one"]);
+    anna.frames("device", { frame: "accepted", ids: [anna.idOf("one")] });
+    anna.pass(10_000);
+    expect(anna.submits().slice(4)).toEqual(["device: two", "device: three"]);
+  });
+
+  it("reports what is refused for good, drops it, and goes on", () => {
+    const anna = new Bench().online();
+    anna.send("Kben", "one");
+    anna.send("Kben", "two");
+    anna.frames("device", refused("envelope-too-large", 0, anna.idOf("one")));
+    expect(anna.tellsOf("refused")).toMatchObject([{ code: "envelope-too-large" }]);
+    expect(anna.rows("outbox")).toBe(1);
+  });
+
+  it("never renews an expiry, reports what expired, and says so only while no answer can come", () => {
+    const anna = new Bench().online();
+    anna.send("Kben", "brief", 20_000);
+    anna.close("device", 1006);
+    anna.pass(19_000);
+    expect(anna.tellsOf("expired")).toEqual([]);
+    anna.pass(2_000);
+    expect(anna.tellsOf("expired")).toMatchObject([{ to: account("Kben") }]);
+    expect(anna.rows("outbox")).toBe(0);
+  });
+
+  it("keeps at most the window under way", () => {
+    const anna = new Bench().online();
+    for (let i = 0; i < 300; i++) anna.send("Kben", `m${i}`);
+    expect(anna.submits()).toHaveLength(128);
+    anna.frames("device", { frame: "accepted", ids: [anna.idOf("m0"), anna.idOf("m1")] });
+    expect(anna.submits()).toHaveLength(130);
+  });
+
+  it("submits again what got no answer", () => {
+    const anna = new Bench().online();
+    anna.send("Kben", "hello");
+    for (let i = 0; i < 31; i++) {
+      anna.pass(1_000);
+      anna.frames("device", { frame: "ping", token: i });
+    }
+    expect(anna.submits()).toEqual(["device: hello", "device: hello"]);
+  });
+
+  it("asks for the device list when it is stale, and submits the same envelope under the new version", () => {
+    const anna = new Bench().online();
+    anna.send("Kben", "hello");
+    const ids = [anna.lastId()];
+    anna.frames("device", {
+      frame: "stale-list",
+      account: account("Kben"),
+      version: 2,
+      missing: [],
+      extra: [],
+      ids,
+    });
+    const ask = anna.sent.at(-1)?.frame;
+    if (ask?.frame !== "ask-devices") throw new Error("no question");
+    const empty = new Uint8Array();
+    anna.frames("device", {
+      frame: "has-devices",
+      request: ask.request,
+      version: 2,
+      deviceList: empty,
+      certificates: [],
+    });
+    anna.pass(1);
+    expect(anna.submits()).toEqual(["device: hello", "device: hello"]);
+    expect(anna.lastId()).toBe(ids[0]);
+  });
+});
