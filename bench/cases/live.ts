@@ -1,0 +1,48 @@
+// Live delivery: everybody is connected, nothing touches a store. A message counts when `accepted` has come back, which
+// the recipient's delivered-ack alone brings about.
+import type { BenchCase, Context, Measured } from "../harness/case.ts";
+import { between, type Reading, read } from "../harness/reading.ts";
+import { aFolder, metric, type Server, startRelay } from "../harness/server.ts";
+import { Budget } from "../load/tally.ts";
+import { aLiveWorld } from "../load/world.ts";
+
+export const PAIRS = 100;
+export const WINDOW = 16;
+
+export const live: BenchCase = {
+  name: "live",
+  title: "Live delivery",
+  method:
+    `${PAIRS} senders (anonymous, with access keys) and ${PAIRS} recipients online, ${WINDOW} messages of 256 B under way a pair. ` +
+    "CPU of all the relay's threads between two counts of `accepted`, after a warm-up; the relay's own count of spills must stay 0.",
+  metrics: [
+    { name: "cpu", says: "relay CPU a message", unit: "µs", bar: 15, better: "less" },
+    { name: "rate", says: "messages accepted", unit: "/s", better: "more" },
+    { name: "memory", says: "relay's resident memory", unit: "MiB", better: "less" },
+  ],
+  open: (context) => ({ once: () => measure(context), close: () => Promise.resolve() }),
+};
+
+async function measure(context: Context): Promise<Measured> {
+  await using folder = await aFolder();
+  await using relay = await startRelay(folder.path, context);
+  using world = await aLiveWorld(relay, PAIRS);
+  const { warmUp, messages } = context.scale;
+  const { accepted } = world.counts;
+  const budget = new Budget(warmUp + messages);
+  for (const sender of world.senders) sender.spend(budget, WINDOW);
+  await accepted.reaches(warmUp);
+  const before: Reading = read(relay, accepted);
+  await accepted.reaches(warmUp + messages);
+  const after: Reading = read(relay, accepted);
+  await nothingSpilled(relay, warmUp + messages);
+  return { ...between(before, after), memory: relay.memory() / 2 ** 20 };
+}
+
+/** @throws Error unless all of the messages went live */
+export async function nothingSpilled(relay: Server, messages: number): Promise<void> {
+  const spilled = await metric(relay, "lethe_spilled_total");
+  const delivered = await metric(relay, "lethe_delivered_live_total");
+  if (spilled !== 0 || delivered !== messages)
+    throw new Error(`${spilled} spilled and ${delivered} of ${messages} delivered live`);
+}

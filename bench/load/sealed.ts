@@ -1,0 +1,25 @@
+// What stands for sealed envelopes in a load: ids from the system's chance, and bytes that nobody can compress or open.
+import { randomBytes } from "node:crypto";
+import type { EnvelopeId } from "@lethe/protocol";
+
+/** Bytes of one ciphertext. */
+export const CIPHERTEXT_BYTES = 256;
+const ID_BYTES = 16;
+/** Ciphertexts are cut from these at places that the id chooses. */
+const pool = randomBytes(65_536 + CIPHERTEXT_BYTES);
+
+export class SealedBytes {
+  #ids = "";
+  #at = 0;
+
+  next(): { id: EnvelopeId; ciphertext: Uint8Array } {
+    if (this.#at === this.#ids.length) {
+      this.#ids = randomBytes(ID_BYTES * 256).toString("latin1");
+      this.#at = 0;
+    }
+    const id = this.#ids.slice(this.#at, this.#at + ID_BYTES) as EnvelopeId;
+    this.#at += ID_BYTES;
+    const start = (id.charCodeAt(0) << 8) | id.charCodeAt(1);
+    return { id, ciphertext: pool.subarray(start, start + CIPHERTEXT_BYTES) };
+  }
+}
