@@ -36,14 +36,15 @@ export async function startRelay(settings: Settings, log: Log): Promise<Relay> {
     report: (event) => reportStore(event, log),
   });
   try {
-    return await startOn(backend, settings, log);
+    return await startRelayOn(backend, settings, log);
   } catch (error) {
     await backend.close();
     throw error;
   }
 }
 
-async function startOn(backend: Backend, settings: Settings, log: Log): Promise<Relay> {
+/** A relay on a backend that is open already; closing the relay closes it. */
+export async function startRelayOn(backend: Backend, settings: Settings, log: Log): Promise<Relay> {
   const node = new DeliveryNode({
     node: randomBytes(16).toString("hex") as NodeId,
     limits: { ...DELIVERY_LIMITS, liveStart: settings.liveWindow },
