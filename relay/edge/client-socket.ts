@@ -47,8 +47,10 @@ export class ClientSocket {
   #accepted: EnvelopeId[] = [];
   readonly #refused = new Map<ProblemCode, EnvelopeId[]>();
   #ended = false;
-  /** Frames that wait behind one whose account is being fetched. */
-  backlog: ClientFrame[] | undefined;
+  /** Frames that wait behind one that is not through yet; undefined where nothing is waited for. */
+  #backlog: ClientFrame[] | undefined;
+  /** How many steps of the frame ahead are under way: it is through when all of them are. */
+  #holds = 0;
 
   constructor(number: number, kind: ConnectionKind, ws: WebSocket, port: SocketPort, now: () => number) {
     this.number = number;
@@ -81,29 +83,41 @@ export class ClientSocket {
     }
     for (const frame of frames) {
       if (this.#ended) return;
-      if (this.backlog === undefined) this.#port.frame(this, frame);
-      else this.#hold(frame);
+      if (this.#backlog === undefined) this.#port.frame(this, frame);
+      else this.#holdBack(this.#backlog, frame);
     }
   }
 
-  #hold(frame: ClientFrame): void {
-    this.backlog?.push(frame);
-    if ((this.backlog?.length ?? 0) >= MAX_BACKLOG) this.#ws.pause();
+  #holdBack(backlog: ClientFrame[], frame: ClientFrame): void {
+    backlog.push(frame);
+    if (backlog.length >= MAX_BACKLOG) this.#ws.pause();
   }
 
-  /** The frame ahead is through: takes what waited behind it, until one has to wait again. */
+  /** The frame at hand takes time: later ones wait behind it until as many `resume` as `hold` have come. */
+  hold(): void {
+    this.#holds++;
+    this.#backlog ??= [];
+  }
+
+  /** A step is through: after the last one what waited is taken, until a frame has to wait again. */
   resume(): void {
-    const waiting = this.backlog ?? [];
-    this.backlog = undefined;
+    if (--this.#holds > 0) return;
+    const waiting = this.#backlog ?? [];
+    this.#backlog = undefined;
     if (this.#ws.isPaused) this.#ws.resume();
     for (let i = 0; i < waiting.length; i++) {
       if (this.#ended) return;
-      if (this.backlog !== undefined) {
-        (this.backlog as ClientFrame[]).push(...waiting.slice(i));
+      const held = this.#held();
+      if (held !== undefined) {
+        for (const frame of waiting.slice(i)) held.push(frame);
         return;
       }
       this.#port.frame(this, waiting[i] as ClientFrame);
     }
+  }
+
+  #held(): ClientFrame[] | undefined {
+    return this.#backlog;
   }
 
   send(frame: RelayFrame): void {
@@ -170,7 +184,7 @@ export class ClientSocket {
     );
     this.#write();
     this.#ended = true;
-    this.backlog = undefined;
+    this.#backlog = undefined;
     this.#port.ended(code);
     this.#ws.close(PROBLEMS[code].close ?? 1011, code);
     if (code === "slow-reader" || code === "ping-timeout") this.#ws.terminate();

@@ -146,6 +146,12 @@ export class Gateway {
     for (const socket of this.#sockets.values()) socket.terminate();
   }
 
+  /** An account's access key is no longer what it was: whoever came with the old one has nothing to see any more. */
+  keyReplaced(account: AccountId): void {
+    this.accounts.changed(account);
+    this.presence.revoke(account);
+  }
+
   // --- effects -------------------------------------------------------------------------------------------------------
 
   #carry(effect: Effect): void {
@@ -319,7 +325,7 @@ export class Gateway {
   }
 
   #wait(socket: ClientSocket, work: () => Promise<void>): void {
-    socket.backlog = [];
+    socket.hold();
     work().then(
       () => socket.resume(),
       (error: unknown) => {

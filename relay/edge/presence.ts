@@ -89,6 +89,15 @@ export class Presence {
       });
   }
 
+  /** The access key that the watches of this account were opened with holds no longer: they end, denied. */
+  revoke(account: AccountId): void {
+    for (const [socket, mine] of this.#bySocket) {
+      if (!mine.delete(account)) continue;
+      this.#o.notify(socket, { frame: "notice", account, state: "denied", lastSeen: 0 as Time });
+    }
+    this.#watched.delete(account);
+  }
+
   unwatch(socket: number, account: AccountId): void {
     this.#bySocket.get(socket)?.delete(account);
     const watched = this.#watched.get(account);

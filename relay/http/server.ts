@@ -41,6 +41,8 @@ export interface HttpOptions {
 
 /** Bytes of a request's body: 200 one-time keys of each kind, encoded. */
 const MAX_BODY_BYTES = 1_572_864;
+/** How long a client has to answer the end of its connection, ms: longer, and a silent one would hold up a shutdown. */
+const CLOSE_MS = 2_000;
 
 export async function openHttp(options: HttpOptions): Promise<FastifyInstance> {
   const app = fastify({ bodyLimit: MAX_BODY_BYTES, logger: false, forceCloseConnections: true });
@@ -205,7 +207,7 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
   app.put(PATHS.accessKey, async (request) => {
     const { record } = await device(request);
     await directory.putAccessKeyHash(record.account, parse(accessKeyBody, request).accessKeyHash);
-    gateway.accounts.changed(record.account);
+    gateway.keyReplaced(record.account);
     return { now: options.now() };
   });
 
@@ -213,21 +215,23 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
     const { record } = await device(request);
     const devices = record.devices.map((d) => d.device);
     await directory.deleteAccount(record.account);
-    gateway.accounts.changed(record.account);
+    gateway.keyReplaced(record.account);
     await options.retire(record.account, devices);
     return reply.status(204).send();
   });
 }
 
 function upgrades(app: FastifyInstance, { gateway, ready }: HttpOptions): void {
-  const sockets = new WebSocketServer({
+  const options = {
     noServer: true,
     perMessageDeflate: false,
     clientTracking: false,
     maxPayload: MAX_MESSAGE_BYTES,
     maxFragments: 64,
     maxBufferedChunks: 1_024,
-  });
+    closeTimeout: CLOSE_MS,
+  };
+  const sockets = new WebSocketServer(options);
   app.server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     stream.on("error", () => stream.destroy());
     const path = request.url?.split("?")[0];
