@@ -1,0 +1,32 @@
+// Folders of one test's own, gone when it is over; and what stands in their files, byte by byte.
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface Folder extends AsyncDisposable {
+  readonly path: string;
+}
+
+export async function aFolder(): Promise<Folder> {
+  const path = await mkdtemp(join(tmpdir(), "lethe-test-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 5 }) };
+}
+
+/** Every regular file below the folder, with what it holds; files that go while we look are not there. */
+export async function contentsOf(folder: string): Promise<{ path: string; bytes: Buffer }[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const out: { path: string; bytes: Buffer }[] = [];
+  for (const entry of entries) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const bytes = await readFile(path).catch(() => undefined);
+    if (bytes !== undefined) out.push({ path, bytes });
+  }
+  return out;
+}
+
+/** The files of the folder in which the bytes stand. */
+export async function filesHolding(folder: string, needle: Uint8Array): Promise<string[]> {
+  const files = await contentsOf(folder);
+  return files.filter(({ bytes }) => bytes.includes(Buffer.from(needle))).map(({ path }) => path);
+}

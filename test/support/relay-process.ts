@@ -1,0 +1,128 @@
+// A real relay process for a test: on a free port, with a folder of its own, stopped by its process id. Always true:
+// everything that it wrote on stdout and stderr is kept, so that a test can search it.
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import type { ConnectionKind } from "@lethe/protocol";
+import { PATHS } from "@lethe/protocol";
+import { within } from "./waiting.ts";
+
+const MAIN = fileURLToPath(new URL("../../relay/main.ts", import.meta.url));
+
+/** The name that every relay under test goes by. */
+export const RELAY_NAME = "relay.test";
+
+/** How long a start or an end may take on a machine that is busy with other tests, ms. */
+const PATIENCE_MS = 30_000;
+
+export interface RelayOptions {
+  readonly data: string;
+  readonly port?: number;
+  readonly log?: "silent" | "error" | "warn" | "info" | "debug";
+  /** Further flags, for example `["--ping", "1000"]`. */
+  readonly flags?: readonly string[];
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export class RelayProcess {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  readonly exited: Promise<Exit>;
+  readonly #child: ChildProcess;
+  readonly #output: Buffer[];
+
+  private constructor(child: ChildProcess, url: string, exited: Promise<Exit>, output: Buffer[]) {
+    this.#child = child;
+    this.url = url;
+    this.port = Number(new URL(url).port);
+    this.pid = child.pid ?? 0;
+    this.exited = exited;
+    this.#output = output;
+  }
+
+  /** Starts a relay and waits for the line that says where it listens. */
+  static async start(options: RelayOptions): Promise<RelayProcess> {
+    const { data, port = 0, log = "silent", flags = [] } = options;
+    const args = ["--port", String(port), "--data", data, "--name", RELAY_NAME, "--log", log, ...flags];
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const output: Buffer[] = [];
+    const exited = new Promise<Exit>((resolve) =>
+      child.once("exit", (code, signal) => resolve({ code, signal })),
+    );
+    child.stderr.on("data", (chunk: Buffer) => output.push(chunk));
+    const listening = new Promise<string>((resolve) => {
+      child.stdout.on("data", (chunk: Buffer) => {
+        output.push(chunk);
+        const found = /^listening (http:\S+)$/m.exec(Buffer.concat(output).toString("latin1"));
+        if (found?.[1] !== undefined) resolve(found[1]);
+      });
+    });
+    const died = exited.then(({ code, signal }) => {
+      throw new Error(
+        `the relay ended (${code ?? signal}) before it listened: ${Buffer.concat(output).toString()}`,
+      );
+    });
+    died.catch(() => undefined);
+    const url = await within(PATIENCE_MS, "the relay's address", Promise.race([listening, died]));
+    return new RelayProcess(child, url, exited, output);
+  }
+
+  socketUrl(kind: ConnectionKind): string {
+    const path = kind === "device" ? PATHS.deviceSocket : PATHS.anonymousSocket;
+    return `${this.url.replace("http", "ws")}${path}`;
+  }
+
+  /** All that it has written so far. */
+  get output(): Buffer {
+    return Buffer.concat(this.#output);
+  }
+
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Asks it to stop and waits for its end. */
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<Exit> {
+    if (this.running) this.signal(signal);
+    return within(PATIENCE_MS, `the relay's end after ${signal}`, this.exited);
+  }
+
+  /** Ends it at once: nothing of its own runs after this. */
+  async kill(): Promise<void> {
+    await this.stop("SIGKILL");
+  }
+
+  /** Every sample of the metrics page, by name with labels. */
+  async metrics(): Promise<ReadonlyMap<string, number>> {
+    const text = await (await fetch(`${this.url}${PATHS.metrics}`)).text();
+    const samples = new Map<string, number>();
+    for (const line of text.split("\n")) {
+      const at = line.lastIndexOf(" ");
+      if (!line.startsWith("#") && at > 0) samples.set(line.slice(0, at), Number(line.slice(at + 1)));
+    }
+    return samples;
+  }
+
+  async metric(name: string): Promise<number> {
+    return (await this.metrics()).get(name) ?? 0;
+  }
+
+  /** Bytes of memory that the process holds, as the kernel counts them (proc(5), VmRSS). */
+  async residentBytes(): Promise<number> {
+    const status = await readFile(`/proc/${this.pid}/status`, "utf8");
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+}
