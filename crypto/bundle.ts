@@ -73,6 +73,7 @@ export function verifyBundle(input: {
     (bundle.oneTime === undefined || named(bundle.oneTime, oneTime)) &&
     (bundle.oneTimeKem === undefined || named(bundle.oneTimeKem, oneTimeKem));
   if (!idsAreRight) return { code: "wrong-id" };
+  if (now >= signed.sealing.expiresAt) return { code: "expired" };
   if (!sealingRecordIsGood(signed.sealing, expecting, signingKey, now)) return { code: "bad-sealing-key" };
   const withSealing = { ...peer, sealing: newestSealing(peer.sealing, signed.sealing) };
   return {

@@ -16,7 +16,7 @@ import {
 } from "@lethe/protocol";
 import { LABELS } from "./labels.ts";
 import { encode, ed25519Key, formatByte, x25519Key } from "./layout.ts";
-import { blake2b, ed25519Sign, ed25519Verify, SIGNATURE_BYTES } from "./sodium.ts";
+import { blake2b, ed25519Sign, ed25519Verify, SIGNATURE_BYTES } from "./primitives.ts";
 
 /** What a device certificate says. */
 export interface Certificate {

@@ -18,7 +18,7 @@ import {
 import { LABELS } from "./labels.ts";
 import { encode, formatByte, octets } from "./layout.ts";
 import { LIST_LIFETIME_MS } from "./limits.ts";
-import { blake2b, ed25519Sign, ed25519Verify, equal, SIGNATURE_BYTES } from "./sodium.ts";
+import { blake2b, ed25519Sign, ed25519Verify, equal, SIGNATURE_BYTES } from "./primitives.ts";
 
 /** One device of a list. */
 export interface ListedDevice {

@@ -12,7 +12,7 @@ import {
 } from "./limits.ts";
 import type { Random } from "./random.ts";
 import { Secret } from "./secret.ts";
-import { equal } from "./sodium.ts";
+import { equal } from "./primitives.ts";
 import type { DoubleRatchet, KeyPair, PastChain, Receiving, SeenTag, SkippedKey } from "./state.ts";
 
 /** The functions of section 5.1 of the specification ("external functions" there). */

@@ -29,8 +29,8 @@ import { padTo, unpadFrom } from "./padding.ts";
 import type { PeerDevice } from "./peer.ts";
 import { PRELUDE_BYTES } from "./pqxdh.ts";
 import type { Random } from "./random.ts";
-import { SEALING_ID_BYTES, sealingDestroyAt, sealingId, sealingRecord } from "./sealing-key.ts";
-import { AEAD_TAG_BYTES, blake2b, equal, hmacSha512 } from "./sodium.ts";
+import { SEALING_ID_BYTES, sealingDestroyAt, sealingRecord } from "./sealing-key.ts";
+import { AEAD_TAG_BYTES, blake2b, equal, hmacSha512 } from "./primitives.ts";
 
 /**
  * What a message is to the ratchet layer; inside the seal, and bound to the ciphertext. `lasting`: worth asking for again
@@ -177,7 +177,7 @@ export function seal({
   message,
 }: Sealing): Uint8Array | undefined {
   if (peer.sealing === undefined) return undefined;
-  const sealing = sealingId(peer.sealing);
+  const sealing = peer.sealing.id;
   const hpke = sealingContext.sender(peer.sealing.key, random.bytes(32));
   if (hpke === undefined) return undefined;
   const aad = associated(sealing, peer.address, envelope);
@@ -219,7 +219,7 @@ export function openSeal({ identity, ciphertext, envelope, now }: OpeningSeal): 
   if (tooShort || ciphertext.length > MAX_ENVELOPE_BYTES || ciphertext[0] !== VERSION) return "malformed";
   const reader = new Reader(ciphertext, 1);
   const id = reader.binary(SEALING_ID_BYTES);
-  const own = identity.sealing.find((key) => sealingId(key.record) === id);
+  const own = identity.sealing.find((key) => key.record.id === id);
   if (own === undefined || now >= sealingDestroyAt(own.record)) return "key-expired";
   const enc = reader.bytes(ENC_BYTES);
   const recipient = addressOfIdentity(identity);

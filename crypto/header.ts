@@ -6,7 +6,7 @@ import { LABELS } from "./labels.ts";
 import { bareX25519Key } from "./layout.ts";
 import { MAX_CHAIN } from "./limits.ts";
 import type { Ratchet } from "./state.ts";
-import { equal, hmacSha512 } from "./sodium.ts";
+import { equal, hmacSha512 } from "./primitives.ts";
 
 const VERSION = 1;
 const SIGNED_BYTES = 42;

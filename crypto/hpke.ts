@@ -1,7 +1,7 @@
 // HPKE (RFC 9180), base mode, one message a context: DHKEM(X25519, HKDF-SHA256) 0x0020, HKDF-SHA256 0x0001,
 // ChaCha20Poly1305 0x0003. Names follow the RFC. Keys of small order and non-canonical ones are refused.
 import { isX25519Key } from "./layout.ts";
-import { chachaOpen, chachaSeal, hkdfSha256Expand, hmacSha256, x25519, x25519Base } from "./sodium.ts";
+import { chachaOpen, chachaSeal, hkdfSha256Expand, hmacSha256, x25519, x25519Base } from "./primitives.ts";
 
 const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
 const EMPTY = new Uint8Array(0);

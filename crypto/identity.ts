@@ -27,7 +27,7 @@ import { LIST_RENEW_MS, MAX_SEALING_KEYS, SEALING_ROTATE_MS } from "./limits.ts"
 import type { Random } from "./random.ts";
 import { makeSealingKey, type SealingKey, sealingDestroyAt, sealingKey } from "./sealing-key.ts";
 import { Secret } from "./secret.ts";
-import { blake2b, ed25519Public, ed25519Sign, equal, hkdfSha512, x25519Base } from "./sodium.ts";
+import { blake2b, ed25519Public, ed25519Sign, equal, hkdfSha512, x25519Base } from "./primitives.ts";
 
 export interface Identity {
   readonly certificate: Certificate;

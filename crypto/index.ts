@@ -60,9 +60,10 @@ export {
   signedPrekeysDueAt,
   uploadOf,
 } from "./prekeys.ts";
+export { ready } from "./ready.ts";
 export type { Random } from "./random.ts";
 export { systemRandom } from "./random.ts";
 export { Secret } from "./secret.ts";
-export { blake2b, ed25519Verify, equal, ready, sha512 } from "./sodium.ts";
+export { blake2b, ed25519Verify, equal, sha512 } from "./primitives.ts";
 export type { Ratchet, RatchetId } from "./state.ts";
 export { decodeRatchet, encodeRatchet } from "./state-codec.ts";

@@ -2,7 +2,7 @@
 // of the input, since states outlive the buffers they were decoded from. Total and canonical as the codec is.
 import { type Codec, MalformedError, type Reader, Writer } from "@lethe/protocol";
 import { Secret } from "./secret.ts";
-import { ED25519_PUBLIC_BYTES, equal, KEM_PUBLIC_BYTES, X25519_BYTES } from "./sodium.ts";
+import { ED25519_PUBLIC_BYTES, equal, KEM_PUBLIC_BYTES, X25519_BYTES } from "./primitives.ts";
 
 /** Exactly `length` bytes, copied. */
 export function octets(length: number): Codec<Uint8Array> {

@@ -22,7 +22,7 @@ import { learn, type PeerDevice, type PinnedAccount } from "./peer.ts";
 import { type Prelude, prelude, replayTagOf } from "./pqxdh.ts";
 import type { PrekeyId, PrekeyRecord } from "./prekeys.ts";
 import { begin } from "./respond.ts";
-import { equal } from "./sodium.ts";
+import { equal } from "./primitives.ts";
 import type { Ratchet } from "./state.ts";
 import { letheSuite } from "./suite.ts";
 

@@ -13,8 +13,7 @@ import { MAX_PLAINTEXT_BYTES, RENEW_AFTER_MESSAGES, RENEW_AFTER_MS } from "./lim
 import type { PeerDevice } from "./peer.ts";
 import { agree, PRELUDE_BYTES, prelude, type Transcript } from "./pqxdh.ts";
 import type { Random } from "./random.ts";
-import { sealingId } from "./sealing-key.ts";
-import { kemEncapsulate, x25519, x25519Base } from "./sodium.ts";
+import { kemEncapsulate, x25519, x25519Base } from "./primitives.ts";
 import type { Ratchet } from "./state.ts";
 import { letheSuite } from "./suite.ts";
 
@@ -137,7 +136,7 @@ function newsFor({ identity, ratchet }: Encrypting) {
   const current = currentSealing(identity).record;
   const { sealing, listVersion } = ratchet.peerKnows;
   return {
-    sealing: sealingId(current) === sealing ? undefined : current,
+    sealing: current.id === sealing ? undefined : current,
     deviceList: listVersion >= identity.list.version ? undefined : identity.list.bytes,
   };
 }

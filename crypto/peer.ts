@@ -26,7 +26,7 @@ import { LABELS } from "./labels.ts";
 import { encode, blob, formatByte, secret, total } from "./layout.ts";
 import { newestSealing, type SealingRecord, sealingRecord, sealingRecordIsGood } from "./sealing-key.ts";
 import { Secret } from "./secret.ts";
-import { equal, hkdfSha512, x25519 } from "./sodium.ts";
+import { equal, hkdfSha512, x25519 } from "./primitives.ts";
 
 /** What is known of an account since it was first seen. Any `PeerDevice` of the account is one. */
 export interface PinnedAccount {

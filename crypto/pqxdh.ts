@@ -15,7 +15,7 @@ import { encode, ed25519Key, kemKey, octets, x25519Key } from "./layout.ts";
 import { PREKEY_ID_BYTES, type PrekeyId } from "./prekeys.ts";
 import { Secret } from "./secret.ts";
 import type { RatchetId } from "./state.ts";
-import { blake2b, hkdfSha512, KEM_CIPHERTEXT_BYTES, sha512 } from "./sodium.ts";
+import { blake2b, hkdfSha512, KEM_CIPHERTEXT_BYTES, sha512 } from "./primitives.ts";
 
 /** What a first message says of the key agreement. */
 export interface Prelude {

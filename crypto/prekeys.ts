@@ -34,7 +34,7 @@ import {
   kemPublic,
   SIGNATURE_BYTES,
   x25519Base,
-} from "./sodium.ts";
+} from "./primitives.ts";
 
 declare const brand: unique symbol;
 /** First 8 bytes of BLAKE2b-256 of the encoded public key (type byte included), one character a byte. */

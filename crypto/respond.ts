@@ -10,7 +10,7 @@ import type { FirstMessageNeeds, Fresh, NotOpened, Opening } from "./open.ts";
 import { checkPeer, type PeerDevice, peerFrom } from "./peer.ts";
 import { agree, type Prelude, type Transcript } from "./pqxdh.ts";
 import { destroyAt, type PrekeyId, type PrekeyKind, type PrekeyRecord } from "./prekeys.ts";
-import { kemDecapsulate, kemPublic, x25519, x25519Base } from "./sodium.ts";
+import { kemDecapsulate, kemPublic, x25519, x25519Base } from "./primitives.ts";
 import type { Ratchet } from "./state.ts";
 
 export type Begun =

@@ -3,6 +3,7 @@
 import {
   type AccountId,
   accountId,
+  type Codec,
   type DeviceNumber,
   deviceNumber,
   fromBytes,
@@ -15,10 +16,12 @@ import { encode, formatByte, octets, secret, x25519Key } from "./layout.ts";
 import { CLOCK_SKEW_MS, RETENTION_MS, RETENTION_SLACK_MS, SEALING_LIFETIME_MS } from "./limits.ts";
 import type { Random } from "./random.ts";
 import { Secret } from "./secret.ts";
-import { blake2b, ed25519Sign, ed25519Verify, SIGNATURE_BYTES, x25519Base } from "./sodium.ts";
+import { blake2b, ed25519Sign, ed25519Verify, SIGNATURE_BYTES, x25519Base } from "./primitives.ts";
 
 /** The public half, as peers get it: 113 bytes. */
 export interface SealingRecord {
+  /** First 8 bytes of BLAKE2b-256 of the encoded key, one character a byte; not in the encoding. */
+  readonly id: string;
   readonly key: Uint8Array;
   readonly createdAt: Time;
   readonly expiresAt: Time;
@@ -32,12 +35,20 @@ export interface SealingKey {
   readonly record: SealingRecord;
 }
 
-export const sealingRecord = struct({
+const fields = struct({
   key: x25519Key,
   createdAt: time,
   expiresAt: time,
   signature: octets(SIGNATURE_BYTES),
 });
+export const sealingRecord: Codec<SealingRecord> = {
+  layout: fields.layout,
+  read(r) {
+    const found = fields.read(r);
+    return { id: sealingId(found.key), ...found };
+  },
+  write: (w, v) => fields.write(w, v),
+};
 export const sealingKey = struct({ secret: secret(32), record: sealingRecord });
 export const SEALING_RECORD_BYTES = 113;
 export const SEALING_ID_BYTES = 8;
@@ -62,8 +73,8 @@ export function keyId(encodedKey: Uint8Array): string {
   return fromBytes<string>(blake2b(32, encodedKey).subarray(0, SEALING_ID_BYTES));
 }
 
-export function sealingId(record: SealingRecord): string {
-  return keyId(encode(x25519Key, record.key));
+function sealingId(key: Uint8Array): string {
+  return keyId(encode(x25519Key, key));
 }
 
 export function makeSealingKey(owner: Owner, signingSeed: Secret, random: Random, now: Time): SealingKey {
@@ -72,7 +83,10 @@ export function makeSealingKey(owner: Owner, signingSeed: Secret, random: Random
   const expiresAt = (now + SEALING_LIFETIME_MS) as Time;
   const tuple = encode(signedTuple, { format: undefined, ...owner, key, createdAt: now, expiresAt });
   const signature = ed25519Sign(signingSeed.reveal(), LABELS.signSealingKey, tuple);
-  return { secret: new Secret(own), record: { key, createdAt: now, expiresAt, signature } };
+  return {
+    secret: new Secret(own),
+    record: { id: sealingId(key), key, createdAt: now, expiresAt, signature },
+  };
 }
 
 /** Whether a peer's record may be used now: signed by its device, not expired, no longer-lived than allowed. */

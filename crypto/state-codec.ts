@@ -17,7 +17,7 @@ import { encode, bareX25519Key, formatByte, octets, secret } from "./layout.ts";
 import { MAX_CHAIN, MAX_PAST_CHAINS, MAX_SKIPPED, TAG_RING } from "./limits.ts";
 import { PRELUDE_BYTES } from "./pqxdh.ts";
 import { SEALING_ID_BYTES } from "./sealing-key.ts";
-import { equal } from "./sodium.ts";
+import { equal } from "./primitives.ts";
 import type { DoubleRatchet, Ratchet, RatchetId, Receiving, Sending, SkippedKey, Standing } from "./state.ts";
 
 const key = secret(32);

@@ -11,7 +11,7 @@ import {
   x25519Base,
   xchachaOpen,
   xchachaSeal,
-} from "./sodium.ts";
+} from "./primitives.ts";
 
 const NONCE_BYTES = 24;
 /** What a ciphertext is longer than its plaintext. */

@@ -6,10 +6,10 @@ import {
   chachaSeal,
   hkdfSha256Expand,
   hmacSha256,
-  ready,
   x25519,
   x25519Base,
-} from "../../crypto/sodium.ts";
+} from "../../crypto/primitives.ts";
+import { ready } from "../../crypto/ready.ts";
 import { hex, text } from "./support.ts";
 
 beforeAll(ready);

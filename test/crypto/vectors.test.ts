@@ -17,11 +17,11 @@ import {
   kemDecapsulate,
   kemEncapsulate,
   kemPublic,
-  ready,
   x25519,
   xchachaOpen,
   xchachaSeal,
-} from "../../crypto/sodium.ts";
+} from "../../crypto/primitives.ts";
+import { ready } from "../../crypto/ready.ts";
 import { hex, text } from "./support.ts";
 
 const FOLDER = new URL("../../../shared/vectors/", import.meta.url);
