@@ -233,6 +233,12 @@ export function overdue(flow: Flow, port: FlowPort): void {
   }
 }
 
+/** When `overdue` has something to do. */
+export function dueAt(flow: Flow, offerTimeout: number): Instant {
+  for (const item of flow.items.values()) if (item.at === "offered") return item.since + offerTimeout;
+  return Number.POSITIVE_INFINITY;
+}
+
 function settle(flow: Flow, item: Item, how: "delivered" | "stored", port: FlowPort): void {
   if (!flow.items.delete(item.envelope.id)) return;
   flow.bytes -= item.envelope.ciphertext.length;

@@ -134,6 +134,18 @@ export class DeliveryNode {
     return this.#byConnection.get(connection)?.phase;
   }
 
+  /** When a `tick` has something to do, as far as this node knows now; infinity: not before something else happens. */
+  nextDue(): Instant {
+    let due = Number.POSITIVE_INFINITY;
+    for (const flow of this.#flows.values()) due = Math.min(due, flows.dueAt(flow, this.#limits.offerTimeout));
+    for (const session of this.#sessions.values()) {
+      due = Math.min(due, sessions.dueAt(session, this.#limits));
+      if (this.#rules.look && session.phase === "live") due = Math.min(due, session.lookAt);
+    }
+    for (const { at } of this.#retries) due = Math.min(due, at);
+    return due;
+  }
+
   /** One event, at one instant of the node's monotonic clock. The effects are the caller's to carry out, in order. */
   step(event: NodeEvent, now: Instant): Effect[] {
     this.#now = now;
@@ -174,6 +186,9 @@ export class DeliveryNode {
         return this.#closeAll("fenced");
       case "renamed":
         this.#id = event.node;
+        return;
+      case "store-moved":
+        for (const session of [...this.#sessions.values()]) sessions.wake(session, this.#sessionPort);
         return;
       case "closing":
         this.#accepting = false;

@@ -440,6 +440,15 @@ export function wake(s: Session, port: SessionPort): void {
   drain(s, port);
 }
 
+/** When `tick` has something to do for it; a look is the node's. */
+export function dueAt(s: Session, limits: DeliveryLimits): Instant {
+  if (isClosed(s) || s.phase === "claiming") return Number.POSITIVE_INFINITY;
+  if (s.retryAt !== undefined) return s.retryAt;
+  if (s.busy) return Number.POSITIVE_INFINITY;
+  for (const oldest of s.inFlight.values()) return oldest.pushedAt + liveWindow(s, limits);
+  return Number.POSITIVE_INFINITY;
+}
+
 export function looked(s: Session, result: LookResult, port: SessionPort): void {
   if (isClosed(s) || s.phase === "claiming" || result.is === "failed") return;
   if (result.is === "no-device") close(s, "device-removed", port);

@@ -123,6 +123,8 @@ export type NodeEvent =
   /** The node's own lease is lost: every session closes. `renamed` follows with the new id. */
   | { readonly is: "fenced" }
   | { readonly is: "renamed"; readonly node: NodeId }
+  /** The store's connection was lost or the store failed over: positions and claims known so far may not hold. */
+  | { readonly is: "store-moved" }
   /** The node is going down: every session spills and releases. */
   | { readonly is: "closing" }
   /** Time passes: every 50 ms or so. */

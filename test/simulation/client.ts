@@ -1,0 +1,418 @@
+// One device: the real client core with simulated sockets, a simulated store and an application that settles what it
+// gets. Always true: a commit is sent, durable and confirmed at three different times, and a crash may fall between them.
+import type { ClientFrame, ConnectionKind, EnvelopeId, RelayFrame, Time } from "@lethe/protocol";
+import { type ClientCore, createClientCore } from "../../client-lib/delivery/core.ts";
+import type { CoreEvent, Effect, Entry, MessageId, Row, StoredRows, Told, Write } from "../../client-lib/delivery/events.ts";
+import { CORE_TABLES } from "../../client-lib/delivery/rows.ts";
+import type { Planned } from "./agenda.ts";
+import { Dice, mix, takes } from "./chance.ts";
+import { Diary } from "./diary.ts";
+import { accountAt, addressAt, indexOf, indexOfAccount, OPENED_TABLE, personAt, type SimCipher } from "./people.ts";
+import type { Pipe } from "./pipe.ts";
+import type { Deed } from "./plan.ts";
+import type { World } from "./world.ts";
+
+export type ClientPipe = Pipe<readonly ClientFrame[], readonly RelayFrame[]>;
+type Tables = Map<string, Map<string, Uint8Array>>;
+
+interface Socket {
+  readonly kind: ConnectionKind;
+  readonly connection: number;
+  readonly pipe: ClientPipe;
+}
+
+/** One run of the process, from its start to its stop or crash. */
+interface Run {
+  readonly core: ClientCore;
+  readonly cipher: SimCipher;
+  readonly sockets: Map<string, Socket>;
+  wake: Planned | undefined;
+  /** Sent to the store and not confirmed. */
+  committing: { readonly commit: number; readonly writes: readonly Write[]; durable: boolean } | undefined;
+}
+
+export class SimClient {
+  readonly index: number;
+  readonly name: string;
+  readonly diary: Diary;
+  readonly #world: World;
+  readonly #dice: Dice;
+  readonly #pace: Dice;
+  #rows: Tables = new Map();
+  #run: Run | undefined;
+  #clock = 0;
+  #slowUntil = 0;
+  #nextCommitFails = false;
+  #starts = 0;
+  /** Left on purpose: comes back by itself at this time. */
+  online = false;
+  stopped: string | undefined;
+
+  constructor(world: World, index: number) {
+    this.#world = world;
+    this.index = index;
+    this.name = personAt(index);
+    this.diary = new Diary(this.name, world.cover);
+    this.#dice = new Dice(mix(world.plan.seed, 100 + index));
+    this.#pace = new Dice(mix(world.plan.seed, 200 + index));
+    this.#befriend();
+  }
+
+  /** Rows of contacts that know each other's access key already; others begin with a request. */
+  #befriend(): void {
+    for (const row of this.#world.contactRows(this.index)) this.#write(row);
+  }
+
+  get address(): ReturnType<typeof addressAt> {
+    return addressAt(this.index);
+  }
+
+  get running(): boolean {
+    return this.#run !== undefined;
+  }
+
+  get now(): Time {
+    return (this.#world.wall + this.#clock) as Time;
+  }
+
+  // --- the process ---------------------------------------------------------------------------------------------------
+
+  start(): void {
+    if (this.#run !== undefined || this.stopped !== undefined) return;
+    this.#starts++;
+    const rows = this.#stored();
+    const cipher = this.#world.cipherOf(this.index, rows);
+    const chance = new Dice(mix(this.#world.plan.seed, 300 + this.index, this.#starts));
+    const core = createClientCore({
+      account: accountAt(this.index),
+      device: 1 as Parameters<typeof createClientCore>[0]["device"],
+      cipher,
+      chance,
+      rows,
+      requests: "accept",
+      urls: this.#world.plan.nodes,
+    });
+    this.#run = { core, cipher, sockets: new Map(), wake: undefined, committing: undefined };
+    this.#world.note(this.name, this.#starts === 1 ? "starts" : "starts again", false);
+    this.#step({ event: "start", now: this.now });
+  }
+
+  #stored(): StoredRows {
+    const rows: Record<string, Row[]> = {};
+    for (const [table, keys] of this.#rows) {
+      const list: Row[] = [];
+      for (const [key, value] of keys) list.push({ key, value });
+      rows[table] = list;
+    }
+    for (const table of CORE_TABLES) rows[table] ??= [];
+    return rows;
+  }
+
+  /** The process is gone, with what it had not written. */
+  crash(): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    this.#run = undefined;
+    this.#world.note(this.name, "CRASH", true);
+    this.#world.cover.count("client crashed");
+    if (run.wake !== undefined) run.wake.act = undefined;
+    const { committing } = run;
+    if (committing !== undefined) {
+      this.#world.cover.count("client crashed with a commit under way");
+      if (!committing.durable && this.#pace.happens(0.5)) this.#apply(committing.writes);
+    }
+    for (const socket of run.sockets.values()) socket.pipe.dieLow(this.#pace.happens(0.7));
+    this.diary.crashed();
+  }
+
+  /** Stops as a person closes the application: what is under way is finished by nobody. */
+  leave(): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    this.#step({ event: "stop", now: this.now });
+    if (this.#run !== run) return;
+    this.#run = undefined;
+    if (run.wake !== undefined) run.wake.act = undefined;
+    if (run.committing !== undefined && !run.committing.durable) this.#apply(run.committing.writes);
+    this.#world.note(this.name, "leaves", false);
+    this.diary.crashed();
+  }
+
+  snapshot(): Tables {
+    const copy: Tables = new Map();
+    for (const [table, rows] of this.#rows) copy.set(table, new Map(rows));
+    return copy;
+  }
+
+  /** The store is as it was earlier: what came since is forgotten, though its device acknowledged it. */
+  restore(snapshot: Tables): void {
+    this.#rows = snapshot;
+    this.diary.restored = true;
+    this.#world.cover.count("client store restored");
+    this.#world.note(this.name, "STORE RESTORED", true);
+    this.#world.forgetSaid(this.index, snapshot);
+  }
+
+  jumpClock(by: number): void {
+    this.#clock += by;
+    this.diary.clockJumped = true;
+    this.#world.note(this.name, `clock jumps ${by} ms`, true);
+    if (this.#run !== undefined) this.#step({ event: "tick", now: this.now });
+  }
+
+  slowDisk(ms: number): void {
+    this.#slowUntil = this.#world.now + ms;
+  }
+
+  failNextCommit(): void {
+    this.#nextCommitFails = true;
+  }
+
+  // --- deeds ---------------------------------------------------------------------------------------------------------
+
+  say(message: MessageId, { to, bytes, ttl }: Deed & { do: "say" }): void {
+    const body = new Uint8Array(bytes);
+    const send = { event: "send", now: this.now, message, to: accountAt(to), body } as const;
+    this.#step(ttl === undefined ? send : { ...send, ttl });
+  }
+
+  type(to: number): void {
+    this.#step({ event: "signal", now: this.now, to: accountAt(to), body: new Uint8Array(8) });
+  }
+
+  cut(kind: ConnectionKind): void {
+    for (const socket of this.#sockets(kind)) {
+      this.#world.cover.count("socket cut");
+      this.#world.note(this.name, `${kind} socket CUT`, true);
+      socket.pipe.cut();
+    }
+  }
+
+  silence(kind: ConnectionKind, way: "up" | "down" | "both"): ClientPipe[] {
+    const pipes: ClientPipe[] = [];
+    for (const socket of this.#sockets(kind)) {
+      this.#world.cover.count("socket half open");
+      this.#world.note(this.name, `${kind} socket SILENT ${way}`, true);
+      socket.pipe.silence(way);
+      pipes.push(socket.pipe);
+    }
+    return pipes;
+  }
+
+  #sockets(kind: ConnectionKind): Socket[] {
+    return [...(this.#run?.sockets.values() ?? [])].filter((socket) => socket.kind === kind);
+  }
+
+  /** Whether its device connection stands, as far as it knows. */
+  get connected(): boolean {
+    return this.#run?.core.view.connection === "online";
+  }
+
+  get waiting(): number {
+    return this.#run?.core.view.outbox ?? 0;
+  }
+
+  get committing(): boolean {
+    return this.#run?.committing !== undefined;
+  }
+
+  // --- steps and effects ---------------------------------------------------------------------------------------------
+
+  #step(event: CoreEvent): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    for (const effect of run.core.step(event)) {
+      if (this.#run !== run) return;
+      this.#carry(run, effect);
+    }
+  }
+
+  #carry(run: Run, effect: Effect): void {
+    switch (effect.do) {
+      case "open":
+        return this.#open(run, effect.socket, effect.connection, effect.url);
+      case "close": {
+        const socket = run.sockets.get(nameOf(effect.socket, effect.connection));
+        socket?.pipe.closeLow(1000);
+        run.sockets.delete(nameOf(effect.socket, effect.connection));
+        if (effect.socket === "device") this.diary.disconnected();
+        return;
+      }
+      case "send":
+        return this.#send(run, effect);
+      case "commit":
+        return this.#commit(run, effect.commit, effect.writes);
+      case "hand":
+        return this.#hand(run, effect.entry);
+      case "tell":
+        return this.#told(effect.told);
+      case "wake":
+        return this.#wakeAt(run, effect.at);
+    }
+  }
+
+  #wakeAt(run: Run, at: Time): void {
+    if (run.wake !== undefined) run.wake.act = undefined;
+    run.wake = this.#world.agenda.in(Math.max(0, at - this.now), () => this.#step({ event: "tick", now: this.now }));
+  }
+
+  #open(run: Run, kind: ConnectionKind, connection: number, url: number): void {
+    const pipe = this.#world.connect(this.index, kind, url);
+    const name = nameOf(kind, connection);
+    const closed = (status: number): void => {
+      if (!run.sockets.delete(name) || this.#run !== run) return;
+      if (kind === "device") this.diary.disconnected();
+      this.#step({ event: "closed", now: this.now, socket: kind, connection, status });
+    };
+    if (pipe === undefined) {
+      this.#world.agenda.in(takes(this.#pace, this.#world.plan.weather.network), () => {
+        if (this.#run === run) this.#step({ event: "closed", now: this.now, socket: kind, connection, status: 1006 });
+      });
+      return;
+    }
+    run.sockets.set(name, { kind, connection, pipe });
+    pipe.low({
+      take: (frames) => this.#frames(run, kind, connection, frames),
+      closed,
+    });
+    this.#world.agenda.in(takes(this.#pace, this.#world.plan.weather.network), () => {
+      if (this.#run === run && run.sockets.has(name) && pipe.open)
+        this.#step({ event: "opened", now: this.now, socket: kind, connection });
+    });
+  }
+
+  #frames(run: Run, kind: ConnectionKind, connection: number, frames: readonly RelayFrame[]): void {
+    if (this.#run !== run) return;
+    for (const frame of frames) if (frame.frame === "push") this.#pushed(run, frame.id, frame.ciphertext);
+    this.#step({ event: "frames", now: this.now, socket: kind, connection, frames });
+  }
+
+  #pushed(run: Run, id: EnvelopeId, ciphertext: Uint8Array): void {
+    const plain = run.cipher.plain(ciphertext);
+    if (plain?.id !== id) return;
+    if (this.#rows.get(OPENED_TABLE)?.has(id) === true) this.#world.cover.count("duplicate at the device");
+    if (plain.place !== undefined) this.diary.arrived(plain.from, plain.place, this.#world.now);
+    if (plain.content.kind === "receipt") this.#world.cover.count("receipt");
+  }
+
+  #send(run: Run, { socket, connection, frames }: Effect & { do: "send" }): void {
+    for (const frame of frames) if (frame.frame === "submit") this.#submits(run, frame);
+    run.sockets.get(nameOf(socket, connection))?.pipe.up(frames);
+  }
+
+  #submits(run: Run, { recipient, expiry, envelopes }: ClientFrame & { frame: "submit" }): void {
+    for (const { id, ciphertext } of envelopes) {
+      const plain = run.cipher.plain(ciphertext);
+      this.#world.ledger.submitted({
+        id,
+        label: this.#world.labelOf(plain),
+        to: addressAt(indexOfAccount(recipient)),
+        expiry,
+        ciphertext,
+      });
+    }
+  }
+
+  // --- the store -----------------------------------------------------------------------------------------------------
+
+  #commit(run: Run, commit: number, writes: readonly Write[]): void {
+    const { weather } = this.#world.plan;
+    const slow = this.#slowUntil > this.#world.now ? this.#slowUntil - this.#world.now : 0;
+    const fails = this.#nextCommitFails;
+    this.#nextCommitFails = false;
+    const committing = { commit, writes, durable: false };
+    run.committing = committing;
+    this.#world.agenda.in(slow + takes(this.#pace, weather.disk), () => {
+      if (this.#run !== run) return;
+      if (!fails || this.#pace.happens(0.5)) this.#apply(writes);
+      committing.durable = true;
+      this.#world.agenda.in(takes(this.#pace, weather.disk), () => {
+        if (this.#run === run) this.#committed(run, commit, fails);
+      });
+    });
+  }
+
+  #committed(run: Run, commit: number, fails: boolean): void {
+    run.committing = undefined;
+    if (!fails) return this.#step({ event: "committed", now: this.now, commit });
+    this.#world.note(this.name, "COMMIT FAILS", true);
+    this.#step({ event: "commit-failed", now: this.now, commit, why: "simulated" });
+    if (this.#run !== run) return;
+    this.crash();
+    this.#world.agenda.in(200, () => this.start());
+  }
+
+  #apply(writes: readonly Write[]): void {
+    for (const write of writes) this.#write(write);
+  }
+
+  #write({ table, key, value }: Write): void {
+    let rows = this.#rows.get(table);
+    if (rows === undefined) {
+      rows = new Map();
+      this.#rows.set(table, rows);
+    }
+    if (value === undefined) {
+      rows.delete(key);
+      if (table === "inbox") this.#world.settledRow(this.index, key);
+    } else {
+      rows.set(key, value);
+      if (table === OPENED_TABLE) this.#world.ledger.durable(key as EnvelopeId);
+    }
+  }
+
+  // --- the application -----------------------------------------------------------------------------------------------
+
+  #hand(run: Run, entry: Entry): void {
+    if (entry.content.kind === "message") {
+      const said = this.#world.saidOf(entry.message);
+      this.#world.note(this.name, `has ${said.label}${entry.late ? " (late)" : ""}`, false);
+      this.diary.handed(said, entry.from, entry.late);
+      this.#world.remembersEntry(this.index, entry.entry, said);
+    }
+    this.#world.agenda.in(this.#pace.between(0, this.#world.plan.weather.reading), () => {
+      if (this.#run !== run) return;
+      this.#step({ event: "settled", now: this.now, entry: entry.entry });
+      if (entry.content.kind === "message" && this.#dice.happens(0.3))
+        this.#step({ event: "read", now: this.now, from: accountAt(indexOf(entry.from)), messages: [entry.message] });
+    });
+  }
+
+  #told(told: Told): void {
+    switch (told.tell) {
+      case "drained":
+        return this.diary.drained(this.#world.now);
+      case "gap":
+        this.#world.note(this.name, `gap ${told.first}–${told.last} of ${personAt(indexOf(told.from))}`, true);
+        return this.diary.gap(told.from, told.first, told.last, this.#world.now);
+      case "sent":
+      case "expired":
+        return this.#world.ended(told.message, told.tell, undefined);
+      case "refused":
+        return this.#world.ended(told.message, "refused", told.code);
+      case "stopped":
+        if (told.code !== "storage-failed") this.stopped = told.code;
+        return this.#world.note(this.name, `stopped: ${told.code}`, true);
+      case "displaced":
+        this.stopped = "displaced";
+        return this.#world.note(this.name, "displaced", true);
+      case "quarantined":
+        return this.#world.quarantined(this.name, told.code);
+      case "signal":
+        return this.#world.cover.count("signal");
+      case "store-restored":
+      case "connection":
+      case "queued":
+      case "waiting":
+      case "request":
+      case "name":
+      case "name-refused":
+      case "clock":
+        return;
+    }
+  }
+}
+
+function nameOf(kind: ConnectionKind, connection: number): string {
+  return `${kind}${connection}`;
+}

@@ -1,0 +1,130 @@
+// What one application got, held against what was said: once, in order, early ones held back, gaps reported before they
+// are passed, late ones marked. Told of each thing as it happens, it throws the promise that is broken.
+import type { DeviceAddress } from "@lethe/protocol";
+import type { MessageId, Place, StreamId } from "../../client-lib/delivery/events.ts";
+import type { Coverage } from "./coverage.ts";
+import { BrokenPromise } from "./ledger.ts";
+
+/** How long an early arrival must be held back, ms (delivery.md, "Order"). */
+const HOLD_MS = 10_000;
+
+export interface Said {
+  readonly message: MessageId;
+  readonly label: string;
+  readonly from: number;
+  readonly to: number;
+  /** The sender's word about its end: exactly one. */
+  end: "sent" | "expired" | "refused" | undefined;
+  endCode: string | undefined;
+  /** Where it was sealed. */
+  place: Place | undefined;
+  /** The sender's store went back to before it was sealed, or to before it was said. */
+  forgotten: boolean;
+  /** The recipient's application has had it; and is done with it, durably. */
+  handed: boolean;
+  settled: boolean;
+}
+
+interface Run {
+  next: number;
+  /** When each number that was not handed over yet arrived first. */
+  readonly arrived: Map<number, number>;
+}
+
+export class Diary {
+  readonly #cover: Coverage;
+  readonly #name: string;
+  readonly #runs = new Map<string, Run>();
+  /** Entries handed over by the process that runs now. */
+  #handedNow = new Set<MessageId>();
+  /** When the relay said last that the mailbox is empty, undefined while disconnected. */
+  #drainedAt: number | undefined;
+  /** The clock jumped: how long something was held back cannot be judged. */
+  clockJumped = false;
+  /** The store went back: what was handed over is handed over again. */
+  restored = false;
+
+  constructor(name: string, cover: Coverage) {
+    this.#name = name;
+    this.#cover = cover;
+  }
+
+  #run(from: DeviceAddress, stream: StreamId): Run {
+    const key = from + stream;
+    let run = this.#runs.get(key);
+    if (run === undefined) {
+      run = { next: 1, arrived: new Map() };
+      this.#runs.set(key, run);
+    }
+    return run;
+  }
+
+  arrived(from: DeviceAddress, { stream, sequence }: Place, at: number): void {
+    const run = this.#run(from, stream);
+    if (sequence < run.next || run.arrived.has(sequence)) return;
+    run.arrived.set(sequence, at);
+    if (sequence > run.next) this.#cover.count("held back");
+  }
+
+  drained(at: number): void {
+    this.#drainedAt = at;
+  }
+
+  disconnected(): void {
+    this.#drainedAt = undefined;
+  }
+
+  handed(said: Said, from: DeviceAddress, late: boolean): void {
+    const { message, label, place } = said;
+    if (this.#handedNow.has(message)) throw this.#broken(`${label} was handed over twice`);
+    if (said.settled && !this.restored) throw this.#broken(`${label} was handed over again after it was settled`);
+    this.#cover.count(said.handed ? "handed over again" : "handed over");
+    this.#handedNow.add(message);
+    const again = said.handed;
+    said.handed = true;
+    if (place === undefined) throw this.#broken(`${label} was never sealed`);
+    if (!again && !this.restored) this.#inOrder(label, from, place, late);
+  }
+
+  #inOrder(label: string, from: DeviceAddress, { stream, sequence }: Place, late: boolean): void {
+    const run = this.#run(from, stream);
+    run.arrived.delete(sequence);
+    if (late) {
+      this.#cover.count("late");
+      if (sequence >= run.next) throw this.#broken(`${label} is marked late, and is not`);
+      return;
+    }
+    if (sequence !== run.next) throw this.#broken(`${label} is number ${sequence}, and ${run.next} was to come`);
+    run.next++;
+  }
+
+  gap(from: DeviceAddress, first: number, last: number, at: number): void {
+    this.#cover.count("gap");
+    if (this.restored) return;
+    for (const [key, run] of this.#runs) {
+      if (!key.startsWith(from) || run.next !== first || !run.arrived.has(last + 1)) continue;
+      this.#heldLongEnough(run, first, at);
+      run.next = last + 1;
+      return;
+    }
+    throw this.#broken(`a gap ${first} to ${last} was reported that nobody sees`);
+  }
+
+  #heldLongEnough(run: Run, first: number, at: number): void {
+    if (this.clockJumped) return;
+    const since = Math.min(...run.arrived.values());
+    if (this.#drainedAt === undefined) throw this.#broken("a gap was reported before the mailbox was drained");
+    const held = at - Math.max(since, this.#drainedAt);
+    if (held < HOLD_MS - 1) throw this.#broken(`the gap at ${first} was reported after ${Math.round(held)} ms`);
+  }
+
+  /** The process ended: what it was handed and had not settled comes again. */
+  crashed(): void {
+    this.#handedNow = new Set();
+    this.#drainedAt = undefined;
+  }
+
+  #broken(detail: string): BrokenPromise {
+    return new BrokenPromise("2 once to the application, in order", `${this.#name}: ${detail}`);
+  }
+}

@@ -1,0 +1,209 @@
+// What a schedule is made of: the weather (how fast and how small everything is) and the deeds (what people do and what
+// goes wrong, and when). Always true: a plan is data, drawn from its seed alone; any subset of its deeds is a plan too.
+import { DELIVERY_LIMITS, type DeliveryLimits } from "../../relay/delivery/types.ts";
+import { Dice, mix, type Pace } from "./chance.ts";
+import type { StoreCaps } from "./store.ts";
+
+export interface Weather {
+  readonly network: Pace;
+  readonly store: Pace;
+  readonly disk: Pace;
+  /** A node's store calls are executed in the order in which they were made. */
+  readonly ordered: boolean;
+  /** A replica follows the store, this far behind, ms; writes are answered once it has them. */
+  readonly replica: number | undefined;
+  readonly limits: DeliveryLimits;
+  readonly caps: StoreCaps;
+  /** How long the application takes for a message, ms. */
+  readonly reading: number;
+  /** Nothing goes wrong and nobody is slow: live mail must touch no store. */
+  readonly quiet: boolean;
+}
+
+export type SocketKind = "device" | "anonymous";
+export type Way = "up" | "down" | "both";
+export type Trouble = "slow" | "fails" | "fails-executed" | "twice" | "stalls";
+
+export type Deed =
+  | { readonly do: "say"; readonly from: number; readonly to: number; readonly bytes: number; readonly ttl: number | undefined }
+  | { readonly do: "type"; readonly from: number; readonly to: number }
+  | { readonly do: "leave"; readonly client: number; readonly ms: number }
+  | { readonly do: "cut"; readonly client: number; readonly socket: SocketKind }
+  | { readonly do: "silence"; readonly client: number; readonly socket: SocketKind; readonly way: Way }
+  | { readonly do: "crash-client"; readonly client: number; readonly ms: number }
+  | { readonly do: "restore-client"; readonly client: number; readonly ms: number; readonly from: number }
+  | { readonly do: "slow-disk"; readonly client: number; readonly ms: number }
+  | { readonly do: "fail-disk"; readonly client: number }
+  | { readonly do: "client-clock"; readonly client: number; readonly by: number }
+  | { readonly do: "crash-node"; readonly node: number; readonly ms: number }
+  | { readonly do: "close-node"; readonly node: number; readonly ms: number }
+  | { readonly do: "lose-lease"; readonly node: number; readonly noticed: number }
+  | { readonly do: "cut-link"; readonly a: number; readonly b: number }
+  | { readonly do: "silence-link"; readonly a: number; readonly b: number; readonly way: Way; readonly ms: number }
+  | { readonly do: "trouble"; readonly node: number; readonly mode: Trouble; readonly often: number; readonly ms: number }
+  | { readonly do: "failover" }
+  | { readonly do: "store-clock"; readonly by: number }
+  | { readonly do: "retire"; readonly client: number };
+
+/** A deed, its time in ms, and a number of its own that its chances come from. */
+export type Timed = Deed & { readonly at: number; readonly number: number };
+
+export interface Plan {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly clients: number;
+  readonly weather: Weather;
+  readonly deeds: readonly Timed[];
+  /** When the last fault is over, ms. */
+  readonly calmAt: number;
+}
+
+export interface Size {
+  readonly nodes: number;
+  readonly clients: number;
+}
+
+const NETWORKS: readonly Pace[] = [
+  { usual: 2, rare: 0, often: 0 },
+  { usual: 5, rare: 400, often: 0.03 },
+  { usual: 20, rare: 2_000, often: 0.04 },
+  { usual: 80, rare: 6_000, often: 0.03 },
+];
+const STORES: readonly Pace[] = [
+  { usual: 1, rare: 0, often: 0 },
+  { usual: 3, rare: 400, often: 0.04 },
+  { usual: 25, rare: 3_000, often: 0.04 },
+];
+const DISKS: readonly Pace[] = [
+  { usual: 1, rare: 0, often: 0 },
+  { usual: 5, rare: 600, often: 0.05 },
+  { usual: 10, rare: 5_000, often: 0.05 },
+];
+
+export function planOf(seed: number, { nodes, clients }: Size): Plan {
+  const dice = new Dice(mix(seed, 1));
+  const quiet = dice.happens(0.04);
+  const weather = quiet ? quietWeather(dice) : stormy(dice);
+  const span = dice.between(1_500, 9_000);
+  const deeds: (Deed & { at: number })[] = [];
+  sayThings(dice, deeds, { span, clients, quiet });
+  if (!quiet) faults(dice, deeds, { span, clients, nodes, replica: weather.replica !== undefined });
+  deeds.sort((a, b) => a.at - b.at);
+  const timed = deeds.map((deed, i) => ({ ...deed, number: i + 1 }));
+  return { seed, nodes, clients, weather, deeds: timed, calmAt: span + 3_000 };
+}
+
+function quietWeather(dice: Dice): Weather {
+  const slowly = dice.pick([1, 5, 20]);
+  const pace = { usual: slowly, rare: 0, often: 0 };
+  return {
+    network: pace,
+    store: pace,
+    disk: pace,
+    ordered: true,
+    replica: undefined,
+    limits: DELIVERY_LIMITS,
+    caps: { envelopes: 1_000, bytes: 1_000_000 },
+    reading: 10,
+    quiet: true,
+  };
+}
+
+function stormy(dice: Dice): Weather {
+  return {
+    network: dice.pick(NETWORKS),
+    store: dice.pick(STORES),
+    disk: dice.pick(DISKS),
+    ordered: dice.happens(0.5),
+    replica: dice.happens(0.15) ? dice.pick([2, 30, 400]) : undefined,
+    limits: limitsOf(dice),
+    caps: { envelopes: dice.pick([1_000, 1_000, 1_000, 3, 6]), bytes: dice.pick([1_000_000, 1_000_000, 600]) },
+    reading: dice.pick([1, 50, 2_000]),
+    quiet: false,
+  };
+}
+
+function limitsOf(dice: Dice): DeliveryLimits {
+  return {
+    ...DELIVERY_LIMITS,
+    flowEnvelopes: dice.pick([4_096, 4_096, 4_096, 3]),
+    flowBytes: dice.pick([1_000_000, 1_000_000, 1_000_000, 500]),
+    nodeBytes: dice.pick([1_000_000, 1_000_000, 1_000_000, 800]),
+    pushEnvelopes: dice.pick([64, 64, 2, 4]),
+    pushBytes: dice.pick([262_144, 262_144, 300]),
+    liveStart: dice.pick([2_000, 2_000, 2_000, 400, 0]),
+    liveMin: dice.pick([400, 20]),
+  };
+}
+
+interface Scene {
+  readonly span: number;
+  readonly clients: number;
+  readonly quiet: boolean;
+}
+
+// Most mail goes to one or two devices: what can go wrong goes wrong between two messages of one mailbox.
+function sayThings(dice: Dice, deeds: (Deed & { at: number })[], { span, clients, quiet }: Scene): void {
+  const favourite = dice.below(clients);
+  const messages = 3 + dice.below(10);
+  let at = quiet ? 3_000 : 0;
+  for (let i = 0; i < messages; i++) {
+    // Bursts: the next message often comes at once.
+    at += dice.happens(0.5) ? dice.between(0, 30) : dice.between(0, (2 * span) / messages);
+    const to = dice.happens(0.7) ? favourite : dice.below(clients);
+    const from = (to + 1 + dice.below(clients - 1)) % clients;
+    const ttl = !quiet && dice.happens(0.08) ? Math.floor(dice.between(200, 20_000)) : undefined;
+    const bytes = dice.happens(0.1) ? 200 : 10 + dice.below(30);
+    deeds.push(at < span || quiet ? { at, do: "say", from, to, bytes, ttl } : { at: at % span, do: "say", from, to, bytes, ttl });
+    if (dice.happens(0.05)) deeds.push({ at: at % span, do: "type", from, to });
+  }
+}
+
+interface Stage {
+  readonly span: number;
+  readonly clients: number;
+  readonly nodes: number;
+  readonly replica: boolean;
+}
+
+function faults(dice: Dice, deeds: (Deed & { at: number })[], stage: Stage): void {
+  const count = 1 + dice.below(8);
+  const favourite = dice.below(stage.clients);
+  for (let i = 0; i < count; i++) {
+    const client = dice.happens(0.5) ? favourite : dice.below(stage.clients);
+    deeds.push({ at: dice.between(0, stage.span), ...oneFault(dice, stage, client) });
+  }
+  for (let client = 0; client < stage.clients; client++)
+    if (dice.happens(0.2)) deeds.push({ at: 0, do: "leave", client, ms: dice.between(200, stage.span) });
+  if (stage.replica)
+    for (let i = 1 + dice.below(2); i > 0; i--) deeds.push({ at: dice.between(0, stage.span), do: "failover" });
+}
+
+function oneFault(dice: Dice, { span, nodes }: Stage, client: number): Deed {
+  const node = dice.below(nodes);
+  const socket = dice.pick<SocketKind>(["device", "device", "anonymous"]);
+  const ms = dice.happens(0.5) ? dice.between(10, 1_000) : dice.between(500, span);
+  const way = dice.pick<Way>(["up", "down", "both"]);
+  const roll = dice.below(100);
+  if (roll < 20) return { do: "cut", client, socket };
+  if (roll < 28) return { do: "silence", client, socket, way };
+  if (roll < 36) return { do: "leave", client, ms };
+  if (roll < 44) return { do: "crash-client", client, ms };
+  if (roll < 46) return { do: "restore-client", client, ms, from: dice.between(0, span) };
+  if (roll < 49) return { do: "slow-disk", client, ms };
+  if (roll < 50) return { do: "fail-disk", client };
+  if (roll < 52) return { do: "client-clock", client, by: dice.pick([-86_400_000, -3_600_000, -5_000, 5_000, 3_600_000]) };
+  if (roll < 61) return { do: "crash-node", node, ms };
+  if (roll < 64) return { do: "close-node", node, ms };
+  if (roll < 70) return { do: "lose-lease", node, noticed: dice.between(0, 6_000) };
+  if (roll < 77) return { do: "cut-link", a: node, b: (node + 1) % nodes };
+  if (roll < 82) return { do: "silence-link", a: node, b: (node + 1) % nodes, way, ms: dice.between(500, 15_000) };
+  if (roll < 97) return troubleOf(dice, node, ms);
+  if (roll < 99) return { do: "store-clock", by: dice.pick([-2_000, 2_000, 30_000]) };
+  return { do: "retire", client };
+}
+
+function troubleOf(dice: Dice, node: number, ms: number): Deed {
+  const mode = dice.pick<Trouble>(["slow", "fails", "fails-executed", "twice", "stalls"]);
+  return { do: "trouble", node, mode, often: dice.pick([0.2, 0.5, 1]), ms };
+}

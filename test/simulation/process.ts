@@ -1,0 +1,483 @@
+// One node process between its start and its end: the real delivery node, and around it what the relay's edge does:
+// greetings, frames to events, effects to frames, links. Always true: nothing reaches a process that has ended.
+import {
+  addressOf,
+  type ClientFrame,
+  type ConnectionKind,
+  type DeviceAddress,
+  type EnvelopeId,
+  type FrameOf,
+  PROBLEMS,
+  type ProblemCode,
+  type RelayFrame,
+  type Time,
+} from "@lethe/protocol";
+import type { NodeId } from "@lethe/queue";
+import { DeliveryNode } from "../../relay/delivery/node.ts";
+import type { Effect, LinkFrame, NodeEvent, StoreCall, StoreResult } from "../../relay/delivery/types.ts";
+import { retryAfter } from "../../relay/edge/client-socket.ts";
+import type { Planned } from "./agenda.ts";
+import { Dice, mix, takes } from "./chance.ts";
+import type { ClientPipe } from "./client.ts";
+import { NodeLink } from "./node-link.ts";
+import { indexOf, personAt } from "./people.ts";
+import type { Trouble } from "./plan.ts";
+import { StoreLine } from "./store-line.ts";
+import type { World } from "./world.ts";
+
+export const PING_MS = 30_000;
+const RELAY = "relay.example";
+
+interface Socket {
+  readonly number: number;
+  readonly kind: ConnectionKind;
+  readonly pipe: ClientPipe;
+  at: "greeting" | "proving" | "claiming" | "open";
+  hello: FrameOf<"hello"> | undefined;
+  address: DeviceAddress | undefined;
+  accepted: EnvelopeId[];
+  refused: Map<ProblemCode, EnvelopeId[]>;
+  out: RelayFrame[];
+  dirty: boolean;
+}
+
+export class NodeProcess {
+  readonly name: string;
+  readonly index: number;
+  readonly #world: World;
+  readonly #dice: Dice;
+  readonly #node: DeliveryNode;
+  readonly #store: StoreLine;
+  readonly #sockets = new Map<number, Socket>();
+  readonly links = new Map<NodeId, NodeLink>();
+  /** Made at its start: the monotonic clock begins anywhere. */
+  readonly #clock: number;
+  #dirty: Socket[] = [];
+  #depth = 0;
+  #tick: Planned | undefined;
+  #tickAt = Number.POSITIVE_INFINITY;
+  #nextSocket = 1;
+  id: NodeId;
+  up = true;
+  /** Its lease is lost and it has not noticed, or has not taken a new one. */
+  fenced = false;
+  closing = false;
+
+  constructor(world: World, index: number, name: string, boot: number) {
+    this.#world = world;
+    this.index = index;
+    this.name = name;
+    this.id = `${name}${boot}` as NodeId;
+    this.#dice = new Dice(mix(world.plan.seed, 400 + index, boot));
+    this.#clock = this.#dice.below(1_000_000);
+    this.#node = new DeliveryNode({ node: this.id, limits: world.plan.weather.limits, rules: world.rules.node });
+    this.#store = new StoreLine(world, new Dice(mix(world.plan.seed, 500 + index, boot)), {
+      name,
+      answer: (call, on, result) => this.#answered(call, on, result),
+    });
+  }
+
+  sizes(): ReturnType<DeliveryNode["sizes"]> {
+    return this.#node.sizes();
+  }
+
+  get idle(): boolean {
+    return this.#node.idle;
+  }
+
+  // --- the machine ---------------------------------------------------------------------------------------------------
+
+  step(event: NodeEvent): void {
+    if (!this.up) return;
+    this.#depth++;
+    for (const effect of this.#node.step(event, this.#world.now + this.#clock)) this.#carry(effect);
+    this.#depth--;
+    if (this.#depth > 0) return;
+    this.#flush();
+    this.#planTick();
+  }
+
+  /** A tick comes when the machine has something to do by the passing of time, up to 50 ms late. */
+  #planTick(): void {
+    const due = this.#node.nextDue();
+    if (due === this.#tickAt) return;
+    if (this.#tick !== undefined) this.#tick.act = undefined;
+    this.#tickAt = due;
+    if (due === Number.POSITIVE_INFINITY) return;
+    this.#tick = this.#world.agenda.at(due - this.#clock + this.#dice.between(0, 50), () => {
+      this.#tickAt = Number.POSITIVE_INFINITY;
+      this.step({ is: "tick" });
+    });
+  }
+
+  #carry(effect: Effect): void {
+    if (!this.up) return;
+    switch (effect.do) {
+      case "call":
+        return this.#store.make(effect.call, effect.on);
+      case "push":
+        return this.#push(effect);
+      case "accepted":
+        this.#world.ledger.accepted(effect.id);
+        return this.#answerTo(effect.connection, (socket) => socket.accepted.push(effect.id));
+      case "refused":
+        return this.#refuse(effect);
+      case "welcome":
+        return this.#welcome(effect.connection);
+      case "drained":
+        return this.#send(effect.connection, { frame: "drained" });
+      case "epoch-behind":
+        this.#world.cover.count("epoch behind");
+        return this.#send(effect.connection, { frame: "epoch-behind", last: effect.last });
+      case "end":
+        return this.#end(effect.connection, effect.code);
+      case "link-open":
+        return this.#openLink(effect.peer);
+      case "link-send":
+        return this.#sendOver(effect.peer, effect.frame);
+      case "presence":
+        return;
+      case "count":
+        return this.#count(effect);
+    }
+  }
+
+  #count({ what, by }: Effect & { do: "count" }): void {
+    const { cover } = this.#world;
+    if (what === "spilled") cover.count("spilled", by);
+    else if (what === "delivered-live") cover.count("delivered live", by);
+    else if (what === "drained") cover.count("drained", by);
+  }
+
+  #push({ connection, id, kind, ciphertext }: Effect & { do: "push" }): void {
+    const socket = this.#sockets.get(connection);
+    if (socket?.address === undefined) return;
+    if (kind !== "signal") this.#world.ledger.pushed(this.#line(socket.number), socket.address, { id, ciphertext });
+    this.#put(socket, { frame: "push", id, kind, ciphertext });
+  }
+
+  #line(socket: number): string {
+    return `${this.name}#${this.#clock}/${socket}`;
+  }
+
+  #refuse({ connection, id, code }: Effect & { do: "refused" }): void {
+    const { cover } = this.#world;
+    cover.count("refused");
+    if (code === "mailbox-full") cover.count("mailbox full");
+    if (code === "busy") cover.count("busy");
+    if (code === "expired") cover.count("refused as expired");
+    if (code === "no-device") cover.count("no device");
+    this.#answerTo(connection, (socket) => {
+      const ids = socket.refused.get(code);
+      if (ids === undefined) socket.refused.set(code, [id]);
+      else ids.push(id);
+    });
+  }
+
+  // --- store ---------------------------------------------------------------------------------------------------------
+
+  trouble(mode: Trouble, often: number, ms: number): void {
+    this.#store.trouble(mode, often, ms);
+  }
+
+  get stalledUntil(): number {
+    return this.#store.stalledUntil;
+  }
+
+  #answered(call: number, on: StoreCall, result: StoreResult): void {
+    const { cover, ledger } = this.#world;
+    if (result.is === "fenced") cover.count("fenced append");
+    if (result.is === "owned") cover.count("owned append");
+    if (result.is === "claimed") {
+      cover.count("claimed");
+      if (result.previous !== undefined) cover.count("displaced");
+    }
+    if (on.verb === "remove" && result.is === "failed") cover.count("removal tried again");
+    if (on.verb === "look" && result.is === "seen") {
+      cover.count("looked");
+      const line = this.#liveLine(on.arg);
+      if (result.waiting > 0 && line !== undefined) ledger.looked(line, on.arg, this.#world.now);
+    }
+    this.step({ is: "result", call, result });
+  }
+
+  #liveLine(address: DeviceAddress): string | undefined {
+    for (const socket of this.#sockets.values())
+      if (socket.address === address && this.#node.sessionPhase(socket.number) === "live")
+        return this.#line(socket.number);
+    return undefined;
+  }
+
+  // --- client sockets ------------------------------------------------------------------------------------------------
+
+  accept(pipe: ClientPipe, kind: ConnectionKind): void {
+    const number = this.#nextSocket++;
+    const socket: Socket = {
+      number,
+      kind,
+      pipe,
+      at: "greeting",
+      hello: undefined,
+      address: undefined,
+      accepted: [],
+      refused: new Map(),
+      out: [],
+      dirty: false,
+    };
+    this.#sockets.set(number, socket);
+    pipe.high({
+      take: (frames) => {
+        for (const frame of frames) if (this.#sockets.has(number)) this.#frame(socket, frame);
+        if (this.#depth === 0) this.#flush();
+      },
+      closed: () => this.#closed(socket),
+    });
+  }
+
+  #closed(socket: Socket): void {
+    if (!this.#sockets.delete(socket.number)) return;
+    if (socket.kind === "device" && socket.at !== "greeting" && socket.at !== "proving")
+      this.step({ is: "gone", connection: socket.number });
+    this.#world.ledger.ended(this.#line(socket.number));
+  }
+
+  #end(connection: number, code: ProblemCode): void {
+    const socket = this.#sockets.get(connection);
+    if (socket === undefined || code === "shutting-down") return;
+    this.#put(socket, { frame: "error", code: PROBLEMS[code].number });
+    this.#write(socket);
+    socket.pipe.closeHigh(PROBLEMS[code].close ?? 1011);
+    this.#closed(socket);
+  }
+
+  #send(connection: number, frame: RelayFrame): void {
+    const socket = this.#sockets.get(connection);
+    if (socket !== undefined) this.#put(socket, frame);
+  }
+
+  #put(socket: Socket, frame: RelayFrame): void {
+    socket.out.push(frame);
+    this.#touch(socket);
+  }
+
+  #answerTo(connection: number, put: (socket: Socket) => void): void {
+    const socket = this.#sockets.get(connection);
+    if (socket === undefined) return;
+    put(socket);
+    this.#touch(socket);
+  }
+
+  #touch(socket: Socket): void {
+    if (socket.dirty) return;
+    socket.dirty = true;
+    this.#dirty.push(socket);
+  }
+
+  #flush(): void {
+    if (this.#dirty.length === 0) return;
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const socket of dirty) this.#write(socket);
+  }
+
+  #write(socket: Socket): void {
+    socket.dirty = false;
+    const frames: RelayFrame[] = [];
+    if (socket.accepted.length > 0) frames.push({ frame: "accepted", ids: socket.accepted });
+    for (const [code, ids] of socket.refused)
+      frames.push({ frame: "refused", code: PROBLEMS[code].number, retryAfter: retryAfter(code), ids });
+    for (const frame of socket.out) frames.push(frame);
+    socket.accepted = [];
+    if (socket.refused.size > 0) socket.refused = new Map();
+    socket.out = [];
+    if (frames.length > 0) socket.pipe.down(frames);
+  }
+
+  #frame(socket: Socket, frame: ClientFrame): void {
+    switch (frame.frame) {
+      case "ping":
+        return this.#put(socket, { frame: "pong", token: frame.token });
+      case "hello":
+        socket.hello = frame;
+        socket.at = "proving";
+        return this.#put(socket, { frame: "challenge", version: 1, relay: RELAY, nonce: new Uint8Array(32) });
+      case "hello-anonymous":
+        socket.at = "open";
+        return this.#sendWelcome(socket);
+      case "proof":
+        return this.#proof(socket);
+      case "submit":
+        return this.#submit(socket, frame);
+      case "signal":
+        for (const { device, id, ciphertext } of frame.envelopes)
+          this.step({ is: "signalled", address: addressOf(frame.recipient, device), id, ciphertext });
+        return;
+      case "delivered":
+        this.#world.ledger.acked(this.#line(socket.number), frame.ids);
+        return this.step({ is: "acked", connection: socket.number, ids: frame.ids });
+      case "ask-devices":
+        return this.#put(socket, {
+          frame: "has-devices",
+          request: frame.request,
+          version: 1,
+          deviceList: new Uint8Array(0),
+          certificates: [],
+        });
+      case "ask-prekeys":
+      case "ask-name":
+      case "submit-group":
+      case "watch":
+      case "unwatch":
+      case "pong":
+        return;
+    }
+  }
+
+  #proof(socket: Socket): void {
+    const { hello } = socket;
+    if (hello === undefined || socket.at !== "proving") return;
+    socket.at = "claiming";
+    socket.address = addressOf(hello.account, hello.device);
+    this.step({ is: "connected", connection: socket.number, address: socket.address, epoch: hello.epoch });
+  }
+
+  #welcome(connection: number): void {
+    const socket = this.#sockets.get(connection);
+    if (socket === undefined) return;
+    socket.at = "open";
+    this.#sendWelcome(socket);
+  }
+
+  #sendWelcome(socket: Socket): void {
+    this.#put(socket, {
+      frame: "welcome",
+      version: 1,
+      relay: RELAY,
+      now: this.#world.wall as Time,
+      maxEnvelopeBytes: 65_536,
+      maxTtlMs: 30 * 86_400_000,
+      pingMs: PING_MS,
+    });
+  }
+
+  #submit(socket: Socket, frame: FrameOf<"submit">): void {
+    for (const { device, id, ciphertext } of frame.envelopes) {
+      if (frame.expiry <= this.#world.wall) {
+        this.#refuse({ do: "refused", connection: socket.number, id, code: "expired" });
+        continue;
+      }
+      const envelope = { id, kind: "pairwise", expiry: frame.expiry, ciphertext } as const;
+      const address = addressOf(frame.recipient, device);
+      this.step({ is: "submitted", connection: socket.number, address, envelope });
+    }
+  }
+
+  // --- links ---------------------------------------------------------------------------------------------------------
+
+  #openLink(peer: NodeId): void {
+    this.#world.agenda.in(takes(this.#dice, this.#world.plan.weather.network), () => {
+      if (!this.up || this.links.has(peer)) return;
+      const other = this.#world.processOf(peer);
+      if (other === undefined || this.#world.isApart(this.index, other.index)) {
+        this.step({ is: "link-down", peer });
+        return;
+      }
+      other.linkGone(this.id); // it may still believe in an older one
+      NodeLink.between(this.#world, this, other);
+      this.step({ is: "link-up", peer });
+      other.step({ is: "link-up", peer: this.id });
+    });
+  }
+
+  #sendOver(peer: NodeId, frame: LinkFrame): void {
+    const link = this.links.get(peer);
+    if (link === undefined) return;
+    if (frame.is === "answer") this.#world.ledger.answered(`${peer}>${this.id}`, frame.owner, frame.ids);
+    link.send(this, frame);
+  }
+
+  linkFrame(peer: NodeId, frame: LinkFrame): void {
+    if (!this.up) return;
+    if (frame.is === "offer")
+      this.#world.ledger.offered(
+        `${peer}>${this.id}`,
+        frame.owner,
+        frame.envelopes.map((e) => e.id),
+      );
+    if (frame.is === "answer" && frame.how === "not-owner") this.#world.cover.count("not owner");
+    this.step({ is: "link-frame", peer, frame });
+  }
+
+  /** This side has heard of a link's end. */
+  linkGone(peer: NodeId): void {
+    if (!this.links.delete(peer)) return;
+    this.#world.cover.count("link broken");
+    this.#world.ledger.linkEnded(`${peer}>${this.id}`);
+    this.step({ is: "link-down", peer });
+  }
+
+  // --- its life ------------------------------------------------------------------------------------------------------
+
+  wakes(addresses: readonly DeviceAddress[]): void {
+    if (addresses.length === 0) return;
+    this.#world.cover.count("woken", addresses.length);
+    this.step({ is: "wakes", addresses });
+  }
+
+  leases(alive: ReadonlySet<NodeId>): void {
+    this.step({ is: "leases", alive });
+  }
+
+  /** The power is gone. */
+  crash(): void {
+    this.up = false;
+    if (this.#tick !== undefined) this.#tick.act = undefined;
+    this.#store.die();
+    for (const socket of this.#sockets.values()) {
+      socket.pipe.dieHigh(this.#dice.happens(0.7));
+      this.#world.ledger.ended(this.#line(socket.number));
+    }
+    this.#sockets.clear();
+    for (const link of [...this.links.values()]) link.die(this, this.#dice.happens(0.8));
+    this.links.clear();
+  }
+
+  /** It notices that its lease is lost: closes its sessions, ends its links, takes a new id. */
+  notice(id: NodeId): void {
+    this.step({ is: "fenced" });
+    for (const [peer, link] of [...this.links]) {
+      link.leave(this);
+      this.linkGone(peer);
+    }
+    this.id = id;
+    this.step({ is: "renamed", node: id });
+  }
+
+  /** It is told to go: sessions spill and release, then connections end. */
+  close(): void {
+    this.closing = true;
+    this.step({ is: "closing" });
+    for (const socket of this.#sockets.values())
+      this.#put(socket, { frame: "goaway", code: PROBLEMS["shutting-down"].number, retryAfter: this.#dice.below(1_000) });
+    this.#flush();
+  }
+
+  endAll(): void {
+    for (const socket of [...this.#sockets.values()]) {
+      socket.pipe.closeHigh(1012);
+      this.#closed(socket);
+    }
+  }
+
+  describe(): string {
+    return [...this.#sockets.values()]
+      .filter((s) => s.address !== undefined)
+      .map((s) => `${personAt(indexOf(s.address as DeviceAddress))} ${this.#node.sessionPhase(s.number) ?? "-"}`)
+      .join(", ");
+  }
+
+  /** Whether a device's session at this node is up to date. */
+  isLive(address: DeviceAddress): boolean {
+    return this.#liveLine(address) !== undefined;
+  }
+}
