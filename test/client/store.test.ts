@@ -1,0 +1,201 @@
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, copyFile, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { promisify } from "node:util";
+import { afterAll, describe, expect, it } from "vitest";
+import { openMemoryStore, openSqliteStore } from "@lethe/client";
+import { hchacha20, xchachaOpen, xchachaSeal } from "../../client-lib/store/xchacha.ts";
+import { storeContract } from "./contracts/store.ts";
+
+storeContract("memory", () => ({
+  open: async () => openMemoryStore(),
+  survives: false,
+  cleanUp: async () => {},
+}));
+
+storeContract("sqlite", () => {
+  const folder = mkdtemp(join(tmpdir(), "lethe-store-"));
+  return {
+    open: async () => openSqliteStore({ file: join(await folder, "a.db") }),
+    survives: true,
+    cleanUp: async () => rm(await folder, { recursive: true }),
+  };
+});
+
+const run = promisify(execFile);
+const folders: string[] = [];
+async function folder(): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), "lethe-store-"));
+  folders.push(made);
+  return made;
+}
+afterAll(async () => {
+  for (const made of folders) await rm(made, { recursive: true });
+});
+
+const MARK = "a text that must not be found in any file";
+const mark = { table: "inbox", key: "secret-key-of-the-row", value: new TextEncoder().encode(MARK) };
+const storeModule = new URL("../../client-lib/store/sqlite.ts", import.meta.url).href;
+/** A process of its own that opens the store, says so, and stays. */
+const holder = (file: string): string =>
+  `const { openSqliteStore } = await import(${JSON.stringify(storeModule)});
+   const store = await openSqliteStore({ file: ${JSON.stringify(file)} });
+   await store.commit([{ table: "a", key: "k", value: Uint8Array.of(7) }]);
+   console.log("open"); setInterval(() => {}, 1000);`;
+
+describe("the sqlite store", () => {
+  it("tells a wrong passphrase, a missing one and a missing key file apart", async () => {
+    const file = join(await folder(), "a.db");
+    const store = await openSqliteStore({ file, passphrase: "correct horse" });
+    await store.commit([mark]);
+    await store.close();
+    await expect(openSqliteStore({ file, passphrase: "battery" })).rejects.toMatchObject({
+      code: "wrong-passphrase",
+    });
+    await expect(openSqliteStore({ file })).rejects.toMatchObject({ code: "passphrase-needed" });
+    const again = await openSqliteStore({ file, passphrase: "correct horse" });
+    expect(await again.get(mark.table, mark.key)).toEqual(mark.value);
+    await again.close();
+    const other = join(await folder(), "b.db");
+    await (await openSqliteStore({ file: other })).close();
+    await rm(`${other}.key`);
+    await expect(openSqliteStore({ file: other })).rejects.toMatchObject({ code: "key-file-missing" });
+  });
+
+  it("keeps file and key file to their owner, and refuses a key file that others can read", async () => {
+    const file = join(await folder(), "a.db");
+    await (await openSqliteStore({ file })).close();
+    for (const path of [file, `${file}.key`]) expect((await stat(path)).mode & 0o777).toBe(0o600);
+    await chmod(`${file}.key`, 0o644);
+    await expect(openSqliteStore({ file })).rejects.toMatchObject({ code: "key-file-open" });
+  });
+
+  it("attack 27: has one writer, in one process or two", async () => {
+    const file = join(await folder(), "a.db");
+    const store = await openSqliteStore({ file });
+    await expect(openSqliteStore({ file })).rejects.toMatchObject({ code: "store-in-use" });
+    const child = await run(process.execPath, ["--input-type=module", "-e", holder(file)]).catch(
+      (e: unknown) => e,
+    );
+    expect(String(child)).toContain("Another process has the store open");
+    await store.close();
+    await (await openSqliteStore({ file })).close();
+  });
+
+  it("is free again once the process that had it was killed, with what that had committed", async () => {
+    const file = join(await folder(), "a.db");
+    const child = spawn(process.execPath, ["--input-type=module", "-e", holder(file)]);
+    await once(child.stdout, "data");
+    await expect(openSqliteStore({ file })).rejects.toMatchObject({ code: "store-in-use" });
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    const store = await openSqliteStore({ file });
+    expect(await store.get("a", "k")).toEqual(Uint8Array.of(7));
+    await store.close();
+  });
+
+  it("attack 50: refuses swapped, restored, removed and altered records", async () => {
+    const dir = await folder();
+    const file = join(dir, "a.db");
+    const store = await openSqliteStore({ file });
+    const old = { table: "ratchet", key: "ben", value: Uint8Array.of(1) };
+    await store.commit([old, { ...old, key: "cleo" }]);
+    await store.close();
+    await copyFile(file, join(dir, "old.db"));
+    const again = await openSqliteStore({ file });
+    await again.commit([{ ...old, value: Uint8Array.of(2) }]);
+    await again.close();
+    const tampers = {
+      removed: "DELETE FROM record WHERE place = (SELECT max(place) FROM record WHERE tab = 'ratchet')",
+      moved:
+        "UPDATE record SET tab = 'other' WHERE place = (SELECT max(place) FROM record WHERE tab = 'ratchet')",
+      altered: "UPDATE record SET bytes = zeroblob(60) WHERE tab = 'header'",
+      restored: `ATTACH '${join(dir, "old.db")}' AS old; UPDATE record SET bytes = (SELECT o.bytes FROM old.record o WHERE o.place = record.place) WHERE tab = 'ratchet'`,
+    };
+    for (const [how, sql] of Object.entries(tampers)) {
+      const copy = join(dir, `${how}.db`);
+      await copyFile(file, copy);
+      await copyFile(`${file}.key`, `${copy}.key`);
+      const database = new DatabaseSync(copy);
+      database.exec(sql);
+      database.close();
+      await expect(openSqliteStore({ file: copy }), how).rejects.toMatchObject({ code: "store-damaged" });
+    }
+    const copy = join(dir, "swapped.db");
+    await copyFile(file, copy);
+    await copyFile(`${file}.key`, `${copy}.key`);
+    const database = new DatabaseSync(copy);
+    const rows = database.prepare("SELECT place, bytes FROM record WHERE tab = 'ratchet'").all();
+    const write = database.prepare("UPDATE record SET bytes = ? WHERE place = ?");
+    write.run(rows[0]?.["bytes"] ?? null, rows[1]?.["place"] ?? null);
+    write.run(rows[1]?.["bytes"] ?? null, rows[0]?.["place"] ?? null);
+    database.close();
+    await expect(openSqliteStore({ file: copy })).rejects.toMatchObject({ code: "store-damaged" });
+  });
+
+  it("attack 50: has no key, text or deleted record in its files", async () => {
+    const file = join(await folder(), "a.db");
+    const store = await openSqliteStore({ file });
+    await store.commit([mark]);
+    await store.commit([{ ...mark, value: undefined }]);
+    const seen = await Promise.all(
+      [file, `${file}-wal`].map((path) => readFile(path).catch(() => Buffer.alloc(0))),
+    );
+    for (const content of seen) {
+      expect(content.includes(MARK)).toBe(false);
+      expect(content.includes(mark.key)).toBe(false);
+    }
+    await store.close();
+    await expect(stat(`${file}-wal`)).rejects.toThrow("ENOENT");
+  });
+
+  it("refuses what is no store, and a folder that is not there", async () => {
+    const dir = await folder();
+    await writeFile(
+      join(dir, "text"),
+      "this is a letter to a friend, and it is long enough to be read as one".repeat(40),
+    );
+    await expect(openSqliteStore({ file: join(dir, "text") })).rejects.toMatchObject({
+      code: "store-damaged",
+    });
+    await expect(openSqliteStore({ file: join(dir, "no", "a.db") })).rejects.toMatchObject({
+      code: "store-unreachable",
+    });
+  });
+});
+
+describe("XChaCha20-Poly1305", () => {
+  const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/[\s:]/g, ""), "hex");
+
+  it("makes the subkey of draft-irtf-cfrg-xchacha-03, section 2.2.1", () => {
+    const key = hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+    const nonce = hex("000000090000004a0000000031415927");
+    expect(Buffer.from(hchacha20(key, nonce)).toString("hex")).toBe(
+      "82413b4227b27bfed30e42508a877d73a0f9e4d58a74a853c12ec41326d3ecdc",
+    );
+  });
+
+  it("seals the example of section A.3.1 and opens it, and nothing else", () => {
+    const key = hex("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f");
+    const nonce = hex("404142434445464748494a4b4c4d4e4f5051525354555657");
+    const ad = hex("50515253c0c1c2c3c4c5c6c7");
+    const text = Buffer.from(
+      "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it.",
+    );
+    const sealed = Buffer.from(xchachaSeal({ key, nonce, ad }, text));
+    expect(sealed.toString("hex")).toBe(
+      "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c54c216cb96b72e1213b4522f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff921f9664c97637da9768812f615c68b13b52ec0875924c1c7987947deafd8780acf49",
+    );
+    expect(Buffer.from(xchachaOpen({ key, nonce, ad }, sealed) ?? [])).toEqual(text);
+    for (let at = 0; at < sealed.length; at += 13) {
+      const altered = Buffer.from(sealed);
+      altered[at] = (altered[at] ?? 0) ^ 1;
+      expect(xchachaOpen({ key, nonce, ad }, altered)).toBeUndefined();
+    }
+    expect(xchachaOpen({ key, nonce, ad: ad.subarray(1) }, sealed)).toBeUndefined();
+    expect(xchachaOpen({ key, nonce, ad }, sealed.subarray(0, 9))).toBeUndefined();
+  });
+});
