@@ -33,7 +33,7 @@ export const ONE_TIME_PREKEYS_LOW = 50;
 /** One-time prekeys of ML-KEM-768, and below how many it tops up. */
 export const ONE_TIME_KEM_PREKEYS = 10;
 export const ONE_TIME_KEM_PREKEYS_LOW = 5;
-/** How long an unused one-time prekey lives, ms; and for how long its signature says that it may be used. */
+/** How long a one-time prekey may be handed out, ms; its owner replaces those that are older. */
 export const ONE_TIME_LIFETIME_MS = 60 * DAY;
 
 /** Chain steps that one message may ask for; 2,000 broke real clients, 25,000 cost about 0.15 s. */

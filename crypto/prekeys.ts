@@ -50,7 +50,7 @@ export interface PrekeyRecord {
   readonly id: PrekeyId;
   readonly kind: PrekeyKind;
   readonly createdAt: Time;
-  /** When a bundle with it is refused (`signed`, `lastResort`); when it is destroyed if unused (one-time kinds). */
+  /** From when on a bundle with it is refused; by then its owner has replaced it at the relay. */
   readonly expiresAt: Time;
   /** X25519: 32 bytes; ML-KEM-768: the seed, 64 bytes. */
   readonly secret: Secret;
@@ -99,14 +99,13 @@ export function signedPrekeysDueAt(createdAt: Time, random: Random): Time {
 }
 
 /**
- * When the private half is destroyed. `signed` and `lastResort`: expiry + R + 2 d. One-time kinds: at their expiry
- * (60 d), or R + 2 d after the relay stopped listing them (`unlistedAt`), whichever comes first; on use, at once.
+ * When the private half of an unused prekey is destroyed: R + 2 d after the last moment at which a bundle with it could be
+ * used. That is its expiry, or for one-time kinds the moment from which the relay no longer lists it (`unlistedAt`), if
+ * that was earlier. One-time prekeys that are used are destroyed at once.
  */
 export function destroyAt(record: PrekeyRecord, unlistedAt?: Time): Time {
-  const tail = RETENTION_MS + RETENTION_SLACK_MS;
-  if (record.kind === "signed" || record.kind === "lastResort") return (record.expiresAt + tail) as Time;
-  const handedOut = unlistedAt === undefined ? record.expiresAt : unlistedAt + tail;
-  return Math.min(record.expiresAt, handedOut) as Time;
+  const last = unlistedAt === undefined ? record.expiresAt : Math.min(record.expiresAt, unlistedAt);
+  return (last + RETENTION_MS + RETENTION_SLACK_MS) as Time;
 }
 
 // Formats of uploads. `kind` is in every signed tuple, beside a label of its own.

@@ -10,21 +10,28 @@ import { HpkeContext } from "../../crypto/hpke.ts";
 import {
   type Bundle,
   certificateHash,
+  destroyAt,
   type Identity,
   LABELS,
+  makeSignedPrekeys,
   type PeerDevice,
   type PrekeyItem,
+  type PrekeyRecord,
   publicIdentity,
   type Ratchet,
+  RETENTION_MS,
+  RETENTION_SLACK_MS,
   ready,
   SIGNED_PREKEY_LIFETIME_MS,
+  signedPrekeysDueAt,
   startRatchet,
   type VerifiedPeer,
+  verifyBundle,
   verifyPeer,
 } from "../../crypto/index.ts";
 import { encode, kemKey, x25519Key } from "../../crypto/layout.ts";
 import { type Agreement, agree, type Prelude, prelude, type Transcript } from "../../crypto/pqxdh.ts";
-import { keyId } from "../../crypto/sealing-key.ts";
+import { keyId, makeSealingKey } from "../../crypto/sealing-key.ts";
 import { ed25519Sign, kemEncapsulate, kemPublic, x25519 } from "../../crypto/primitives.ts";
 import { DAY, Device, hex, itemOf, later, pair, seededRandom, START } from "./support.ts";
 
@@ -251,6 +258,48 @@ describe("attack 4: stale bundles and lists", () => {
     expect(alice.verifyBundle(bob, bundle).code).toBe("expired");
   });
 
+  it("refuses each kind of prekey past its own expiry, or signed for longer than it may live", () => {
+    const [alice, bob] = people(32);
+    const { identity, random } = bob;
+    // A sealing key that is younger than the prekeys, so that it is not what is refused.
+    const young = makeSealingKey(identity.certificate, identity.signingSeed, random, later(START, 20 * DAY));
+    const making = { identity: { ...identity, sealing: [young] }, random };
+    const [signed, lastResort] = makeSignedPrekeys({ ...making, now: START });
+    const [freshSigned, freshLastResort] = makeSignedPrekeys({ ...making, now: later(START, 20 * DAY) });
+    const verified = alice.verify(bob);
+    if (verified.code !== "ok") throw new Error(verified.code);
+    const code = (one: PrekeyRecord, other: PrekeyRecord, ms: number): string => {
+      const bundle = {
+        signed: itemOf(one),
+        lastResort: itemOf(other),
+        oneTime: undefined,
+        oneTimeKem: undefined,
+      };
+      const peer = { ...verified.peer, list: { ...verified.peer.list, issuedAt: later(START, 20 * DAY) } };
+      return verifyBundle({ peer, bundle, now: later(START, ms) }).code;
+    };
+    const end = SIGNED_PREKEY_LIFETIME_MS;
+    expect(code(signed, lastResort, end - 1)).toBe("ok");
+    expect(code(signed, freshLastResort, end)).toBe("expired");
+    expect(code(freshSigned, lastResort, end)).toBe("expired");
+    expect(code(freshSigned, freshLastResort, end)).toBe("ok");
+    expect(code(freshSigned, freshLastResort, DAY)).toBe("expired");
+    // Behind format, address and key: when it was made, and when it ends.
+    const long = withBytes(freshLastResort.upload, 1 + 18 + 1_185 + 14, Uint8Array.of(0xff));
+    const upload = signAgain(bob, long, LABELS.signLastResort);
+    expect(code(freshSigned, { ...freshLastResort, upload }, 20 * DAY)).toBe("expired");
+  });
+
+  it("refuses prekeys that the device's key has signed for another address", () => {
+    const [alice, bob] = people(33);
+    const { account } = alice.identity.certificate;
+    const identity = { ...bob.identity, certificate: { ...bob.identity.certificate, account } };
+    const [signed, lastResort] = makeSignedPrekeys({ identity, random: bob.random, now: START });
+    const bundle = bob.bundle();
+    expect(alice.verifyBundle(bob, { ...bundle, signed: itemOf(signed) }).code).toBe("wrong-device");
+    expect(alice.verifyBundle(bob, { ...bundle, lastResort: itemOf(lastResort) }).code).toBe("wrong-device");
+  });
+
   it("refuses a device list past its age, an older one, and another one of the same version", () => {
     const [alice, bob] = people(8);
     alice.start(bob);
@@ -424,6 +473,26 @@ describe("attack 7: unknown key share", () => {
     expect(verifyPeer({ ...asked, address: undefined, now: START }).code).toBe("bad-signature");
   });
 
+  it("refuses a certificate that the account key did not sign, although the signed list names it", () => {
+    const [alice, bob] = people(34);
+    const seed = (bob.identity.accountSeed as NonNullable<Identity["accountSeed"]>).reveal();
+    const account = new Uint8Array(32).fill(34);
+    const certificate = makeCertificate(bob.identity.certificate, {
+      account,
+      signing: bob.identity.signingSeed.reveal(),
+    });
+    const devices = [{ device: 1 as DeviceNumber, certificateHash: certificateHash(certificate) }];
+    const { bytes: deviceList } = makeDeviceList({ ...bob.identity.list, devices }, seed);
+    const asked = {
+      identity: alice.identity,
+      certificate,
+      deviceList,
+      pinned: undefined,
+      address: bob.address,
+    };
+    expect(verifyPeer({ ...asked, now: START }).code).toBe("bad-signature");
+  });
+
   it("refuses a message whose sender was relabelled, and one under another's introduction", () => {
     const random = seededRandom(19);
     const [alice, mallory, bob] = [new Device(random), new Device(random), new Device(random)];
@@ -500,6 +569,42 @@ describe("attack 9: replay after a one-time prekey was consumed", () => {
     bob.ratchets.clear();
     expect(bob.read(mail)).toMatch(/^!(duplicate|key-expired)$/);
     expect(bob.ratchets.size).toBe(0);
+  });
+});
+
+describe("prekeys that have ended", () => {
+  it("start no ratchet R + 2 d after their expiry, although they were not deleted, and do a moment before", () => {
+    const [alice, bob] = people(29);
+    alice.start(bob, bob.bundle({ oneTime: false, oneTimeKem: false }));
+    const mail = alice.send(bob, "hello");
+    const end = destroyAt(bob.prekey("signed"));
+    // Sealing keys that live longer, so that only the prekeys decide.
+    const sealing = bob.identity.sealing.map((key) => ({
+      ...key,
+      record: { ...key.record, expiresAt: later(START, 900 * DAY) },
+    }));
+    bob.identity = { ...bob.identity, sealing };
+    bob.now = end;
+    expect(bob.look(mail)).toEqual({ code: "key-expired", tagVerified: true });
+    bob.now = later(end, -1);
+    expect(bob.look(mail).code).toBe("ok");
+  });
+
+  it("live R + 2 d beyond the moment from which the relay no longer listed them", () => {
+    const [, bob] = people(30);
+    const record = bob.prekey("oneTime");
+    const tail = RETENTION_MS + RETENTION_SLACK_MS;
+    expect(destroyAt(record)).toBe(record.expiresAt + tail);
+    expect(destroyAt(record, later(START, DAY))).toBe(START + DAY + tail);
+    expect(destroyAt(record, later(record.expiresAt, DAY))).toBe(record.expiresAt + tail);
+  });
+
+  it("are due for replacement 48 h after they were made, give or take 6 h, by chance", () => {
+    const random = seededRandom(31);
+    const hours = Array.from({ length: 200 }, () => (signedPrekeysDueAt(START, random) - START) / 3_600_000);
+    expect(Math.min(...hours)).toBeGreaterThanOrEqual(42);
+    expect(Math.max(...hours)).toBeLessThanOrEqual(54);
+    expect(Math.max(...hours) - Math.min(...hours)).toBeGreaterThan(10);
   });
 });
 

@@ -1,4 +1,5 @@
 // Labels separate what every key, hash, tag and signature is for: they are distinct, and none is the prefix of another.
+import { readFileSync } from "node:fs";
 import { SIGNATURE_LABELS, signedBytes } from "@lethe/protocol";
 import { expect, it } from "vitest";
 import { LABELS, PROTOCOL } from "../../crypto/index.ts";
@@ -19,4 +20,13 @@ it("has no label twice, and none that begins with another", () => {
 it("has only labels of this protocol and version, each ended by one byte 0", () => {
   for (const label of all) expect(label).toMatch(/^Lethe\/E2EE\/v1\/[a-z0-9/-]+\0$/);
   expect(PROTOCOL.length).toBeGreaterThanOrEqual(8);
+});
+
+it("names each of them in the specification, and no other", () => {
+  const page = readFileSync(new URL("../../crypto/README.md", import.meta.url), "utf8");
+  const table = page.slice(page.indexOf("| label | for |"), page.indexOf("A signature for purpose"));
+  const named = [...table.matchAll(/`([a-z0-9/-]+)`/g)].map((match) => match[1]);
+  const own = all.map((label) => label.slice(PROTOCOL.length + 1, -1));
+  expect(new Set(named)).toEqual(new Set(own));
+  expect(named.length).toBe(own.length);
 });

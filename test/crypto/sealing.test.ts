@@ -13,7 +13,17 @@ import {
 } from "../../crypto/index.ts";
 import { bucketFor, pad, padTo, unpad, unpadFrom } from "../../crypto/padding.ts";
 import { sealingDestroyAt } from "../../crypto/sealing-key.ts";
-import { type Arrival, type Device, later, type Mail, pair, START, talkingPair, text } from "./support.ts";
+import {
+  type Arrival,
+  Device,
+  later,
+  type Mail,
+  pair,
+  START,
+  seededRandom,
+  talkingPair,
+  text,
+} from "./support.ts";
 
 beforeAll(ready);
 
@@ -160,6 +170,23 @@ describe("what an envelope is bound to", () => {
     }
     expect(codes).toEqual(new Set(["malformed", "key-expired", "not-sealed-for-us"]));
     expect(bob.read(mail)).toBe("hello");
+  });
+});
+
+describe("attack 22: garbage sealed in another's name", () => {
+  it("is refused by the sender tag, changes nothing, and never lets a resend be asked for", () => {
+    const { alice, bob } = talkingPair(60);
+    const mallory = new Device(seededRandom(61));
+    mallory.start(bob);
+    // Everything of Alice that is public, and a header that she once made: only the key between her and Bob is missing.
+    const genuine = alice.ratchet(bob);
+    mallory.identity = { ...alice.identity, dhSecret: mallory.identity.dhSecret };
+    mallory.ratchets.set(bob.address, [genuine]);
+    const before = bob.ratchet(alice);
+    const outcome = bob.receive(mallory.send(bob, "reset, please"));
+    expect(outcome).toEqual({ code: "bad-sender-tag", tagVerified: false });
+    expect(bob.ratchet(alice)).toBe(before);
+    expect("tagVerified" in outcome && mayAskResend(outcome)).toBe(false);
   });
 });
 
