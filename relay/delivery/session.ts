@@ -56,6 +56,8 @@ export interface Session {
   /** Pushed from the mailbox and not acknowledged. */
   readonly stored: Map<Position, Stored>;
   readonly storedIds: Map<EnvelopeId, Position[]>;
+  /** Pushed, not acknowledged, and neither in memory nor stored: its append was refused. Its bytes still count. */
+  readonly lapsed: Map<EnvelopeId, number>;
   unackedBytes: number;
   cursor: Position;
   /** A read or append is under way. */
@@ -109,6 +111,7 @@ export function newSession(
     appending: [],
     stored: new Map(),
     storedIds: new Map(),
+    lapsed: new Map(),
     unackedBytes: 0,
     cursor: 0 as Position,
     busy: false,
@@ -164,15 +167,24 @@ export function offered(s: Session, envelopes: readonly Envelope[], from: Offere
 }
 
 function mayPushLive(s: Session, envelope: Envelope, port: SessionPort): boolean {
-  return port.limits.liveStart > 0 && hasRoom(s, envelope, port) && !s.storedIds.has(envelope.id);
+  return port.limits.liveStart > 0 && hasRoom(s, envelope, port) && !isUnacked(s, envelope.id);
 }
 
 function hasRoom(s: Session, envelope: Envelope, port: SessionPort): boolean {
-  const pushed = s.inFlight.size + s.stored.size;
+  const pushed = unackedCount(s);
   if (pushed === 0) return true;
   return (
     pushed < port.limits.pushEnvelopes && s.unackedBytes + envelope.ciphertext.length <= port.limits.pushBytes
   );
+}
+
+/** Pushed on this connection and not acknowledged; a second copy of one counts too. */
+function unackedCount(s: Session): number {
+  return s.inFlight.size + s.stored.size + s.lapsed.size;
+}
+
+function isUnacked(s: Session, id: EnvelopeId): boolean {
+  return s.inFlight.has(id) || s.storedIds.has(id) || s.lapsed.has(id);
 }
 
 function pushLive(s: Session, item: Offered, port: SessionPort): void {
@@ -243,9 +255,17 @@ function storedBatch(
       if (!item.acked) port.answer(s, [item], "stored");
       return;
     }
-    if (!item.acked) port.answer(s, [item], outcome ?? "storage-failed");
+    if (item.acked) return;
+    if (i < pushed && !isClosed(s)) lapse(s, id, ciphertext.length);
+    port.answer(s, [item], outcome ?? "storage-failed");
   });
   if (gone.length > 0) port.remove(s, gone);
+}
+
+function lapse(s: Session, id: EnvelopeId, bytes: number): void {
+  if (isUnacked(s, id)) return;
+  s.lapsed.set(id, bytes);
+  s.unackedBytes += bytes;
 }
 
 // A store that takes nothing: what is pushed stays in memory and may still be acknowledged; what waits is refused. The
@@ -290,9 +310,10 @@ function note(s: Session, position: Position, id: EnvelopeId, bytes: number): vo
 /** Reads on, if there is room to push what comes. */
 export function drain(s: Session, port: SessionPort): void {
   if (s.busy || isClosed(s) || s.phase === "claiming" || s.retryAt !== undefined) return;
-  const entries = port.limits.pushEnvelopes - s.inFlight.size - s.stored.size;
+  const unacked = unackedCount(s);
+  const entries = port.limits.pushEnvelopes - unacked;
   const bytes = port.limits.pushBytes - s.unackedBytes;
-  const idle = s.inFlight.size + s.stored.size === 0;
+  const idle = unacked === 0;
   // A page a window's half at a time: asking for each freed place alone would cost a read an envelope.
   if (!idle && (entries < port.limits.pushEnvelopes / 2 || bytes <= 0)) return;
   if (s.rescan) {
@@ -326,10 +347,9 @@ export function page(s: Session, result: ReadResult, port: SessionPort): void {
 function pushStored(s: Session, entry: Entry, port: SessionPort): void {
   if (entry.position > s.cursor) s.cursor = entry.position;
   if (s.stored.has(entry.position)) return;
-  const inFlight = s.inFlight.get(entry.id);
-  const known = s.storedIds.has(entry.id);
-  note(s, entry.position, entry.id, known || inFlight !== undefined ? 0 : entry.ciphertext.length);
-  if (known || inFlight !== undefined) return; // a second copy of what is pushed: the one acknowledgement removes both
+  const known = isUnacked(s, entry.id);
+  note(s, entry.position, entry.id, known ? 0 : entry.ciphertext.length);
+  if (known) return; // a second copy of what is pushed: the one acknowledgement removes both
   port.push(s, entry);
 }
 
@@ -349,7 +369,7 @@ function becomeLive(s: Session, port: SessionPort): void {
   s.waiting = [];
   for (let i = 0; i < waiting.length; i++) {
     const item = waiting[i] as Offered;
-    if (mayPushLive(s, item.envelope, port) && !s.inFlight.has(item.envelope.id)) pushLive(s, item, port);
+    if (mayPushLive(s, item.envelope, port)) pushLive(s, item, port);
     else {
       s.waiting = waiting.slice(i);
       break;
@@ -370,7 +390,8 @@ export function acked(s: Session, ids: readonly EnvelopeId[], port: SessionPort)
       measure(s, port.now - live.pushedAt);
       delivered.push(live);
     }
-    settleCopies(s, id, delivered, live !== undefined);
+    s.unackedBytes -= s.lapsed.get(id) ?? 0;
+    settleCopies(s, id, delivered, s.lapsed.delete(id) || live !== undefined);
     const positions = s.storedIds.get(id);
     if (positions === undefined) continue;
     for (const position of positions) {
