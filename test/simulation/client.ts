@@ -15,6 +15,9 @@ import type { World } from "./world.ts";
 export type ClientPipe = Pipe<readonly ClientFrame[], readonly RelayFrame[]>;
 type Tables = Map<string, Map<string, Uint8Array>>;
 
+/** How often a timer is a millisecond early. */
+const EARLY = 0;
+
 interface Socket {
   readonly kind: ConnectionKind;
   readonly connection: number;
@@ -78,7 +81,7 @@ export class SimClient {
   // --- the process ---------------------------------------------------------------------------------------------------
 
   start(): void {
-    if (this.#run !== undefined || this.stopped !== undefined) return;
+    if (this.#run !== undefined || this.stopped !== undefined || this.#world.rested) return;
     this.#starts++;
     const rows = this.#stored();
     const cipher = this.#world.cipherOf(this.index, rows);
@@ -121,7 +124,12 @@ export class SimClient {
       this.#world.cover.count("client crashed with a commit under way");
       if (!committing.durable && this.#pace.happens(0.5)) this.#apply(committing.writes);
     }
-    for (const socket of run.sockets.values()) socket.pipe.dieLow(this.#pace.happens(0.7));
+    for (const { pipe } of run.sockets.values()) {
+      const told = this.#pace.happens(0.7);
+      pipe.dieLow(told);
+      if (!told) this.#world.notHeardOf(pipe);
+    }
+    this.#world.forgetSaid(this.index, "not kept");
     this.diary.crashed();
   }
 
@@ -135,6 +143,7 @@ export class SimClient {
     if (run.wake !== undefined) run.wake.act = undefined;
     if (run.committing !== undefined && !run.committing.durable) this.#apply(run.committing.writes);
     this.#world.note(this.name, "leaves", false);
+    this.#world.forgetSaid(this.index, "not kept");
     this.diary.crashed();
   }
 
@@ -150,14 +159,16 @@ export class SimClient {
     this.diary.restored = true;
     this.#world.cover.count("client store restored");
     this.#world.note(this.name, "STORE RESTORED", true);
-    this.#world.forgetSaid(this.index, snapshot);
+    this.#world.forgetSaid(this.index, "all");
   }
 
-  jumpClock(by: number): void {
+  /** The clock is set: a process that runs counts on steadily, the next one begins with the new time. */
+  setClock(by: number): void {
+    this.crash();
     this.#clock += by;
     this.diary.clockJumped = true;
-    this.#world.note(this.name, `clock jumps ${by} ms`, true);
-    if (this.#run !== undefined) this.#step({ event: "tick", now: this.now });
+    this.#world.note(this.name, `clock is set by ${by} ms`, true);
+    this.#world.agenda.in(300, () => this.start());
   }
 
   slowDisk(ms: number): void {
@@ -212,6 +223,13 @@ export class SimClient {
     return this.#run?.core.view.outbox ?? 0;
   }
 
+  /** What its own log says of a message: a process that ends between the commit and the word tells nobody. */
+  endOf(message: MessageId): "sent" | "expired" | "refused" | undefined {
+    const state = this.#run?.core.view.sent(message)?.state;
+    if (state === undefined || state === "queued") return undefined;
+    return state === "delivered" || state === "read" ? "sent" : state;
+  }
+
   get committing(): boolean {
     return this.#run?.committing !== undefined;
   }
@@ -253,7 +271,11 @@ export class SimClient {
 
   #wakeAt(run: Run, at: Time): void {
     if (run.wake !== undefined) run.wake.act = undefined;
-    run.wake = this.#world.agenda.in(Math.max(0, at - this.now), () => this.#step({ event: "tick", now: this.now }));
+    // A timer may be up to a millisecond early by the wall clock.
+    const early = this.#pace.happens(EARLY) ? 1 : 0;
+    run.wake = this.#world.agenda.in(Math.max(0, at - this.now - early), () =>
+      this.#step({ event: "tick", now: this.now }),
+    );
   }
 
   #open(run: Run, kind: ConnectionKind, connection: number, url: number): void {
@@ -400,9 +422,10 @@ export class SimClient {
         return this.#world.quarantined(this.name, told.code);
       case "signal":
         return this.#world.cover.count("signal");
+      case "queued":
+        return this.#world.queued(told.message);
       case "store-restored":
       case "connection":
-      case "queued":
       case "waiting":
       case "request":
       case "name":

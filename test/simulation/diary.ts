@@ -13,12 +13,14 @@ export interface Said {
   readonly label: string;
   readonly from: number;
   readonly to: number;
+  /** The sender's application was told that it is kept. */
+  queued: boolean;
   /** The sender's word about its end: exactly one. */
   end: "sent" | "expired" | "refused" | undefined;
   endCode: string | undefined;
   /** Where it was sealed. */
   place: Place | undefined;
-  /** The sender's store went back to before it was sealed, or to before it was said. */
+  /** Its sender's process ended before it was kept, or its store went back: it may never be sent. */
   forgotten: boolean;
   /** The recipient's application has had it; and is done with it, durably. */
   handed: boolean;

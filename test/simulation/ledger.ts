@@ -56,8 +56,8 @@ interface Line {
   bytes: number;
 }
 
-/** Pushed live after it expired: at most an offer's time-out and a look-up later. */
-const EXPIRY_GRACE_MS = 15_000;
+/** Pushed live after it expired by the relay's clock: at most a stalled look-up and an offer's time-out later. */
+const EXPIRY_GRACE_MS = 30_000;
 
 export class Ledger {
   readonly letters = new Map<EnvelopeId, Letter>();
@@ -67,10 +67,13 @@ export class Ledger {
   readonly #cover: Coverage;
   readonly #lines = new Map<string, Line>();
   readonly #offers = new Map<string, Set<string>>();
+  /** Offers whose link ended: an answer may still come, over the next one. */
+  readonly #orphaned = new Map<string, Set<string>>();
   readonly #excused = new Set<StoreCall>();
   readonly #wakesLost = new Map<DeviceAddress, number>();
-  /** The clock that decides about expiry. */
+  /** The clock that decides about expiry in the mailbox, and the one that decides when an envelope is submitted. */
   storeNow: () => number = () => 0;
+  relayNow: () => number = () => 0;
   /** How many times mail waited for a session's look, excused by what went wrong before. */
   looks = 0;
   /** Where the same letter was pushed again on one connection after its acknowledgement. */
@@ -165,14 +168,15 @@ export class Ledger {
     const letter = this.#letter(id);
     if (letter.to !== address || !sameBytes(letter.ciphertext, ciphertext))
       throw new BrokenPromise("what was sealed is what arrives", letter.label);
-    if (this.storeNow() > letter.expiry + EXPIRY_GRACE_MS)
+    if (this.relayNow() > letter.expiry + EXPIRY_GRACE_MS)
       throw new BrokenPromise("6 expired mail is never delivered", letter.label);
     const on = this.#line(line);
     if (on.unacked.has(id)) throw new BrokenPromise("one push of an id at a time", letter.label);
     if (on.pushed.has(id)) this.repeats++;
     on.pushed.add(id);
     const { pushEnvelopes, pushBytes } = this.#limits;
-    if (on.unacked.size > 0 && (on.unacked.size >= pushEnvelopes || on.bytes + ciphertext.length > pushBytes + biggest(on)))
+    // One more may always go, however large, while there is any room.
+    if (on.unacked.size > 0 && (on.unacked.size >= pushEnvelopes || on.bytes >= pushBytes))
       throw new BrokenPromise("caps are respected", `the push window: ${on.unacked.size} and ${on.bytes} bytes before ${letter.label}`);
     on.unacked.set(id, ciphertext.length);
     on.bytes += ciphertext.length;
@@ -226,14 +230,18 @@ export class Ledger {
 
   answered(link: string, owner: Owner, ids: readonly EnvelopeId[]): void {
     const open = this.#offers.get(link);
+    const orphaned = this.#orphaned.get(link);
     for (const id of ids)
-      if (open?.delete(offerOf(owner, id)) !== true)
+      if (open?.delete(offerOf(owner, id)) !== true && orphaned?.delete(offerOf(owner, id)) !== true)
         throw new BrokenPromise("every offer is answered once", `${this.#letter(id).label} to session ${owner.session}`);
   }
 
-  /** The link is gone at the answering side: what was not answered never will be. */
+  /** The link is gone at the answering side: what was not answered need not be any more. */
   linkEnded(link: string): void {
+    const open = this.#offers.get(link);
+    if (open === undefined) return;
     this.#offers.delete(link);
+    this.#orphaned.set(link, open.union(this.#orphaned.get(link) ?? new Set()));
   }
 
   // --- the end -------------------------------------------------------------------------------------------------------
@@ -255,12 +263,6 @@ export class Ledger {
 
 function offerOf(owner: Owner, id: EnvelopeId): string {
   return `${owner.node}/${owner.session}/${id}`;
-}
-
-function biggest(line: Line): number {
-  let most = 0;
-  for (const bytes of line.unacked.values()) most = Math.max(most, bytes);
-  return most;
 }
 
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

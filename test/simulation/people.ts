@@ -126,9 +126,9 @@ class GlassCipher implements SimCipher {
     return { code: "ok", ciphertext: this.#box.seal({ id, from, to, message, place, content, sentAt }), writes: [] };
   }
 
-  open({ id, ciphertext }: OpenRequest): CipherOutcome {
+  open({ id, kind, ciphertext }: OpenRequest): CipherOutcome {
     const plain = this.#box.open(ciphertext);
-    const writes = [openedMark(id)];
+    const writes = kind === "signal" ? [] : [openedMark(id)];
     if (plain === undefined || plain.id !== id || plain.to !== addressAt(this.#port.index))
       return { outcome: "poison", code: "sim-not-for-here", writes };
     const { from, message, place, sentAt, content } = plain;

@@ -316,6 +316,10 @@ export class NodeProcess {
         this.#world.ledger.acked(this.#line(socket.number), frame.ids);
         return this.step({ is: "acked", connection: socket.number, ids: frame.ids });
       case "ask-devices":
+        if (this.#world.isGone(frame.account)) {
+          const { number: code } = PROBLEMS["not-permitted"];
+          return this.#put(socket, { frame: "ask-refused", request: frame.request, code, retryAfter: 0 });
+        }
         return this.#put(socket, {
           frame: "has-devices",
           request: frame.request,

@@ -2,6 +2,7 @@
 // and rules give the same schedule, step for step; a promise that breaks ends it at once.
 import {
   type AccountId,
+  addressOf,
   type ConnectionKind,
   encode,
   type EnvelopeId,
@@ -23,7 +24,7 @@ import type { NodeLink } from "./node-link.ts";
 import {
   accessKeyAt,
   accountAt,
-  addressAt,
+  DEVICE,
   GlassBox,
   indexOf,
   NODES,
@@ -103,6 +104,7 @@ export class World {
     const { limits, quiet } = plan.weather;
     this.ledger = new Ledger({ store: this.store, limits, quiet, cover: this.cover });
     this.ledger.storeNow = () => this.storeNow;
+    this.ledger.relayNow = () => this.wall;
     const box = new GlassBox();
     this.#cipher = cipher ?? ((port) => box.cipher(port));
     for (let i = 0; i < plan.nodes; i++) this.#boot(i);
@@ -180,7 +182,8 @@ export class World {
   }
 
   #waitsFor(said: Said): string | undefined {
-    if (said.forgotten) return undefined;
+    if (said.forgotten || this.#clients[said.from]?.stopped !== undefined) return undefined;
+    said.end ??= this.#clients[said.from]?.endOf(said.message);
     if (said.end === undefined) return `${said.label} has no end at its sender`;
     if (said.end !== "sent" || said.handed) return undefined;
     const letter = this.#letterOf(said);
@@ -201,6 +204,7 @@ export class World {
     this.restedAfter = this.now - this.plan.calmAt;
     this.note("store", "AT REST", false);
     for (const said of this.#said.values()) this.#endedWell(said);
+    this.store.sweep(this.storeNow);
     this.ledger.nothingKept();
     this.ledger.everyOfferAnswered(new Set(this.#nodes.map((p) => p?.id as NodeId)));
     for (const client of this.#clients) client.leave();
@@ -224,7 +228,8 @@ export class World {
 
   #endedWell(said: Said): void {
     if (said.end === "expired") this.cover.count("expired at the sender");
-    if (said.end === "refused" && said.endCode !== "no-device" && said.endCode !== "expired")
+    if (said.end !== "refused" || said.endCode === "expired") return;
+    if (!this.isGone(accountAt(said.to)))
       throw new BrokenPromise("nothing is stuck", `${said.label} was refused: ${said.endCode}`);
   }
 
@@ -255,7 +260,7 @@ export class World {
       case "slow-disk":
         return this.#client(deed.client)?.slowDisk(deed.ms);
       case "client-clock":
-        return this.#client(deed.client)?.jumpClock(deed.by);
+        return this.#client(deed.client)?.setClock(deed.by);
       case "fail-disk":
         return this.#client(deed.client)?.failNextCommit();
       case "crash-node":
@@ -296,6 +301,7 @@ export class World {
       label,
       from: deed.from,
       to: deed.to,
+      queued: false,
       end: undefined,
       endCode: undefined,
       place: undefined,
@@ -308,8 +314,12 @@ export class World {
   }
 
   #silence({ client, socket, way }: Timed & { do: "silence" }): void {
-    for (const pipe of this.#client(client)?.silence(socket, way) ?? [])
-      this.#later(this.#dice.between(PING_MS / 2, PING_MS * 1.2), () => pipe.giveUpHigh(1006));
+    for (const pipe of this.#client(client)?.silence(socket, way) ?? []) this.notHeardOf(pipe);
+  }
+
+  /** A node hears nothing from a connection any more: its ping time-out ends it. */
+  notHeardOf(pipe: ClientPipe): void {
+    this.#later(this.#dice.between(PING_MS / 2, PING_MS * 1.2), () => pipe.giveUpHigh(1006));
   }
 
   #snapshot(index: number, number: number): void {
@@ -344,6 +354,11 @@ export class World {
 
   isApart(a: number, b: number): boolean {
     return (this.#apart.get(`${Math.min(a, b)}-${Math.max(a, b)}`) ?? 0) > this.now;
+  }
+
+  /** The account's only device was removed. */
+  isGone(account: AccountId): boolean {
+    return this.store.isRetired(addressOf(account, DEVICE));
   }
 
   #retire(index: number): void {
@@ -497,7 +512,9 @@ export class World {
   // --- what clients ask of the world ---------------------------------------------------------------------------------
 
   connect(index: number, kind: ConnectionKind, url: number): ClientPipe | undefined {
-    const process = this.#nodes[url];
+    // Everybody's list of relays begins elsewhere.
+    const begins = mix(this.plan.seed, 3, index, kind === "device" ? 0 : 1);
+    const process = this.#nodes[(begins + url) % this.plan.nodes];
     if (process === undefined || process.closing) return undefined;
     const dice = new Dice(mix(this.plan.seed, 800 + index, this.#connections++));
     const pipe: ClientPipe = new Pipe(this.agenda, dice, this.plan.weather.network);
@@ -567,9 +584,14 @@ export class World {
     this.note(personAt(said.from), `${said.label} ${end}${code === undefined ? "" : ` (${code})`}`, end !== "sent");
   }
 
-  /** A sender's store went back: what it had not sent by then may never be sent. */
-  forgetSaid(client: number, _rows: unknown): void {
-    for (const said of this.#said.values()) if (said.from === client && said.end === undefined) said.forgotten = true;
+  queued(message: MessageId): void {
+    this.saidOf(message).queued = true;
+  }
+
+  /** A sender's process ended: what was not kept yet is gone. Its store went back: so may be what was. */
+  forgetSaid(client: number, which: "not kept" | "all"): void {
+    for (const said of this.#said.values())
+      if (said.from === client && said.end === undefined && (which === "all" || !said.queued)) said.forgotten = true;
   }
 
   quarantined(name: string, code: string): void {
@@ -619,5 +641,3 @@ export class World {
     return this.#rested;
   }
 }
-
-export { addressAt };
