@@ -1,0 +1,20 @@
+// Time as a parameter of the edge. Always true: what was cancelled is not called any more.
+import type { Time } from "@lethe/protocol";
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): Time;
+  /** Calls once, in about so many ms; the result cancels it. */
+  after(ms: number, call: () => void): () => void;
+}
+
+/** The longest time that a timer of the platform takes: a longer one is asked for again. */
+const MAX_TIMER_MS = 0x7fff_ffff;
+
+export const systemClock: Clock = {
+  now: () => Date.now() as Time,
+  after(ms, call) {
+    const timer = setTimeout(call, Math.min(Math.max(0, ms), MAX_TIMER_MS));
+    return () => clearTimeout(timer);
+  },
+};

@@ -1,0 +1,143 @@
+// Carries out what the core decides: sockets, store, timer. It decides nothing itself.
+// Always true: events reach the core one at a time, in the order in which they happened; effects are carried out in
+// their order; after `stop` nothing reaches the application any more.
+import { type ConnectionKind, decodeFrames, PATHS, type RelayFrame } from "@lethe/protocol";
+import type { ClientCore } from "../delivery/core.ts";
+import type { CoreEvent, Effect, Entry, Told } from "../delivery/events.ts";
+import type { ClientStore } from "../store/store.ts";
+import type { Clock } from "./clock.ts";
+import { toMessages } from "./messages.ts";
+import type { OpenSocket, Socket } from "./socket.ts";
+
+export type EventBody = CoreEvent extends infer E ? (E extends CoreEvent ? Omit<E, "now"> : never) : never;
+
+export interface EngineConfig {
+  readonly core: ClientCore;
+  readonly store: ClientStore;
+  readonly clock: Clock;
+  readonly openSocket: OpenSocket;
+  /** Base addresses, http or https. */
+  readonly urls: readonly string[];
+  readonly hand: (entry: Entry) => void;
+  readonly tell: (told: Told) => void;
+}
+
+/** RFC 6455, 7.4.1: the other side breaks the protocol. */
+const PROTOCOL_ERROR = 1002;
+
+export class Engine {
+  readonly #config: EngineConfig;
+  readonly #sockets = new Map<string, Socket>();
+  #queue: EventBody[] = [];
+  #busy = false;
+  #stopped = false;
+  #cancelWake: () => void = () => undefined;
+  /** The commit that is under way. */
+  #committing: Promise<void> = Promise.resolve();
+
+  constructor(config: EngineConfig) {
+    this.#config = config;
+  }
+
+  /** Takes an event; those that effects cause are taken after it. */
+  step(event: EventBody): void {
+    this.#queue.push(event);
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      for (;;) {
+        const next = this.#queue.shift();
+        if (next === undefined) return;
+        const effects = this.#config.core.step({ ...next, now: this.#config.clock.now() } as CoreEvent);
+        for (const effect of effects) this.#carryOut(effect);
+      }
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Ends the connections and waits for what is being written. */
+  async stop(): Promise<void> {
+    this.step({ event: "stop" });
+    this.#stopped = true;
+    this.#cancelWake();
+    let writing: Promise<void> | undefined;
+    while (writing !== this.#committing) {
+      writing = this.#committing;
+      await writing;
+    }
+  }
+
+  #carryOut(effect: Effect): void {
+    switch (effect.do) {
+      case "open":
+        return this.#open(effect);
+      case "close":
+        return this.#sockets.get(effect.socket + effect.connection)?.close();
+      case "send":
+        for (const message of toMessages(effect.frames))
+          this.#sockets.get(effect.socket + effect.connection)?.send(message);
+        return;
+      case "commit":
+        this.#committing = this.#commit(effect);
+        return;
+      case "hand":
+        if (!this.#stopped) this.#config.hand(effect.entry);
+        return;
+      case "tell":
+        if (!this.#stopped) this.#config.tell(effect.told);
+        return;
+      case "wake":
+        this.#cancelWake();
+        if (this.#stopped) return;
+        this.#cancelWake = this.#config.clock.after(effect.at - this.#config.clock.now(), () =>
+          this.step({ event: "tick" }),
+        );
+    }
+  }
+
+  /** Begins after what is running now, so that whatever is staged at the same time goes into one commit more, not many. */
+  async #commit({ commit, writes }: Effect & { do: "commit" }): Promise<void> {
+    await Promise.resolve();
+    try {
+      await this.#config.store.commit(writes);
+    } catch (error) {
+      this.step({ event: "commit-failed", commit, why: error instanceof Error ? error.message : "" });
+      return;
+    }
+    this.step({ event: "committed", commit });
+  }
+
+  #open({ socket: kind, connection, url }: Effect & { do: "open" }): void {
+    const name = kind + connection;
+    const closed = (status: number): void => {
+      if (this.#sockets.delete(name)) this.step({ event: "closed", socket: kind, connection, status });
+    };
+    const socket = this.#config.openSocket(this.#address(kind, url), {
+      opened: () => this.step({ event: "opened", socket: kind, connection }),
+      message: (bytes) => {
+        if (!this.#sockets.has(name)) return;
+        const frames = decode(bytes, kind);
+        if (frames !== undefined) return this.step({ event: "frames", socket: kind, connection, frames });
+        socket.close();
+        closed(PROTOCOL_ERROR);
+      },
+      closed,
+    });
+    this.#sockets.set(name, socket);
+  }
+
+  #address(kind: ConnectionKind, url: number): string {
+    const base = this.#config.urls[url] ?? "";
+    return base.replace(/^http/, "ws") + (kind === "device" ? PATHS.deviceSocket : PATHS.anonymousSocket);
+  }
+}
+
+/** Undefined: not frames of this protocol. */
+function decode(bytes: Uint8Array, on: ConnectionKind): RelayFrame[] | undefined {
+  try {
+    return decodeFrames(bytes, { from: "relay", on, version: 1 });
+  } catch {
+    return undefined;
+  }
+}

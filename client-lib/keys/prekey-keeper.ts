@@ -1,0 +1,233 @@
+// One's own prekeys: made, kept, uploaded, replaced, destroyed (crypto.md 1.3).
+// Always true: a private key is durable before its public half is uploaded, and a repeat uploads the same bytes; the
+// relay never lists a key that the store does not hold once a round has ended.
+import { PATHS, type PrekeysHeld, type PrekeysRequest, type Time } from "@lethe/protocol";
+import {
+  destroyAt,
+  encodeIdentity,
+  encodePrekey,
+  type Identity,
+  maintainIdentity,
+  makeOneTimePrekeys,
+  makeSignedPrekeys,
+  ONE_TIME_KEM_PREKEYS,
+  ONE_TIME_KEM_PREKEYS_LOW,
+  ONE_TIME_PREKEYS,
+  ONE_TIME_PREKEYS_LOW,
+  type PrekeyId,
+  type PrekeyKind,
+  type PrekeyRecord,
+  publicIdentity,
+  type Random,
+  SIGNED_PREKEY_ROTATE_MS,
+} from "@lethe/crypto";
+import type { Write } from "../delivery/events.ts";
+import { base64url, fromBase64url } from "../edge/base64url.ts";
+import { type KeyState, OWN, putKey, putTime, removeKey, removePrekey } from "./key-rows.ts";
+
+export interface KeeperConfig {
+  readonly keys: KeyState;
+  readonly random: Random;
+  /** Durable when it resolves. */
+  readonly commit: (writes: readonly Write[]) => Promise<void>;
+  readonly ask: (method: "GET" | "PUT", path: string, json: unknown) => Promise<unknown>;
+}
+
+/** A full first set, to be committed with the identity. */
+export function firstPrekeys(identity: Identity, random: Random, now: Time): PrekeyRecord[] {
+  const making = { identity, random, now };
+  return [
+    ...makeSignedPrekeys(making),
+    ...makeOneTimePrekeys(making, { curve: ONE_TIME_PREKEYS, kem: ONE_TIME_KEM_PREKEYS }),
+  ];
+}
+
+/** The rows of new prekeys: themselves, and that they are to be uploaded. */
+export function putPrekeys(records: readonly PrekeyRecord[]): Write[] {
+  return records.flatMap((record) => [
+    putKey("prekey", record.id, encodePrekey(record)),
+    putKey("prekey-pending", record.id, new Uint8Array()),
+  ]);
+}
+
+export class PrekeyKeeper {
+  readonly #config: KeeperConfig;
+
+  constructor(config: KeeperConfig) {
+    this.#config = config;
+  }
+
+  /**
+   * One round: what is due by the clock, what the relay has handed out, what it should not have. Gives the number of
+   * keys uploaded. `replace`: everything that the relay lists is replaced by new keys.
+   */
+  async round(now: Time, replace = false): Promise<number> {
+    await this.#maintain(now);
+    if (replace) return this.#replaceAll(now);
+    const held = heldOf(await this.#config.ask("GET", PATHS.prekeys, undefined));
+    if (this.#listsUnknown(held)) return this.#replaceAll(now);
+    await this.#noteHandedOut(held, now);
+    return this.#topUp(held, now);
+  }
+
+  /** Sealing keys and device list by the clock; private halves past their time destroyed. */
+  async #maintain(now: Time): Promise<void> {
+    const { keys, random, commit } = this.#config;
+    const identity = maintainIdentity(keys.identity, { random, now });
+    const over = [...keys.prekeys.values()].filter(
+      (record) => destroyAt(record, keys.unlisted.get(record.id)) <= now,
+    );
+    const writes = over.flatMap(({ id }) => removePrekey(id));
+    const changed = identity !== keys.identity;
+    if (changed) writes.push(putKey("identity", OWN, encodeIdentity(identity)));
+    const listChanged = identity.list.version !== keys.identity.list.version;
+    if (writes.length > 0) await commit(writes);
+    keys.identity = identity;
+    for (const { id } of over) {
+      keys.prekeys.delete(id);
+      keys.pending.delete(id);
+      keys.unlisted.delete(id);
+    }
+    if (listChanged) await this.#publishList(identity);
+  }
+
+  async #publishList(identity: Identity): Promise<void> {
+    const own = publicIdentity(identity);
+    const { device, signingKey, certificate } = own;
+    await this.#config.ask("PUT", PATHS.deviceList, {
+      deviceList: base64url(own.deviceList),
+      version: own.listVersion,
+      devices: [{ device, signingKey: base64url(signingKey), certificate: base64url(certificate) }],
+    });
+  }
+
+  /** An id that the store does not hold: of a store that was lost, or not ours. */
+  #listsUnknown(held: Held): boolean {
+    const { prekeys } = this.#config.keys;
+    const all = [...held.oneTime, ...held.oneTimeKem];
+    if (held.signed !== undefined) all.push(held.signed);
+    if (held.lastResort !== undefined) all.push(held.lastResort);
+    return all.some((id) => !prekeys.has(id));
+  }
+
+  /** One-time keys that the relay lists no more have been handed out: their time runs from now. */
+  async #noteHandedOut(held: Held, now: Time): Promise<void> {
+    const { keys, commit } = this.#config;
+    const listed = new Set([...held.oneTime, ...held.oneTimeKem]);
+    const out = [...keys.prekeys.values()].filter(
+      ({ id, kind }) => isOneTime(kind) && !listed.has(id) && !keys.unlisted.has(id) && !keys.pending.has(id),
+    );
+    if (out.length === 0) return;
+    await commit(out.map(({ id }) => putTime("prekey-unlisted", id, now)));
+    for (const { id } of out) keys.unlisted.set(id, now);
+  }
+
+  /** Makes what is missing, and uploads whatever is not known to be there. */
+  async #topUp(held: Held, now: Time): Promise<number> {
+    const { keys, random } = this.#config;
+    const making = { identity: keys.identity, random, now };
+    const waiting = this.#waiting();
+    const fresh: PrekeyRecord[] = [];
+    if (this.#signedIsDue(now)) fresh.push(...makeSignedPrekeys(making));
+    const count = (kind: PrekeyKind, listed: readonly PrekeyId[]): number =>
+      listed.length + waiting.filter((record) => record.kind === kind).length;
+    const curve = count("oneTime", held.oneTime);
+    const kem = count("oneTimeKem", held.oneTimeKem);
+    fresh.push(
+      ...makeOneTimePrekeys(making, {
+        curve: curve < ONE_TIME_PREKEYS_LOW ? ONE_TIME_PREKEYS - curve : 0,
+        kem: kem < ONE_TIME_KEM_PREKEYS_LOW ? ONE_TIME_KEM_PREKEYS - kem : 0,
+      }),
+    );
+    await this.#keep(fresh);
+    return this.#upload([...waiting, ...fresh], false);
+  }
+
+  #waiting(): PrekeyRecord[] {
+    const { prekeys, pending } = this.#config.keys;
+    return [...prekeys.values()].filter(({ id }) => pending.has(id));
+  }
+
+  /** 48 hours old, or made before the current sealing key, which it carries. */
+  #signedIsDue(now: Time): boolean {
+    const { identity, prekeys } = this.#config.keys;
+    const sealedAt = identity.sealing.at(-1)?.record.createdAt ?? 0;
+    const newest = newestOf([...prekeys.values()], "signed")?.createdAt ?? 0;
+    return now >= newest + SIGNED_PREKEY_ROTATE_MS || sealedAt > newest;
+  }
+
+  async #replaceAll(now: Time): Promise<number> {
+    const { keys, random } = this.#config;
+    const fresh = firstPrekeys(keys.identity, random, now);
+    await this.#keep(fresh);
+    return this.#upload(fresh, true);
+  }
+
+  async #keep(fresh: readonly PrekeyRecord[]): Promise<void> {
+    if (fresh.length === 0) return;
+    await this.#config.commit(putPrekeys(fresh));
+    for (const record of fresh) {
+      this.#config.keys.prekeys.set(record.id, record);
+      this.#config.keys.pending.add(record.id);
+    }
+  }
+
+  async #upload(records: readonly PrekeyRecord[], replace: boolean): Promise<number> {
+    if (records.length === 0) return 0;
+    const of = (kind: PrekeyKind) => records.filter((record) => record.kind === kind).map(jsonOf);
+    const signed = newestOf(records, "signed");
+    const lastResort = newestOf(records, "lastResort");
+    const request: PrekeysRequest = {
+      ...(signed === undefined ? {} : { signed: jsonOf(signed) }),
+      ...(lastResort === undefined ? {} : { lastResort: jsonOf(lastResort) }),
+      oneTime: of("oneTime"),
+      oneTimeKem: of("oneTimeKem"),
+      replace,
+    };
+    await this.#config.ask("PUT", PATHS.prekeys, request);
+    await this.#config.commit(records.map(({ id }) => removeKey("prekey-pending", id)));
+    for (const { id } of records) this.#config.keys.pending.delete(id);
+    return records.length;
+  }
+}
+
+interface Held {
+  readonly signed: PrekeyId | undefined;
+  readonly lastResort: PrekeyId | undefined;
+  readonly oneTime: readonly PrekeyId[];
+  readonly oneTimeKem: readonly PrekeyId[];
+}
+
+function heldOf(answer: unknown): Held {
+  const held = answer as Partial<PrekeysHeld> | undefined;
+  const id = (text: unknown): PrekeyId | undefined =>
+    typeof text === "string" ? (fromBase64url(text) as PrekeyId | undefined) : undefined;
+  const ids = (list: unknown): PrekeyId[] =>
+    Array.isArray(list) ? list.map(id).filter((found) => found !== undefined) : [];
+  return {
+    signed: id(held?.signed),
+    lastResort: id(held?.lastResort),
+    oneTime: ids(held?.oneTime),
+    oneTimeKem: ids(held?.oneTimeKem),
+  };
+}
+
+function newestOf(records: readonly PrekeyRecord[], kind: PrekeyKind): PrekeyRecord | undefined {
+  let newest: PrekeyRecord | undefined;
+  for (const record of records)
+    if (record.kind === kind && (newest === undefined || record.createdAt >= newest.createdAt))
+      newest = record;
+  return newest;
+}
+
+function jsonOf({ id, upload }: PrekeyRecord): { id: string; bytes: string } {
+  return { id: base64url(idBytes(id)), bytes: base64url(upload) };
+}
+
+function isOneTime(kind: PrekeyKind): boolean {
+  return kind === "oneTime" || kind === "oneTimeKem";
+}
+
+function idBytes(id: PrekeyId): Uint8Array {
+  return Uint8Array.from(id, (character) => character.charCodeAt(0));
+}
