@@ -1,0 +1,148 @@
+// The account verbs over the database. Each runs inside a savepoint of the worker's batch.
+import { hash } from "node:crypto";
+import type { DatabaseSync } from "node:sqlite";
+import type { AccountId, DeviceNumber, UserName } from "@lethe/protocol";
+import type { AccountRecord, DeviceRecord } from "../../directory.ts";
+import type { Verbs } from "./calls.ts";
+import { blob, bytesOf, idOf, numberOf, type Row, textOf } from "./rows.ts";
+
+type AccountVerbs = Pick<
+  Verbs,
+  "register" | "accountOfName" | "account" | "putDeviceList" | "putAccessKeyHash" | "deleteAccount" | "count"
+>;
+
+export function accountVerbs(db: DatabaseSync): AccountVerbs {
+  const byAccount = db.prepare("SELECT * FROM account WHERE account = ?");
+  const byName = db.prepare("SELECT account FROM account WHERE name = ?");
+  const devicesOf = db.prepare(
+    "SELECT device, signing_key, certificate FROM device WHERE account = ? ORDER BY device",
+  );
+  const insertAccount = db.prepare("INSERT INTO account VALUES (?, ?, ?, ?, ?, ?)");
+  const putDevice = db.prepare(
+    "INSERT INTO device VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET signing_key = excluded.signing_key, certificate = excluded.certificate",
+  );
+  const deletedMark = db.prepare("SELECT 1 FROM deleted_account WHERE mark = ?");
+  const insertDeleted = db.prepare("INSERT OR IGNORE INTO deleted_account VALUES (?)");
+  const updateList = db.prepare("UPDATE account SET list_version = ?, device_list = ? WHERE account = ?");
+  const updateHash = db.prepare("UPDATE account SET access_key_hash = ? WHERE account = ?");
+  const deleteRow = db.prepare("DELETE FROM account WHERE account = ?");
+  const deleteConnections = db.prepare("DELETE FROM connection WHERE address >= ? AND address <= ?");
+  const countAll = db.prepare("SELECT count(*) AS n FROM account");
+  const deleteDevice = ["device", "prekey", "used_prekey", "given"].map((table) =>
+    db.prepare(`DELETE FROM ${table} WHERE account = ? AND device = ?`),
+  );
+
+  function account(id: AccountId): AccountRecord | undefined {
+    const row = byAccount.get(blob(id));
+    return row === undefined ? undefined : accountOf(id, row, devicesOf.all(blob(id)).map(deviceOf));
+  }
+
+  function putDevices(id: AccountId, devices: readonly DeviceRecord[]): void {
+    for (const { device, signingKey, certificate } of devices)
+      putDevice.run(blob(id), device, signingKey, certificate);
+  }
+
+  function dropDevice(id: AccountId, device: DeviceNumber): void {
+    for (const statement of deleteDevice) statement.run(blob(id), device);
+  }
+
+  return {
+    account,
+
+    register(record) {
+      const known = account(record.account);
+      if (known !== undefined) return isSame(known, record) ? "same" : "account-exists";
+      if (deletedMark.get(markOf(record.account)) !== undefined) return "account-exists";
+      if (byName.get(record.name) !== undefined) return "name-taken";
+      const { name, accountKey, accessKeyHash, listVersion, deviceList } = record;
+      insertAccount.run(blob(record.account), name, accountKey, accessKeyHash, listVersion, deviceList);
+      putDevices(record.account, record.devices);
+      return "registered";
+    },
+
+    accountOfName(name) {
+      const row = byName.get(name);
+      return row === undefined ? undefined : idOf<AccountId>(bytesOf(row, "account"));
+    },
+
+    putDeviceList(id, list) {
+      const known = account(id);
+      if (known === undefined) return { is: "no-account" };
+      if (list.version !== known.listVersion + 1) return { is: "conflict" };
+      const kept = new Set(list.devices.map((device) => device.device));
+      const removed = known.devices.map((device) => device.device).filter((device) => !kept.has(device));
+      for (const device of removed) dropDevice(id, device);
+      updateList.run(list.version, list.deviceList, blob(id));
+      putDevices(id, list.devices);
+      return { is: "put", removed };
+    },
+
+    putAccessKeyHash(id, accessKeyHash) {
+      return updateHash.run(accessKeyHash, blob(id)).changes === 0 ? "no-account" : "put";
+    },
+
+    deleteAccount(id) {
+      const known = account(id);
+      if (known === undefined) return undefined;
+      const devices = known.devices.map((device) => device.device);
+      for (const device of devices) dropDevice(id, device);
+      deleteConnections.run(blob(`${id}\0\0`), blob(`${id}\xff\xff`));
+      deleteRow.run(blob(id));
+      insertDeleted.run(markOf(id));
+      return devices;
+    },
+
+    count: () => numberOf(countAll.get() ?? {}, "n"),
+  };
+}
+
+/** Knows the id again without telling it: 16 random bytes cannot be guessed from their hash. */
+function markOf(account: AccountId): Buffer {
+  return hash("sha256", blob(account), "buffer").subarray(0, 16);
+}
+
+function accountOf(account: AccountId, row: Row, devices: readonly DeviceRecord[]): AccountRecord {
+  return {
+    account,
+    name: textOf(row, "name") as UserName,
+    accountKey: bytesOf(row, "account_key"),
+    accessKeyHash: bytesOf(row, "access_key_hash"),
+    listVersion: numberOf(row, "list_version"),
+    deviceList: bytesOf(row, "device_list"),
+    devices,
+  };
+}
+
+function deviceOf(row: Row): DeviceRecord {
+  return {
+    device: numberOf(row, "device") as DeviceNumber,
+    signingKey: bytesOf(row, "signing_key"),
+    certificate: bytesOf(row, "certificate"),
+  };
+}
+
+function isSame(a: AccountRecord, b: AccountRecord): boolean {
+  const devices = b.devices.toSorted((x, y) => x.device - y.device);
+  return (
+    a.name === b.name &&
+    a.listVersion === b.listVersion &&
+    equal(a.accountKey, b.accountKey) &&
+    equal(a.accessKeyHash, b.accessKeyHash) &&
+    equal(a.deviceList, b.deviceList) &&
+    a.devices.length === devices.length &&
+    a.devices.every((device, i) => isSameDevice(device, devices[i]))
+  );
+}
+
+function isSameDevice(a: DeviceRecord, b: DeviceRecord | undefined): boolean {
+  return (
+    b !== undefined &&
+    a.device === b.device &&
+    equal(a.signingKey, b.signingKey) &&
+    equal(a.certificate, b.certificate)
+  );
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}

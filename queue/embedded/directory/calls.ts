@@ -1,0 +1,84 @@
+// What the main thread may ask of the directory's worker: one row a verb, with its arguments and its answer.
+import type { AccountId, DeviceAddress, DeviceNumber, Time, UserName } from "@lethe/protocol";
+import type {
+  AccountRecord,
+  DeviceRecord,
+  Directory,
+  HeldPrekeys,
+  PrekeyBundle,
+  PrekeyUpload,
+  TakePrekeys,
+} from "../../directory.ts";
+import type { Chore } from "../../local/chores.ts";
+import type { StoreFailure } from "../../mailbox.ts";
+import type { OpenFault } from "./schema.ts";
+
+type ResultOf<V extends keyof Directory> = Awaited<ReturnType<Directory[V]>>;
+
+/** The connections of all devices, packed: 18 bytes address, u64 epoch, u64 last seen for each. */
+export interface LedgerContents {
+  readonly positionMark: number;
+  readonly retired: readonly string[];
+  readonly connections: Uint8Array;
+}
+
+export interface Calls {
+  register: { args: [account: AccountRecord]; result: ResultOf<"register"> };
+  accountOfName: { args: [name: UserName]; result: AccountId | undefined };
+  account: { args: [account: AccountId]; result: AccountRecord | undefined };
+  putDeviceList: {
+    args: [
+      account: AccountId,
+      list: { version: number; deviceList: Uint8Array; devices: readonly DeviceRecord[] },
+    ];
+    result: ResultOf<"putDeviceList">;
+  };
+  putAccessKeyHash: { args: [account: AccountId, hash: Uint8Array]; result: ResultOf<"putAccessKeyHash"> };
+  putPrekeys: { args: [address: DeviceAddress, upload: PrekeyUpload]; result: ResultOf<"putPrekeys"> };
+  heldPrekeys: { args: [address: DeviceAddress]; result: HeldPrekeys | undefined };
+  takePrekeys: { args: [take: TakePrekeys, now: Time]; result: PrekeyBundle | undefined };
+  deleteAccount: { args: [account: AccountId]; result: readonly DeviceNumber[] | undefined };
+  count: { args: []; result: number };
+
+  ledger: { args: []; result: LedgerContents };
+  raisePositionMark: { args: [mark: number]; result: undefined };
+  /** For each claim: whether the device is not retired. */
+  claim: { args: [claims: readonly { address: DeviceAddress; epoch: number }[]]; result: readonly boolean[] };
+  noteSeen: { args: [seen: readonly { address: DeviceAddress; at: Time }[]]; result: undefined };
+  retire: { args: [address: DeviceAddress]; result: undefined };
+
+  putChore: { args: [chore: { name: string; key: string; at: Time; payload: string }]; result: undefined };
+  earliestChores: { args: [names: readonly string[], count: number]; result: readonly Chore[] };
+  finishChore: { args: [chore: Chore]; result: undefined };
+  postponeChore: { args: [chore: Chore, at: Time]; result: undefined };
+}
+
+export type Verb = keyof Calls;
+export type Verbs = { readonly [V in Verb]: (...args: Calls[V]["args"]) => Calls[V]["result"] };
+
+/** Verbs that delete: the log is emptied into the database within the forget bound after one. */
+export const DELETING: ReadonlySet<Verb> = new Set<Verb>([
+  "putDeviceList",
+  "putAccessKeyHash",
+  "putPrekeys",
+  "takePrekeys",
+  "deleteAccount",
+  "retire",
+  "finishChore",
+]);
+
+export type Request = { readonly [V in Verb]: { readonly verb: V; readonly args: Calls[V]["args"] } }[Verb];
+export type Reply =
+  | { readonly is: "ok"; readonly value: Calls[Verb]["result"] }
+  | { readonly is: "failed"; readonly code: StoreFailure["code"]; readonly message: string };
+
+export type ToWorker =
+  | { readonly is: "batch"; readonly requests: readonly Request[] }
+  | { readonly is: "checkpoint" }
+  | { readonly is: "close" };
+export type FromWorker =
+  | { readonly is: "open" }
+  | { readonly is: "fault"; readonly fault: OpenFault }
+  | { readonly is: "replies"; readonly replies: readonly Reply[] }
+  | { readonly is: "checkpointed"; readonly isComplete: boolean }
+  | { readonly is: "closed" };

@@ -1,0 +1,259 @@
+// Group commit: everything that is staged in a turn, or while a sync is under way, goes to the active segment in one
+// write and one sync, and is settled together. Always true: what is settled as stored is synced, in a file whose name is
+// synced; a segment whose sync failed is never written or synced again; after a refusal the file ends where it last was
+// good.
+import type { StoreEvent } from "../backend.ts";
+import type { StoreFailure } from "../mailbox.ts";
+import { codeOf, type FileLayer, isNoRoom, writeAll } from "./files.ts";
+import type { Tuning } from "./limits.ts";
+import type { RecordFields } from "./record.ts";
+import { Segment, type Segments, segmentName } from "./segments.ts";
+import { type Span, Tail } from "./tail.ts";
+
+/** A group's end: its first record lies at `base` of `segment`, or none of it is in the log. */
+export type Settled =
+  | { readonly is: "stored"; readonly segment: Segment; readonly base: number }
+  | StoreFailure;
+
+/** Where a record was staged. */
+export interface Staged {
+  /** From the group's beginning. */
+  readonly offset: number;
+  readonly tailSerial: number;
+  readonly tailAt: number;
+}
+
+/** Records that are synced together. */
+export class Group {
+  readonly spans: Span[] = [];
+  readonly done: Promise<void>;
+  bytes = 0;
+  readonly #settles: ((settled: Settled) => void)[] = [];
+  #resolve: () => void = () => undefined;
+
+  constructor() {
+    this.done = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  /** `settle` is called in the order of staging, before `done` resolves. */
+  onSettled(settle: (settled: Settled) => void): void {
+    this.#settles.push(settle);
+  }
+
+  settle(settled: Settled): void {
+    for (const settle of this.#settles) settle(settled);
+    this.#resolve();
+  }
+}
+
+export interface LogParts {
+  readonly files: FileLayer;
+  readonly segments: Segments;
+  readonly tuning: Tuning;
+  /** 32 random bits that the checksums of this process's segments start from. */
+  readonly seed: number;
+  readonly report: (event: StoreEvent) => void;
+}
+
+/** Too many open files says nothing about the disk. */
+const PASSING: ReadonlySet<string> = new Set(["EMFILE", "ENFILE"]);
+
+/** "failed" is for good: a second segment in a row could not be trusted. */
+type LogState = "ready" | "full" | "failed" | "closed";
+
+export class SegmentLog {
+  readonly tail: Tail;
+  readonly #parts: LogParts;
+  #state: LogState = "ready";
+  #open = new Group();
+  #active: Segment | undefined = undefined;
+  #waitingBytes = 0;
+  #mistrustedInARow = 0;
+  /** The last thing that has the active segment for itself. */
+  #turn: Promise<void> = Promise.resolve();
+  #committing: Promise<void> | undefined = undefined;
+  #roomWanted: (() => void)[] = [];
+
+  constructor(parts: LogParts) {
+    this.#parts = parts;
+    this.tail = new Tail(parts.tuning.chunkBytes, parts.tuning.tailChunks);
+    const tailBytes = parts.tuning.chunkBytes * parts.tuning.tailChunks;
+    if (parts.tuning.waitingBytes * 4 > tailBytes)
+      throw new RangeError("the tail is too short for what may wait");
+  }
+
+  /** False while as much is staged as may wait. */
+  get hasRoom(): boolean {
+    return this.#waitingBytes < this.#parts.tuning.waitingBytes;
+  }
+
+  /** Resolves once there was room. */
+  room(): Promise<void> {
+    return this.hasRoom ? Promise.resolve() : new Promise((resolve) => this.#roomWanted.push(resolve));
+  }
+
+  /** The group that is staged into now. */
+  get group(): Group {
+    return this.#open;
+  }
+
+  /** Encodes a record into the open group, which is committed in this turn's end or after the one under way. */
+  stage(record: RecordFields): Staged {
+    const { serial, at, bytes } = this.tail.write(record, this.#parts.seed);
+    const group = this.#open;
+    const last = group.spans.at(-1);
+    if (last !== undefined && last.serial === serial) last.to = at + bytes;
+    else group.spans.push({ serial, from: at, to: at + bytes });
+    const offset = group.bytes;
+    group.bytes += bytes;
+    this.#waitingBytes += bytes;
+    this.#commitSoon();
+    return { offset, tailSerial: serial, tailAt: at };
+  }
+
+  /** Runs `work` while no group is being committed. */
+  exclusive<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(work);
+    this.#turn = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    return result;
+  }
+
+  /** The active segment takes no more: the next group begins a new one. */
+  seal(segment: Segment): void {
+    if (this.#active !== segment) return;
+    segment.state = "sealed";
+    this.#active = undefined;
+  }
+
+  /** Seals the segment where nothing in it lives and nothing is being appended to it. */
+  sealIfEmpty(segment: Segment): Promise<void> {
+    return this.exclusive(async () => {
+      if (segment.live === 0) this.seal(segment);
+    });
+  }
+
+  /** The segment is not what was written: what of it still checks is copied forward. */
+  mistrust(segment: Segment): void {
+    this.seal(segment);
+    segment.state = "spoiled";
+  }
+
+  /** A sync of the segment failed: what is in it is copied forward, and nothing is ever written to it again. */
+  spoil(segment: Segment, error: unknown): void {
+    this.mistrust(segment);
+    this.#parts.report({ is: "sync-failed", code: codeOf(error) });
+  }
+
+  /** Settles what is staged; nothing may be staged any more. */
+  async close(): Promise<void> {
+    await this.#committing;
+    await this.#turn;
+    this.#state = "closed";
+    for (const segment of this.#parts.segments.all()) await segment.file.close();
+  }
+
+  #commitSoon(): void {
+    this.#committing ??= new Promise((resolve, reject) => {
+      setImmediate(() => {
+        this.#commitAll().then(resolve, reject);
+      });
+    });
+  }
+
+  async #commitAll(): Promise<void> {
+    while (this.#open.bytes > 0) await this.exclusive(() => this.#commitOpen());
+    this.#committing = undefined;
+  }
+
+  async #commitOpen(): Promise<void> {
+    const group = this.#open;
+    this.#open = new Group();
+    const settled = await this.#commit(group);
+    this.tail.release(this.#open.spans[0]?.serial ?? this.tail.serial);
+    this.#waitingBytes -= group.bytes;
+    group.settle(settled);
+    for (const resolve of this.#roomWanted.splice(0)) resolve();
+  }
+
+  /** Never throws. */
+  async #commit(group: Group): Promise<Settled> {
+    if (this.#state === "failed" || this.#state === "closed") return { is: "failed", code: "storage-failed" };
+    const segment = await this.#segment().catch((error: unknown) => this.#refuse(error));
+    if (!(segment instanceof Segment)) return segment;
+    const base = segment.end;
+    const parts = group.spans.map((span) => this.tail.view(span));
+    const failure =
+      (await this.#write(segment, parts)) ??
+      (await segment.file.sync().catch((error: unknown) => this.#unsynced(segment, error)));
+    if (failure !== undefined) return failure;
+    segment.end = base + group.bytes;
+    this.#mistrustedInARow = 0;
+    if (this.#state === "full") this.#parts.report({ is: "storage-room-again" });
+    this.#state = "ready";
+    return { is: "stored", segment, base };
+  }
+
+  /** The segment to append to: the active one, or a new one whose name is synced. */
+  async #segment(): Promise<Segment> {
+    if (this.#active !== undefined && this.#active.end >= this.#parts.tuning.segmentBytes)
+      this.seal(this.#active);
+    this.#active ??= await this.#create();
+    return this.#active;
+  }
+
+  async #create(): Promise<Segment> {
+    const { files, segments, seed } = this.#parts;
+    const number = segments.nextNumber;
+    const name = segmentName(number, seed);
+    const file = await files.create(name);
+    try {
+      await files.syncNames();
+    } catch (error) {
+      await file.close();
+      await files.unlink(name).catch(() => undefined);
+      throw error;
+    }
+    const segment = new Segment(number, seed, file, "active");
+    segments.add(segment);
+    return segment;
+  }
+
+  async #write(segment: Segment, parts: readonly Uint8Array[]): Promise<StoreFailure | undefined> {
+    try {
+      await writeAll(segment.file, parts, segment.end);
+      return undefined;
+    } catch (error) {
+      if (!isNoRoom(error)) return this.#unsynced(segment, error);
+      await segment.file.truncate(segment.end).catch((uncut: unknown) => this.spoil(segment, uncut));
+      return this.#full();
+    }
+  }
+
+  /** Whether its bytes are on the disk is not known, and asking again would not tell: the segment is done with. */
+  async #unsynced(segment: Segment, error: unknown): Promise<StoreFailure> {
+    this.spoil(segment, error);
+    await segment.file.truncate(segment.end).catch(() => undefined);
+    return this.#refuse(error);
+  }
+
+  #refuse(error: unknown): StoreFailure {
+    if (isNoRoom(error)) return this.#full();
+    if (!PASSING.has(codeOf(error))) this.#mistrustedInARow++;
+    if (this.#mistrustedInARow >= 2) {
+      this.#state = "failed";
+      this.#parts.report({ is: "storage-failed", code: codeOf(error) });
+    }
+    return { is: "failed", code: "storage-failed" };
+  }
+
+  #full(): StoreFailure {
+    if (this.#state === "ready") this.#parts.report({ is: "storage-full" });
+    this.#state = "full";
+    return { is: "failed", code: "storage-full" };
+  }
+}

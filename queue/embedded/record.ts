@@ -1,0 +1,160 @@
+// One envelope in a segment: a header and a body, each with its own checksum, padded to 8 bytes.
+//
+//   header   state u8 | layout u8 | magic u16 | body length u32 | position u64 | body checksum u32 | header checksum u32
+//   body     address 18 | id 16 | kind u8 | 0 u8 | expiry u48 ms | appended u48 ms | ciphertext
+//
+// Always true: the state byte is outside both checksums, so a tombstone is a write of one byte; the body can be zeroed
+// behind it, and nothing is left but a length and a position. Checksums start from the segment's secret seed, so bytes
+// that somebody sends are never taken for a record. Big endian.
+import { crc32 } from "node:zlib";
+import type { DeviceAddress, EnvelopeId, Position, Time } from "@lethe/protocol";
+import type { EnvelopeKind } from "../mailbox.ts";
+
+export const HEADER_BYTES = 24;
+export const IDENTITY_BYTES = 48;
+const ALIGNMENT = 8;
+
+/** All eight bits differ: no flip of fewer than eight turns mail into a tombstone. */
+const LIVE = 0x5a;
+const DEAD = 0xa5;
+const LAYOUT = 1;
+const MAGIC = 0x4c65;
+const KINDS: readonly EnvelopeKind[] = ["pairwise", "group"];
+
+/** No body is longer: it bounds what a search for the next record believes. */
+export const MAX_BODY_BYTES = 16 * 1_048_576;
+
+export interface RecordFields {
+  readonly position: Position;
+  readonly address: DeviceAddress;
+  readonly id: EnvelopeId;
+  readonly kind: EnvelopeKind;
+  readonly expiry: Time;
+  readonly appended: Time;
+  readonly ciphertext: Uint8Array;
+}
+
+function aligned(bytes: number): number {
+  return (bytes + ALIGNMENT - 1) & -ALIGNMENT;
+}
+
+/** Length in the file of a record with a body of `bodyBytes`. */
+export function recordBytes(bodyBytes: number): number {
+  return aligned(HEADER_BYTES + bodyBytes);
+}
+
+/** Length in the file of a record with a ciphertext of `ciphertextBytes`. */
+export function envelopeBytes(ciphertextBytes: number): number {
+  return aligned(HEADER_BYTES + IDENTITY_BYTES + ciphertextBytes);
+}
+
+/** Encodes a live record at `at` and returns its length. There must be room. */
+export function writeRecord(into: Buffer, at: number, record: RecordFields, seed: number): number {
+  const body = at + HEADER_BYTES;
+  const end = body + IDENTITY_BYTES + record.ciphertext.length;
+  into.write(record.address, body, 18, "latin1");
+  into.write(record.id, body + 18, 16, "latin1");
+  into[body + 34] = record.kind === "group" ? 1 : 0;
+  into[body + 35] = 0;
+  writeU48(into, body + 36, record.expiry);
+  writeU48(into, body + 42, record.appended);
+  into.set(record.ciphertext, body + IDENTITY_BYTES);
+  into[at] = LIVE;
+  into[at + 1] = LAYOUT;
+  into.writeUInt16BE(MAGIC, at + 2);
+  into.writeUInt32BE(end - body, at + 4);
+  into.writeUInt32BE(Math.floor(record.position / 0x1_0000_0000), at + 8);
+  into.writeUInt32BE(record.position % 0x1_0000_0000, at + 12);
+  into.writeUInt32BE(crc32(into.subarray(body, end), seed), at + 16);
+  into.writeUInt32BE(headerChecksum(into, at, seed), at + 20);
+  const length = aligned(end - at);
+  into.fill(0, end, at + length);
+  return length;
+}
+
+/** The year 10889: a later expiry is this one. */
+const MAX_U48 = 2 ** 48 - 1;
+
+function writeU48(into: Buffer, at: number, value: number): void {
+  const held = Math.min(value, MAX_U48);
+  into.writeUInt16BE(Math.floor(held / 0x1_0000_0000), at);
+  into.writeUInt32BE(held % 0x1_0000_0000, at + 2);
+}
+
+function headerChecksum(bytes: Buffer, at: number, seed: number): number {
+  return crc32(bytes.subarray(at + 1, at + 20), seed);
+}
+
+/** Body length of the record at `at`, or -1 where no sound header stands or the record would pass `end`. */
+export function bodyLengthAt(bytes: Buffer, at: number, end: number, seed: number): number {
+  if (at + HEADER_BYTES > end || bytes.readUInt16BE(at + 2) !== MAGIC || bytes[at + 1] !== LAYOUT) return -1;
+  const length = bytes.readUInt32BE(at + 4);
+  if (length < IDENTITY_BYTES || length > MAX_BODY_BYTES || at + recordBytes(length) > end) return -1;
+  return bytes.readUInt32BE(at + 20) === headerChecksum(bytes, at, seed) ? length : -1;
+}
+
+/** Whether the body of a record with a sound header is what was written. */
+export function isBodySound(bytes: Buffer, at: number, bodyLength: number, seed: number): boolean {
+  const body = at + HEADER_BYTES;
+  return bytes.readUInt32BE(at + 16) === crc32(bytes.subarray(body, body + bodyLength), seed);
+}
+
+/** "unclear" is neither byte: the body decides, since losing mail is worse than delivering twice. */
+export function stateAt(bytes: Buffer, at: number): "live" | "dead" | "unclear" {
+  const state = bytes[at];
+  if (state === LIVE) return "live";
+  return state === DEAD ? "dead" : "unclear";
+}
+
+export function markDead(bytes: Buffer, at: number): void {
+  bytes[at] = DEAD;
+}
+
+export function zeroBody(bytes: Buffer, at: number, bodyLength: number): void {
+  bytes.fill(0, at + HEADER_BYTES, at + HEADER_BYTES + bodyLength);
+}
+
+export function isBodyZero(bytes: Buffer, at: number, bodyLength: number): boolean {
+  for (let i = at + HEADER_BYTES, end = i + bodyLength; i < end; i++) if (bytes[i] !== 0) return false;
+  return true;
+}
+
+export function positionAt(bytes: Buffer, at: number): Position {
+  return (bytes.readUInt32BE(at + 8) * 0x1_0000_0000 + bytes.readUInt32BE(at + 12)) as Position;
+}
+
+export function addressAt(bytes: Buffer, at: number): DeviceAddress {
+  return bytes.toString("latin1", at + HEADER_BYTES, at + HEADER_BYTES + 18) as DeviceAddress;
+}
+
+export function idAt(bytes: Buffer, at: number): EnvelopeId {
+  return bytes.toString("latin1", at + HEADER_BYTES + 18, at + HEADER_BYTES + 34) as EnvelopeId;
+}
+
+export function kindAt(bytes: Buffer, at: number): EnvelopeKind {
+  return KINDS[bytes[at + HEADER_BYTES + 34] ?? 0] ?? "pairwise";
+}
+
+export function expiryAt(bytes: Buffer, at: number): Time {
+  return readU48(bytes, at + HEADER_BYTES + 36);
+}
+
+export function appendedAt(bytes: Buffer, at: number): Time {
+  return readU48(bytes, at + HEADER_BYTES + 42);
+}
+
+function readU48(bytes: Buffer, at: number): Time {
+  return (bytes.readUInt16BE(at) * 0x1_0000_0000 + bytes.readUInt32BE(at + 2)) as Time;
+}
+
+export function ciphertextAt(bytes: Buffer, at: number, bodyLength: number): Uint8Array {
+  return bytes.subarray(at + HEADER_BYTES + IDENTITY_BYTES, at + HEADER_BYTES + bodyLength);
+}
+
+/** The next place at or after `from` where a sound header stands, or -1. */
+export function findRecord(bytes: Buffer, from: number, end: number, seed: number): number {
+  for (let at = aligned(from); at + HEADER_BYTES <= end; at += ALIGNMENT) {
+    if (bodyLengthAt(bytes, at, end, seed) >= 0) return at;
+  }
+  return -1;
+}

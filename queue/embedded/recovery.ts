@@ -1,0 +1,183 @@
+// From segment files to mail in memory, when the store is opened. Always true: every record's checksums are checked; a
+// torn tail is cut; damage in the middle is stepped over, reported, and its segment marked to be copied out of; mail of
+// retired devices and double copies are buried; each mailbox is in order of position.
+import type { Time } from "@lethe/protocol";
+import type { StoreEvent } from "../backend.ts";
+import type { Box } from "./boxes.ts";
+import type { FileLayer, StoreFile } from "./files.ts";
+import type { Mail } from "./mail.ts";
+import {
+  addressAt,
+  appendedAt,
+  bodyLengthAt,
+  expiryAt,
+  findRecord,
+  IDENTITY_BYTES,
+  idAt,
+  isBodySound,
+  isBodyZero,
+  kindAt,
+  positionAt,
+  recordBytes,
+  stateAt,
+} from "./record.ts";
+import { parseSegmentName, Segment } from "./segments.ts";
+
+export interface RecoveryParts {
+  readonly files: FileLayer;
+  readonly mail: Mail;
+  readonly now: () => Time;
+  readonly report: (event: StoreEvent) => void;
+}
+
+export interface Recovered {
+  readonly maxPosition: number;
+  /** Double copies that were buried: to be wiped before either copy may be removed. */
+  readonly doubles: number;
+}
+
+interface Loaded {
+  readonly segment: Segment;
+  readonly bytes: Buffer;
+}
+
+export async function recover(parts: RecoveryParts): Promise<Recovered> {
+  const started = parts.now();
+  const recovery = new Recovery(parts);
+  const segments = await openSegments(parts);
+  // Two buffers, so that one segment is read while the other is checked.
+  const longest = Math.max(0, ...segments.map(({ size }) => size));
+  const buffers = [
+    Buffer.allocUnsafeSlow(longest),
+    Buffer.allocUnsafeSlow(segments.length > 1 ? longest : 0),
+  ];
+  const load = async (i: number): Promise<Loaded | undefined> => {
+    const found = segments[i];
+    const buffer = buffers[i % 2];
+    if (found === undefined || buffer === undefined) return undefined;
+    const length = await found.segment.file.read(buffer.subarray(0, found.size), 0);
+    return { segment: found.segment, bytes: buffer.subarray(0, length) };
+  };
+  let loading = load(0);
+  for (let i = 0; i < segments.length; i++) {
+    const loaded = await loading;
+    loading = load(i + 1);
+    if (loaded !== undefined) await recovery.scan(loaded);
+  }
+  await loading;
+  const doubles = recovery.dropDoubles();
+  const { envelopes } = parts.mail.counts;
+  parts.report({ is: "recovered", envelopes, segments: segments.length, ms: parts.now() - started });
+  return { maxPosition: recovery.maxPosition, doubles };
+}
+
+async function openSegments({ files, mail }: RecoveryParts): Promise<{ segment: Segment; size: number }[]> {
+  const found: { segment: Segment; size: number }[] = [];
+  for (const name of (await files.names()).toSorted()) {
+    const parsed = parseSegmentName(name);
+    if (parsed === undefined) continue;
+    const file: StoreFile = await files.open(name);
+    const segment = new Segment(parsed.number, parsed.seed, file, "sealed");
+    mail.segments.add(segment);
+    found.push({ segment, size: await file.size() });
+  }
+  return found;
+}
+
+class Recovery {
+  maxPosition = 0;
+  readonly #parts: RecoveryParts;
+  readonly #unsorted = new Set<Box>();
+
+  constructor(parts: RecoveryParts) {
+    this.#parts = parts;
+  }
+
+  async scan({ segment, bytes }: Loaded): Promise<void> {
+    const { seed } = segment;
+    let damaged = 0;
+    let at = 0;
+    while (at < bytes.length) {
+      const body = bodyLengthAt(bytes, at, bytes.length, seed);
+      if (body >= 0) {
+        if (!this.#take(segment, bytes, at, body)) damaged++;
+        at += recordBytes(body);
+        continue;
+      }
+      const next = findRecord(bytes, at + 1, bytes.length, seed);
+      if (next < 0) break;
+      damaged++;
+      at = next;
+    }
+    segment.end = at;
+    if (at < bytes.length) await this.#cut(segment, bytes.length - at);
+    if (damaged === 0) return;
+    segment.state = "spoiled";
+    this.#parts.report({ is: "corrupt-record", segment: segment.name, count: damaged });
+  }
+
+  /** Of two copies of a position the one in the newer segment stays. */
+  dropDoubles(): number {
+    const { mail, now } = this.#parts;
+    const { table } = mail;
+    let doubles = 0;
+    for (const box of this.#unsorted) {
+      box.sort(table);
+      let kept = -1;
+      for (const slot of [...box.slots()]) {
+        const isDouble = kept >= 0 && table.position[kept] === table.position[slot];
+        if (isDouble) {
+          const isNewer = (table.segment[slot] as number) > (table.segment[kept] as number);
+          mail.remove(isNewer ? kept : slot, now());
+          doubles++;
+          if (!isNewer) continue;
+        }
+        kept = slot;
+      }
+    }
+    return doubles;
+  }
+
+  /** Takes in one record with a sound header; false where anything of it is damaged. */
+  #take(segment: Segment, bytes: Buffer, at: number, body: number): boolean {
+    this.maxPosition = Math.max(this.maxPosition, positionAt(bytes, at));
+    const state = stateAt(bytes, at);
+    if (state === "dead") {
+      if (!isBodyZero(bytes, at, body)) this.#bury(segment, at, body);
+      return true;
+    }
+    if (!isBodySound(bytes, at, body, segment.seed)) return false;
+    this.#add(segment, bytes, at, body);
+    return state === "live";
+  }
+
+  #add(segment: Segment, bytes: Buffer, at: number, body: number): void {
+    const { mail } = this.#parts;
+    const box = mail.boxes.of(addressAt(bytes, at));
+    if (box === undefined) return this.#bury(segment, at, body);
+    const slot = mail.reserve({
+      box,
+      position: positionAt(bytes, at),
+      id: idAt(bytes, at),
+      kind: kindAt(bytes, at),
+      expiry: expiryAt(bytes, at),
+      appended: appendedAt(bytes, at),
+      ciphertextBytes: body - IDENTITY_BYTES,
+    });
+    if (!mail.commit(slot, segment, at)) this.#unsorted.add(box);
+  }
+
+  #bury(segment: Segment, at: number, body: number): void {
+    this.#parts.mail.segments.buryUncounted(segment, at, body, this.#parts.now());
+  }
+
+  /** What was being written when the power or the process went: nobody was told that it is stored. */
+  async #cut(segment: Segment, bytes: number): Promise<void> {
+    this.#parts.report({ is: "torn-tail", segment: segment.name, bytes });
+    try {
+      await segment.file.truncate(segment.end);
+    } catch {
+      segment.state = "spoiled";
+    }
+  }
+}

@@ -1,0 +1,83 @@
+// The end of the log in memory: records are encoded here, written to the file from here, and read from here for as long
+// as their chunk has not been used again. Always true: a record lies in one chunk; a chunk that holds bytes which are
+// not synced yet is never used again (`release` says up to where they are).
+import { envelopeBytes, type RecordFields, writeRecord } from "./record.ts";
+
+/** Where a record lies: the chunk's serial number, counted up for ever, and the offset in it. */
+export interface TailPlace {
+  readonly serial: number;
+  readonly at: number;
+  readonly bytes: number;
+}
+
+/** Consecutive records in one chunk. */
+export interface Span {
+  readonly serial: number;
+  readonly from: number;
+  to: number;
+}
+
+export class Tail {
+  readonly #chunkBytes: number;
+  readonly #chunks: (Buffer | undefined)[];
+  /** The chunk that records go to now. */
+  #serial = 0;
+  #at = 0;
+  /** The oldest chunk that may hold bytes which are not synced. */
+  #pinned = 0;
+
+  constructor(chunkBytes: number, chunks: number) {
+    this.#chunkBytes = chunkBytes;
+    this.#chunks = Array.from({ length: chunks });
+  }
+
+  /** The largest ciphertext that fits. */
+  get maxRecordBytes(): number {
+    return this.#chunkBytes;
+  }
+
+  write(record: RecordFields, seed: number): TailPlace {
+    const bytes = envelopeBytes(record.ciphertext.length);
+    if (bytes > this.#chunkBytes) throw new RangeError("the envelope is larger than the store can hold");
+    if (this.#at + bytes > this.#chunkBytes) this.#next();
+    const at = this.#at;
+    writeRecord(this.#chunk(this.#serial), at, record, seed);
+    this.#at += bytes;
+    return { serial: this.#serial, at, bytes };
+  }
+
+  /** The chunk's bytes, undefined once it has been used again. */
+  read(serial: number): Buffer | undefined {
+    return serial > this.#serial - this.#chunks.length
+      ? this.#chunks[serial % this.#chunks.length]
+      : undefined;
+  }
+
+  view(span: Span): Uint8Array {
+    return this.#chunk(span.serial).subarray(span.from, span.to);
+  }
+
+  /** Everything before chunk `serial` is settled and may be overwritten. */
+  release(serial: number): void {
+    this.#pinned = serial;
+  }
+
+  /** The chunk that the next record goes to, or is begun behind. */
+  get serial(): number {
+    return this.#serial;
+  }
+
+  #next(): void {
+    if (this.#serial + 1 - this.#pinned >= this.#chunks.length)
+      throw new RangeError("more is waiting than the tail holds");
+    this.#serial++;
+    this.#at = 0;
+  }
+
+  #chunk(serial: number): Buffer {
+    const index = serial % this.#chunks.length;
+    const chunk = this.#chunks[index] ?? Buffer.allocUnsafeSlow(this.#chunkBytes);
+    this.#chunks[index] = chunk;
+    return chunk;
+  }
+}
