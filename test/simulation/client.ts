@@ -9,7 +9,7 @@ import { Dice, mix, takes } from "./chance.ts";
 import { Diary } from "./diary.ts";
 import { accountAt, addressAt, indexOf, indexOfAccount, OPENED_TABLE, personAt, type SimCipher } from "./people.ts";
 import type { Pipe } from "./pipe.ts";
-import type { Deed } from "./plan.ts";
+import type { CrashWhen, Deed } from "./plan.ts";
 import type { World } from "./world.ts";
 
 export type ClientPipe = Pipe<readonly ClientFrame[], readonly RelayFrame[]>;
@@ -46,6 +46,7 @@ export class SimClient {
   #clock = 0;
   #slowUntil = 0;
   #nextCommitFails = false;
+  #crashWhen: { readonly when: CrashWhen; readonly ms: number } | undefined;
   #starts = 0;
   /** Left on purpose: comes back by itself at this time. */
   online = false;
@@ -131,6 +132,22 @@ export class SimClient {
     }
     this.#world.forgetSaid(this.index, "not kept");
     this.diary.crashed();
+  }
+
+  /** Crashes now, or at a stage of the next commit, and starts again. */
+  crashWhen(when: CrashWhen, ms: number): void {
+    this.#crashWhen = { when, ms };
+    this.#maybeCrash("now");
+  }
+
+  /** True: it has crashed. */
+  #maybeCrash(stage: CrashWhen): boolean {
+    const crash = this.#crashWhen;
+    if (crash?.when !== stage) return false;
+    this.#crashWhen = undefined;
+    this.crash();
+    this.#world.agenda.in(crash.ms, () => this.start());
+    return true;
   }
 
   /** Stops as a person closes the application: what is under way is finished by nobody. */
@@ -344,10 +361,12 @@ export class SimClient {
     this.#nextCommitFails = false;
     const committing = { commit, writes, durable: false };
     run.committing = committing;
+    if (this.#maybeCrash("sent")) return;
     this.#world.agenda.in(slow + takes(this.#pace, weather.disk), () => {
       if (this.#run !== run) return;
       if (!fails || this.#pace.happens(0.5)) this.#apply(writes);
       committing.durable = true;
+      if (this.#maybeCrash("durable")) return;
       this.#world.agenda.in(takes(this.#pace, weather.disk), () => {
         if (this.#run === run) this.#committed(run, commit, fails);
       });
@@ -356,7 +375,11 @@ export class SimClient {
 
   #committed(run: Run, commit: number, fails: boolean): void {
     run.committing = undefined;
-    if (!fails) return this.#step({ event: "committed", now: this.now, commit });
+    if (!fails) {
+      this.#step({ event: "committed", now: this.now, commit });
+      this.#maybeCrash("confirmed");
+      return;
+    }
     this.#world.note(this.name, "COMMIT FAILS", true);
     this.#step({ event: "commit-failed", now: this.now, commit, why: "simulated" });
     if (this.#run !== run) return;
@@ -389,7 +412,7 @@ export class SimClient {
     if (entry.content.kind === "message") {
       const said = this.#world.saidOf(entry.message);
       this.#world.note(this.name, `has ${said.label}${entry.late ? " (late)" : ""}`, false);
-      this.diary.handed(said, entry.from, entry.late);
+      this.diary.handed(said, entry, this.#world.isJudged(said.from));
       this.#world.remembersEntry(this.index, entry.entry, said);
     }
     this.#world.agenda.in(this.#pace.between(0, this.#world.plan.weather.reading), () => {
@@ -406,7 +429,7 @@ export class SimClient {
         return this.diary.drained(this.#world.now);
       case "gap":
         this.#world.note(this.name, `gap ${told.first}–${told.last} of ${personAt(indexOf(told.from))}`, true);
-        return this.diary.gap(told.from, told.first, told.last, this.#world.now);
+        return this.diary.gap(told, this.#world.now, this.#world.isJudged(indexOf(told.from)));
       case "sent":
       case "expired":
         return this.#world.ended(told.message, told.tell, undefined);

@@ -27,6 +27,12 @@ export interface Said {
   settled: boolean;
 }
 
+interface Gap {
+  readonly from: DeviceAddress;
+  readonly first: number;
+  readonly last: number;
+}
+
 interface Run {
   next: number;
   /** When each number that was not handed over yet arrived first. */
@@ -65,7 +71,8 @@ export class Diary {
     const run = this.#run(from, stream);
     if (sequence < run.next || run.arrived.has(sequence)) return;
     run.arrived.set(sequence, at);
-    if (sequence > run.next) this.#cover.count("held back");
+    for (let before = run.next; before < sequence; before++)
+      if (!run.arrived.has(before)) return this.#cover.count("held back");
   }
 
   drained(at: number): void {
@@ -76,7 +83,7 @@ export class Diary {
     this.#drainedAt = undefined;
   }
 
-  handed(said: Said, from: DeviceAddress, late: boolean): void {
+  handed(said: Said, { from, late }: { from: DeviceAddress; late: boolean }, judged: boolean): void {
     const { message, label, place } = said;
     if (this.#handedNow.has(message)) throw this.#broken(`${label} was handed over twice`);
     if (said.settled && !this.restored) throw this.#broken(`${label} was handed over again after it was settled`);
@@ -85,7 +92,7 @@ export class Diary {
     const again = said.handed;
     said.handed = true;
     if (place === undefined) throw this.#broken(`${label} was never sealed`);
-    if (!again && !this.restored) this.#inOrder(label, from, place, late);
+    if (!again && !this.restored && judged) this.#inOrder(label, from, place, late);
   }
 
   #inOrder(label: string, from: DeviceAddress, { stream, sequence }: Place, late: boolean): void {
@@ -100,9 +107,9 @@ export class Diary {
     run.next++;
   }
 
-  gap(from: DeviceAddress, first: number, last: number, at: number): void {
+  gap({ from, first, last }: Gap, at: number, judged: boolean): void {
     this.#cover.count("gap");
-    if (this.restored) return;
+    if (this.restored || !judged) return;
     for (const [key, run] of this.#runs) {
       if (!key.startsWith(from) || run.next !== first || !run.arrived.has(last + 1)) continue;
       this.#heldLongEnough(run, first, at);

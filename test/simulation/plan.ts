@@ -22,6 +22,8 @@ export interface Weather {
 
 export type SocketKind = "device" | "anonymous";
 export type Way = "up" | "down" | "both";
+/** At once, or at the next commit: when it was sent, when it is durable and nobody knows, or just after that is known. */
+export type CrashWhen = "now" | "sent" | "durable" | "confirmed";
 export type Trouble = "slow" | "fails" | "fails-executed" | "twice" | "stalls";
 
 export type Deed =
@@ -30,7 +32,7 @@ export type Deed =
   | { readonly do: "leave"; readonly client: number; readonly ms: number }
   | { readonly do: "cut"; readonly client: number; readonly socket: SocketKind }
   | { readonly do: "silence"; readonly client: number; readonly socket: SocketKind; readonly way: Way }
-  | { readonly do: "crash-client"; readonly client: number; readonly ms: number }
+  | { readonly do: "crash-client"; readonly client: number; readonly ms: number; readonly when: CrashWhen }
   | { readonly do: "restore-client"; readonly client: number; readonly ms: number; readonly from: number }
   | { readonly do: "slow-disk"; readonly client: number; readonly ms: number }
   | { readonly do: "fail-disk"; readonly client: number }
@@ -85,9 +87,10 @@ export function planOf(seed: number, { nodes, clients }: Size): Plan {
   const quiet = dice.happens(0.04);
   const weather = quiet ? quietWeather(dice) : stormy(dice);
   const span = dice.between(1_500, 9_000);
+  const favourite = dice.below(clients);
   const deeds: (Deed & { at: number })[] = [];
-  sayThings(dice, deeds, { span, clients, quiet });
-  if (!quiet) faults(dice, deeds, { span, clients, nodes, replica: weather.replica !== undefined });
+  sayThings(dice, deeds, { span, clients, favourite, quiet });
+  if (!quiet) faults(dice, deeds, { span, clients, favourite, nodes, replica: weather.replica !== undefined });
   deeds.sort((a, b) => a.at - b.at);
   const timed = deeds.map((deed, i) => ({ ...deed, number: i + 1 }));
   return { seed, nodes, clients, weather, deeds: timed, calmAt: span + 3_000 };
@@ -126,9 +129,9 @@ function stormy(dice: Dice): Weather {
 function limitsOf(dice: Dice): DeliveryLimits {
   return {
     ...DELIVERY_LIMITS,
-    flowEnvelopes: dice.pick([4_096, 4_096, 4_096, 3]),
-    flowBytes: dice.pick([1_000_000, 1_000_000, 1_000_000, 500]),
-    nodeBytes: dice.pick([1_000_000, 1_000_000, 1_000_000, 800]),
+    flowEnvelopes: dice.pick([4_096, 4_096, 4_096, 1, 2]),
+    flowBytes: dice.pick([1_000_000, 1_000_000, 1_000_000, 210]),
+    nodeBytes: dice.pick([1_000_000, 1_000_000, 1_000_000, 260]),
     pushEnvelopes: dice.pick([64, 64, 2, 4]),
     pushBytes: dice.pick([262_144, 262_144, 300]),
     liveStart: dice.pick([2_000, 2_000, 2_000, 400, 0]),
@@ -139,19 +142,21 @@ function limitsOf(dice: Dice): DeliveryLimits {
 interface Scene {
   readonly span: number;
   readonly clients: number;
+  readonly favourite: number;
   readonly quiet: boolean;
 }
 
 // Most mail goes to one or two devices: what can go wrong goes wrong between two messages of one mailbox.
-function sayThings(dice: Dice, deeds: (Deed & { at: number })[], { span, clients, quiet }: Scene): void {
-  const favourite = dice.below(clients);
+function sayThings(dice: Dice, deeds: (Deed & { at: number })[], { span, clients, favourite, quiet }: Scene): void {
   const messages = 3 + dice.below(10);
   let at = quiet ? 3_000 : 0;
+  let pair = pairOf(dice, clients, favourite);
   for (let i = 0; i < messages; i++) {
-    // Bursts: the next message often comes at once.
-    at += dice.happens(0.5) ? dice.between(0, 30) : dice.between(0, (2 * span) / messages);
-    const to = dice.happens(0.7) ? favourite : dice.below(clients);
-    const from = (to + 1 + dice.below(clients - 1)) % clients;
+    // Bursts: the next message often comes at once, and then mostly from the same to the same.
+    const burst = dice.happens(0.6);
+    at += burst ? dice.between(0, 30) : dice.between(0, (2.5 * span) / messages);
+    if (!burst || dice.happens(0.3)) pair = pairOf(dice, clients, favourite);
+    const { from, to } = pair;
     const ttl = !quiet && dice.happens(0.08) ? Math.floor(dice.between(200, 20_000)) : undefined;
     const bytes = dice.happens(0.1) ? 200 : 10 + dice.below(30);
     deeds.push(at < span || quiet ? { at, do: "say", from, to, bytes, ttl } : { at: at % span, do: "say", from, to, bytes, ttl });
@@ -159,18 +164,23 @@ function sayThings(dice: Dice, deeds: (Deed & { at: number })[], { span, clients
   }
 }
 
+function pairOf(dice: Dice, clients: number, favourite: number): { from: number; to: number } {
+  const to = dice.happens(0.7) ? favourite : dice.below(clients);
+  return { to, from: (to + 1 + dice.below(clients - 1)) % clients };
+}
+
 interface Stage {
   readonly span: number;
   readonly clients: number;
+  readonly favourite: number;
   readonly nodes: number;
   readonly replica: boolean;
 }
 
 function faults(dice: Dice, deeds: (Deed & { at: number })[], stage: Stage): void {
   const count = 1 + dice.below(8);
-  const favourite = dice.below(stage.clients);
   for (let i = 0; i < count; i++) {
-    const client = dice.happens(0.5) ? favourite : dice.below(stage.clients);
+    const client = dice.happens(0.5) ? stage.favourite : dice.below(stage.clients);
     deeds.push({ at: dice.between(0, stage.span), ...oneFault(dice, stage, client) });
   }
   for (let client = 0; client < stage.clients; client++)
@@ -188,7 +198,7 @@ function oneFault(dice: Dice, { span, nodes }: Stage, client: number): Deed {
   if (roll < 20) return { do: "cut", client, socket };
   if (roll < 28) return { do: "silence", client, socket, way };
   if (roll < 36) return { do: "leave", client, ms };
-  if (roll < 44) return { do: "crash-client", client, ms };
+  if (roll < 44) return { do: "crash-client", client, ms, when: dice.pick<CrashWhen>(["now", "sent", "durable", "confirmed"]) };
   if (roll < 46) return { do: "restore-client", client, ms, from: dice.between(0, span) };
   if (roll < 49) return { do: "slow-disk", client, ms };
   if (roll < 50) return { do: "fail-disk", client };

@@ -253,8 +253,7 @@ export class World {
       case "silence":
         return this.#silence(deed);
       case "crash-client":
-        this.#client(deed.client)?.crash();
-        return this.#later(deed.ms, () => this.#client(deed.client)?.start());
+        return this.#client(deed.client)?.crashWhen(deed.when, deed.ms);
       case "restore-client":
         return this.#restore(deed.client, deed.number, deed.ms);
       case "slow-disk":
@@ -592,6 +591,11 @@ export class World {
   forgetSaid(client: number, which: "not kept" | "all"): void {
     for (const said of this.#said.values())
       if (said.from === client && said.end === undefined && (which === "all" || !said.queued)) said.forgotten = true;
+  }
+
+  /** Whether a sender's numbers can be judged: a store that went back uses some again. */
+  isJudged(sender: number): boolean {
+    return this.#clients[sender]?.diary.restored !== true;
   }
 
   quarantined(name: string, code: string): void {
