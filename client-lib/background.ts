@@ -1,0 +1,97 @@
+// Work that no message waits for: prekeys looked after, old tags swept. Always true: one round runs at a time; a round
+// that fails is told as an error and comes again; its time after a use of keys is jittered, so that it tells nobody.
+import { PATHS } from "@lethe/protocol";
+import type { Random } from "@lethe/crypto";
+import type { Emitter } from "./client-events.ts";
+import type { Chance } from "./delivery/events.ts";
+import type { Clock } from "./edge/clock.ts";
+import { ClientError } from "./errors.ts";
+import type { KeyState } from "./keys/key-rows.ts";
+import type { PairwiseCipher } from "./keys/pairwise-cipher.ts";
+import { type KeeperConfig, PrekeyKeeper } from "./keys/prekey-keeper.ts";
+import type { ClientStore } from "./store/store.ts";
+
+export interface BackgroundConfig {
+  readonly keys: KeyState;
+  readonly cipher: PairwiseCipher;
+  readonly store: ClientStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly chance: Chance;
+  readonly ask: KeeperConfig["ask"];
+  readonly emitter: Emitter;
+}
+
+/** A round every hour, and up to as long again. */
+const ROUND_MS = 3_600_000;
+/** After a failure: in half a minute, and up to as long again. */
+const RETRY_MS = 30_000;
+
+export class Background {
+  readonly #config: BackgroundConfig;
+  readonly #keeper: PrekeyKeeper;
+  #replace = false;
+  #running: Promise<void> | undefined;
+  #stopped = false;
+  #done = false;
+  #cancel: () => void = () => undefined;
+
+  constructor(config: BackgroundConfig) {
+    this.#config = config;
+    const { keys, random, store, ask } = config;
+    this.#keeper = new PrekeyKeeper({ keys, random, ask, commit: (writes) => store.commit(writes) });
+  }
+
+  /** A new account's first upload: once it resolves, others can write to this device. @throws ClientError */
+  async first(): Promise<void> {
+    await this.#keeper.round(this.#config.clock.now());
+  }
+
+  /** The connection is up. The first round of a run begins at once: keys may have been used while it was away. */
+  online(): void {
+    if (!this.#done || this.#replace) this.#start();
+  }
+
+  /** The store was restored: at the next connection everything at the relay is replaced. */
+  restored(): void {
+    this.#replace = true;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#cancel();
+    await this.#running;
+  }
+
+  #start(): void {
+    if (this.#running !== undefined || this.#stopped) return;
+    this.#cancel();
+    this.#running = this.#round().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  async #round(): Promise<void> {
+    const { emitter, store, cipher, clock } = this.#config;
+    const replace = this.#replace;
+    try {
+      const uploaded = await this.#keeper.round(clock.now(), replace);
+      const swept = cipher.sweep(clock.now());
+      if (swept.length > 0) await store.commit(swept);
+      this.#done = true;
+      if (replace) this.#replace = false;
+      emitter.tell("prekeys", { uploaded });
+      this.#later(ROUND_MS);
+    } catch (error) {
+      const unreachable = error instanceof ClientError && error.code === "relay-unreachable";
+      if (!unreachable && !this.#stopped)
+        emitter.tell("error", { error: error instanceof Error ? error : new Error(PATHS.prekeys) });
+      this.#later(RETRY_MS);
+    }
+  }
+
+  #later(ms: number): void {
+    if (this.#stopped) return;
+    this.#cancel = this.#config.clock.after(ms + this.#config.chance.fraction() * ms, () => this.#start());
+  }
+}

@@ -1,0 +1,101 @@
+// The events that an application can listen to, with what each carries. `docs`: the table in README.md is held to this.
+import type { ClientError, ClientErrorCode } from "./errors.ts";
+
+/** A message of somebody, handed over in the order sent; again after a restart, under the same id, until it is settled. */
+export interface ReceivedMessage {
+  /** 32 hexadecimal characters. */
+  readonly id: string;
+  /** The sender's name as the relay's directory confirms it; "~" and the account's first 12 digits where it does not. */
+  readonly from: string;
+  /** The sender's account, 32 hexadecimal characters. */
+  readonly account: string;
+  /** The sender's clock, ms since 1970. */
+  readonly sentAt: number;
+  /** True where the gap before it was reported already: it stands out of order. */
+  readonly late: boolean;
+  /** The text, where it is one. */
+  readonly text: string | undefined;
+  /** Bytes of an application, where it is these, and the sender's word for what they are. */
+  readonly bytes: Uint8Array | undefined;
+  readonly type: string | undefined;
+  /** Says that a person has read it: the sender gets a read receipt. */
+  read(): void;
+}
+
+export interface ClientEvents {
+  /** A handler may be asynchronous: when all have ended well, the message is settled and never comes again. */
+  message: ReceivedMessage;
+  /** Somebody unknown has written: `client.accept(user)` or `client.block(user)`. */
+  request: { readonly from: string; readonly account: string };
+  /** A message of ours has come so far. `delivered`: on the other device's disk. `read`: a person has read it. */
+  receipt: { readonly user: string; readonly id: string; readonly state: "delivered" | "read" };
+  /** The relay holds a message of ours. Also for messages of an earlier run. */
+  sent: { readonly user: string; readonly id: string };
+  /** Somebody is writing. */
+  typing: { readonly from: string };
+  /** Messages of somebody are missing, and were waited for: how many. */
+  gap: { readonly from: string; readonly missing: number };
+  /** A message of ours expired before the relay took it. */
+  expired: { readonly user: string; readonly id: string };
+  /** A message of ours was refused for good. */
+  refused: { readonly user: string; readonly id: string; readonly code: ClientErrorCode };
+  /** The relay asks to wait with a message of ours, and why; it goes on by itself. */
+  waiting: { readonly user: string; readonly id: string; readonly code: ClientErrorCode };
+  connection: { readonly state: "connecting" | "online" | "offline" };
+  /** Everything that had waited at the relay has come. */
+  drained: Record<never, never>;
+  /** Another copy of this client took over: `client.reconnect()` takes it back. */
+  displaced: Record<never, never>;
+  /** Nothing is tried any more. */
+  stopped: { readonly code: ClientErrorCode };
+  /** The store was older than the relay has seen: keys were replaced. */
+  restored: Record<never, never>;
+  /** Prekeys were uploaded. */
+  prekeys: { readonly uploaded: number };
+  /** Content of a later version of this library: its bytes. */
+  "unknown-content": { readonly from: string; readonly content: Uint8Array };
+  /** Something arrived that cannot be opened; it is kept in the store to look at. */
+  quarantined: { readonly code: string };
+  /** The account behind a known name has changed its key, or a device list was forked: nothing is sent to it. */
+  "key-changed": { readonly user: string; readonly code: ClientErrorCode };
+  /** A handler failed, or work in the background did. What failed is tried again. */
+  error: { readonly error: ClientError | Error };
+}
+
+export type ClientEvent = keyof ClientEvents;
+export type Handler<E extends ClientEvent> = (event: ClientEvents[E]) => void | Promise<void>;
+
+export class Emitter {
+  readonly #handlers = new Map<ClientEvent, Set<(event: never) => void | Promise<void>>>();
+
+  /** The result ends it. */
+  on<E extends ClientEvent>(event: E, handler: Handler<E>): () => void {
+    const handlers = this.#handlers.get(event) ?? new Set();
+    this.#handlers.set(event, handlers.add(handler as (event: never) => void | Promise<void>));
+    return () => handlers.delete(handler as (event: never) => void | Promise<void>);
+  }
+
+  has(event: ClientEvent): boolean {
+    return (this.#handlers.get(event)?.size ?? 0) > 0;
+  }
+
+  /** All handlers, one after the other. @throws what the first of them that fails throws, after all have run. */
+  async emit<E extends ClientEvent>(event: E, what: ClientEvents[E]): Promise<void> {
+    const failures: unknown[] = [];
+    for (const handler of [...(this.#handlers.get(event) ?? [])])
+      try {
+        await handler(what as never);
+      } catch (error) {
+        failures.push(error);
+      }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /** As `emit`, for events that nobody waits for: a failure is an `error` event. */
+  tell<E extends ClientEvent>(event: E, what: ClientEvents[E]): void {
+    this.emit(event, what).catch((error: unknown) => {
+      if (event !== "error")
+        this.tell("error", { error: error instanceof Error ? error : new Error(String(error)) });
+    });
+  }
+}

@@ -1,0 +1,71 @@
+// What a client is made with, and the parts that follow from it.
+import { type Random, systemRandom } from "@lethe/crypto";
+import type { Chance } from "./delivery/events.ts";
+import { type Clock, systemClock } from "./edge/clock.ts";
+import { RelayHttp } from "./edge/relay-http.ts";
+import type { OpenSocket } from "./edge/socket.ts";
+import { ClientError } from "./errors.ts";
+import type { ClientStore } from "./store/store.ts";
+
+export interface ClientOptions {
+  /** The relay's address, http or https; several are tried one after the other. */
+  readonly relay: string | readonly string[];
+  /** The name of this account: 3 to 32 of a-z, 0-9, dot, underscore and hyphen. */
+  readonly user: string;
+  /** A file of its own for this account, or a store. It is closed with the client. */
+  readonly store: string | ClientStore;
+  /** For a store that is a file; without one the key is kept in a file beside it. */
+  readonly passphrase?: string;
+  /** Mail of strangers: `ask` keeps it until it is decided about (default), `accept` takes it. */
+  readonly requests?: "ask" | "accept";
+  /** Receipts wait at random up to this long, ms; default 5,000. */
+  readonly receiptJitterMs?: number;
+  /** For tests and other platforms. */
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly openSocket?: OpenSocket;
+}
+
+export interface Opened {
+  readonly store: ClientStore;
+  readonly urls: readonly string[];
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly chance: Chance;
+  readonly http: RelayHttp;
+  readonly openSocket: OpenSocket;
+}
+
+/** @throws ClientError, StoreError */
+export async function openParts(options: ClientOptions): Promise<Opened> {
+  const urls = (typeof options.relay === "string" ? [options.relay] : options.relay).map(baseOf);
+  if (urls.length === 0) throw new ClientError("relay-unreachable", "no address is given");
+  const { clock = systemClock, random = systemRandom } = options;
+  const openSocket = options.openSocket ?? (await import("./edge/socket.ts")).openNodeSocket;
+  const store =
+    typeof options.store === "string" ? await openFile(options.store, options.passphrase) : options.store;
+  const http = new RelayHttp({ urls, clock, random });
+  return { store, urls, clock, random, chance: chanceOf(random), http, openSocket };
+}
+
+/** The address without anything behind the host and path. @throws ClientError relay-unreachable */
+function baseOf(address: string): string {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:"))
+    throw new ClientError("relay-unreachable", `${address} is no http or https address`);
+  return (url.origin + url.pathname).replace(/\/+$/, "");
+}
+
+async function openFile(file: string, passphrase: string | undefined): Promise<ClientStore> {
+  // Loaded only here: a browser has no such store.
+  const { openSqliteStore } = await import("./store/sqlite.ts");
+  return openSqliteStore({ file, ...(passphrase === undefined ? {} : { passphrase }) });
+}
+
+/** 48 random bits are a fraction. */
+function chanceOf(random: Random): Chance {
+  return {
+    bytes: (length) => random.bytes(length),
+    fraction: () => random.bytes(6).reduce((value, byte) => value * 256 + byte, 0) / 2 ** 48,
+  };
+}

@@ -1,0 +1,295 @@
+// The client as applications use it: one object for one device of one account, its methods and its events.
+// Always true: whatever `message` hands over is durable and acknowledged; whatever `sent` says is held by the relay.
+import { type AccountId, accountOf, fromBytes, type Time, toHex } from "@lethe/protocol";
+import { ready } from "@lethe/crypto";
+import { Background } from "./background.ts";
+import { type ClientEvent, type ClientEvents, Emitter, type Handler } from "./client-events.ts";
+import { type ClientOptions, type Opened, openParts } from "./client-options.ts";
+import { bodyOf, type Said, typingBody } from "./content/content.ts";
+import { type ClientCore, createClientCore } from "./delivery/core.ts";
+import type { MessageId, RefusalCode, Told } from "./delivery/events.ts";
+import { Engine } from "./edge/engine.ts";
+import { type Enrolled, enrol } from "./enrol.ts";
+import { ClientError } from "./errors.ts";
+import { Handing } from "./handing.ts";
+import { PairwiseCipher } from "./keys/pairwise-cipher.ts";
+import { Outgoing, type SentMessage } from "./outgoing.ts";
+import { People } from "./people.ts";
+
+export interface SendOptions {
+  /** Life of the message until the relay has delivered it, ms; at most 30 days. */
+  readonly ttl?: number;
+  /** How long an unknown name may be asked for, ms. */
+  readonly lookUpMs?: number;
+  /** An application's word for bytes. */
+  readonly type?: string;
+}
+
+export interface Contact {
+  readonly user: string;
+  /** 32 hexadecimal characters. */
+  readonly account: string;
+  readonly decision: "none" | "accepted" | "blocked";
+}
+
+const LOOK_UP_MS = 30_000;
+
+export class Client {
+  /** The name of this account. */
+  readonly user: string;
+  /** 32 hexadecimal characters. */
+  readonly account: string;
+  readonly #opened: Opened;
+  readonly #core: ClientCore;
+  readonly #engine: Engine;
+  readonly #emitter = new Emitter();
+  readonly #outgoing = new Outgoing();
+  readonly #people: People;
+  readonly #handing: Handing;
+  readonly #background: Background;
+  #closed = false;
+
+  /**
+   * Opens the store, registers the account if it is new, and connects. Resolves without waiting for the connection,
+   * except that a new account needs the relay.
+   * @throws ClientError, StoreError
+   */
+  static async create(options: ClientOptions): Promise<Client> {
+    await ready();
+    const opened = await openParts(options);
+    try {
+      const enrolled = await enrol({ ...opened, user: options.user });
+      const client = new Client(options, opened, enrolled);
+      if (enrolled.isNew) await client.#background.first();
+      client.#engine.step({ event: "start" });
+      return client;
+    } catch (error) {
+      await opened.store.close();
+      throw error;
+    }
+  }
+
+  private constructor(options: ClientOptions, opened: Opened, { rows, keys, signer, relay }: Enrolled) {
+    const { clock, store, http, chance } = opened;
+    this.user = options.user;
+    this.account = toHex(signer.account);
+    this.#opened = opened;
+    const cipher = new PairwiseCipher({
+      keys,
+      random: opened.random,
+      name: options.user,
+      relay,
+      alarm: (code, about) => this.#emitter.tell("key-changed", { user: this.#people.shown(about), code }),
+    });
+    const { account, device } = signer;
+    const { requests = "ask", receiptJitterMs } = options;
+    const jitter = receiptJitterMs === undefined ? {} : { receiptJitterMs };
+    const urls = opened.urls.length;
+    this.#core = createClientCore({ account, device, cipher, chance, rows, requests, urls, ...jitter });
+    this.#engine = new Engine({
+      core: this.#core,
+      store,
+      clock,
+      openSocket: opened.openSocket,
+      urls: opened.urls,
+      hand: (entry) => this.#handing.hand(entry),
+      tell: (told) => this.#told(told),
+    });
+    this.#people = new People({
+      view: this.#core.view,
+      ask: (ask, name, until) => this.#engine.step({ event: "ask-name", ask, name, until }),
+      named: (about, name) => this.#engine.step({ event: "named", account: about, name }),
+      keyChanged: (user) => this.#emitter.tell("key-changed", { user, code: "account-key-changed" }),
+      now: () => clock.now(),
+    });
+    this.#handing = new Handing({
+      emitter: this.#emitter,
+      people: this.#people,
+      outgoing: this.#outgoing,
+      settled: (entry) => this.#engine.step({ event: "settled", entry }),
+      read: (from, message) => this.#engine.step({ event: "read", from, messages: [message] }),
+    });
+    this.#background = new Background({
+      keys,
+      cipher,
+      store,
+      clock,
+      random: opened.random,
+      chance,
+      ask: (method, path, json) => http.signed(method, path, json, signer, relay),
+      emitter: this.#emitter,
+    });
+  }
+
+  /** Listens. The result ends it. */
+  on<E extends ClientEvent>(event: E, handler: Handler<E>): () => void {
+    const off = this.#emitter.on(event, handler);
+    if (event === "message") this.#handing.heard();
+    return off;
+  }
+
+  /** The next event of a kind, that fits if a condition is given. */
+  once<E extends ClientEvent>(
+    event: E,
+    fits: (event: ClientEvents[E]) => boolean = () => true,
+  ): Promise<ClientEvents[E]> {
+    return new Promise((resolve) => {
+      const off = this.on(event, (what) => {
+        if (!fits(what)) return;
+        off();
+        resolve(what);
+      });
+    });
+  }
+
+  get connection(): "online" | "connecting" | "offline" {
+    return this.#core.view.connection;
+  }
+
+  /** Messages that the relay has not taken yet, receipts included. */
+  get waiting(): number {
+    return this.#core.view.outbox;
+  }
+
+  contacts(): Contact[] {
+    return [...this.#core.view.contacts()].map(([account, { decision }]) => ({
+      user: this.#people.shown(account),
+      account: toHex(account),
+      decision,
+    }));
+  }
+
+  /** Sends a message and resolves when the relay holds it. @throws ClientError */
+  async send(user: string, content: string | Uint8Array, options: SendOptions = {}): Promise<SentMessage> {
+    const handle = await this.queue(user, content, options);
+    await handle.sent;
+    return handle;
+  }
+
+  /** Takes a message into the store and resolves when it is there: it will be sent, whenever that is. @throws ClientError */
+  async queue(user: string, content: string | Uint8Array, options: SendOptions = {}): Promise<SentMessage> {
+    this.#mustBeOpen();
+    const { clock, random } = this.#opened;
+    const to = await this.#people.find(user, (clock.now() + (options.lookUpMs ?? LOOK_UP_MS)) as Time);
+    this.#mustBeOpen();
+    const said: Said =
+      typeof content === "string"
+        ? { is: "text", text: content }
+        : { is: "bytes", bytes: content, type: options.type ?? "" };
+    const message: MessageId = fromBytes(random.bytes(16));
+    const { handle, queued } = this.#outgoing.track(message, user);
+    const ttl = options.ttl === undefined ? {} : { ttl: options.ttl };
+    this.#engine.step({ event: "send", message, to, body: bodyOf(said), ...ttl });
+    await queued;
+    return handle;
+  }
+
+  /** Lets a contact know that this person is writing: now, or not at all. */
+  async typing(user: string): Promise<void> {
+    this.#mustBeOpen();
+    const to = await this.#people.find(user, (this.#opened.clock.now() + LOOK_UP_MS) as Time);
+    this.#engine.step({ event: "signal", to, body: typingBody() });
+  }
+
+  /** Takes mail of somebody from now on, and what has waited. */
+  accept(user: string): Promise<void> {
+    return this.#decide(user, "accepted");
+  }
+
+  /** Drops mail of somebody from now on, and what has waited. They are not told. */
+  block(user: string): Promise<void> {
+    return this.#decide(user, "blocked");
+  }
+
+  async #decide(user: string, decision: "accepted" | "blocked"): Promise<void> {
+    this.#mustBeOpen();
+    const account = await this.#people.find(user, (this.#opened.clock.now() + LOOK_UP_MS) as Time);
+    this.#engine.step({ event: "decide", account, decision });
+  }
+
+  /** Connects now: after a displacement, or when the network is known to be back. */
+  reconnect(): void {
+    this.#mustBeOpen();
+    this.#engine.step({ event: "connect" });
+  }
+
+  /** Ends the connections and closes the store. What waits in the outbox goes on when it is opened again. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#engine.stop();
+    await this.#background.stop();
+    this.#outgoing.failAll(new ClientError("closed"));
+    await this.#opened.store.close();
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new ClientError("closed");
+  }
+
+  #told(told: Told): void {
+    const emitter = this.#emitter;
+    switch (told.tell) {
+      case "connection":
+        if (told.state === "online") this.#background.online();
+        return emitter.tell("connection", { state: told.state });
+      case "drained":
+      case "displaced":
+        return emitter.tell(told.tell, {});
+      case "stopped":
+        this.#outgoing.failAll(new ClientError(told.code));
+        return emitter.tell("stopped", { code: told.code });
+      case "store-restored":
+        this.#background.restored();
+        return emitter.tell("restored", {});
+      case "queued":
+        return this.#outgoing.reached(told.message, "queued");
+      case "sent":
+        this.#outgoing.reached(told.message, "sent");
+        return emitter.tell("sent", { user: this.#people.shown(told.to), id: toHex(told.message) });
+      case "expired":
+        return this.#failed(told.message, told.to, "expired");
+      case "refused":
+        return this.#failed(told.message, told.to, told.code);
+      case "waiting":
+        return emitter.tell("waiting", {
+          user: this.#people.shown(told.to),
+          id: toHex(told.message),
+          code: told.code,
+        });
+      case "gap":
+        return this.#withName(accountOf(told.from), (from) =>
+          emitter.tell("gap", { from, missing: told.last - told.first + 1 }),
+        );
+      case "request":
+        return this.#withName(told.account, (from) =>
+          emitter.tell("request", { from, account: toHex(told.account) }),
+        );
+      case "signal":
+        return this.#withName(accountOf(told.from), (from) => emitter.tell("typing", { from }));
+      case "quarantined":
+        return emitter.tell("quarantined", { code: told.code });
+      case "name":
+        return this.#people.answered(told.ask, told.account);
+      case "name-refused":
+        return this.#people.answered(told.ask, told.code);
+      case "clock":
+        this.#opened.http.offset = told.offset;
+        return;
+    }
+  }
+
+  #failed(message: MessageId, to: AccountId, code: RefusalCode): void {
+    const user = this.#people.shown(to);
+    this.#outgoing.failed(message, new ClientError(code));
+    if (code === "expired") this.#emitter.tell("expired", { user, id: toHex(message) });
+    else this.#emitter.tell("refused", { user, id: toHex(message), code });
+    if (code === "account-key-changed") this.#emitter.tell("key-changed", { user, code });
+  }
+
+  #withName(account: AccountId, then: (name: string) => void): void {
+    this.#people.confirmed(account).then(then, (error: unknown) => {
+      this.#emitter.tell("error", { error: error instanceof Error ? error : new Error(String(error)) });
+    });
+  }
+}
