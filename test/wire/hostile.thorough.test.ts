@@ -1,0 +1,422 @@
+// Whatever a client sends: no crash, a stable code, and memory that stays as it was. The oracle in support/hostile.ts
+// says beforehand what must become of each input.
+import {
+  decodeFrames,
+  encodeFrames,
+  type FrameName,
+  FRAMES,
+  MAX_FRAME_BYTES,
+  MAX_MESSAGE_BYTES,
+  MAX_VERSION,
+  PATHS,
+  PROBLEMS,
+  type RelayFrame,
+} from "@lethe/protocol";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BareSocket, binaryMessage, tcpExchange, upgradeRequest } from "../support/bare-socket.ts";
+import { Chance } from "../support/chance.ts";
+import { aFolder, type Folder } from "../support/folder.ts";
+import { drawInput, type Input, type Standing } from "../support/hostile.ts";
+import { ask, Person } from "../support/person.ts";
+import { RelayProcess } from "../support/relay-process.ts";
+import { clientFrames, draw, forbiddenFrames } from "../support/samples.ts";
+import { eventually, within } from "../support/waiting.ts";
+import { named, proofOf, sealed, submitTo, Wire } from "../support/wire.ts";
+
+const INPUTS = 200_000;
+const AT_ONCE = 24;
+const PATIENCE_MS = 20_000;
+
+let folder: Folder;
+let relay: RelayProcess;
+let people: Person[] = [];
+beforeAll(async () => {
+  folder = await aFolder();
+  relay = await RelayProcess.start({
+    data: folder.path,
+    log: "error",
+    flags: ["--mailbox-envelopes", "50"],
+  });
+  people = await Promise.all(Array.from({ length: 12 }, () => Person.called("ben").register(relay)));
+  for (let i = 0; i < 12; i++) people.push(Person.called("nobody"));
+});
+afterAll(async () => {
+  await relay.stop();
+  await folder[Symbol.asyncDispose]();
+});
+
+const known = (): Person => people[0] as Person;
+
+/** A fresh connection, and how to bring it to where it stands. */
+async function standing(kind: "device" | "anonymous", open: boolean): Promise<Wire> {
+  if (!open) return Wire.raw(relay, kind);
+  if (kind === "anonymous") return Wire.anonymous(relay);
+  const wire = await Wire.device(relay, await Person.called("anna").register(relay));
+  await wire.take("drained");
+  return wire;
+}
+
+async function expectEnd(wire: Wire, code: keyof typeof PROBLEMS): Promise<void> {
+  for (;;) {
+    const frame = await wire.next();
+    if (frame.frame !== "error") continue; // what had been asked before is answered before
+    expect(named(frame.code)).toBe(code);
+    break;
+  }
+  expect((await wire.closed).status).toBe(PROBLEMS[code].close);
+  wire.socket.terminate();
+}
+
+describe("every frame that a client may send", () => {
+  it("cut at any byte is malformed, before the greeting and after it", async () => {
+    const chance = new Chance(1);
+    for (const kind of ["anonymous", "device"] as const)
+      for (const name of clientFrames(kind)) {
+        const whole = encodeFrames(draw(name, chance, known));
+        const cuts = Array.from({ length: whole.length - 1 }, (_, i) => i + 1);
+        await Promise.all(
+          cuts.map(async (cut) => {
+            const open = kind === "anonymous" && cut % 2 === 0;
+            const wire = await standing(kind, open);
+            wire.sendBytes(whole.subarray(0, cut));
+            await expectEnd(wire, "malformed-frame");
+          }),
+        );
+      }
+  });
+
+  it("with bytes behind it, or an empty message, is malformed or unknown", async () => {
+    const ping = encodeFrames({ frame: "ping", token: 1 });
+    for (const [bytes, code] of [
+      [new Uint8Array(0), "malformed-frame"],
+      [Buffer.concat([ping, Buffer.from("50", "hex")]), "malformed-frame"],
+      [Buffer.from("5000000500000001ff", "hex"), "malformed-frame"], // a longer body than a ping has
+      [Buffer.from("00000000", "hex"), "unknown-frame"],
+    ] as const) {
+      const wire = await standing("anonymous", true);
+      wire.sendBytes(bytes);
+      await expectEnd(wire, code);
+    }
+  });
+});
+
+describe("a frame", () => {
+  it("that only the relay sends, or that belongs on the other kind of connection, is unexpected", async () => {
+    const chance = new Chance(2);
+    for (const kind of ["anonymous", "device"] as const)
+      for (const name of forbiddenFrames(kind))
+        for (const open of [false, true]) {
+          const wire = await standing(kind, open);
+          wire.sendBytes(encodeFrames(draw(name, chance, known)));
+          await expectEnd(wire, "unexpected-frame");
+        }
+  });
+
+  it("of any opcode that is not in the table is unknown", async () => {
+    const opcodes = new Set<number>((Object.keys(FRAMES) as FrameName[]).map((name) => FRAMES[name].opcode));
+    const others = Array.from({ length: 256 }, (_, opcode) => opcode).filter(
+      (opcode) => !opcodes.has(opcode),
+    );
+    await Promise.all(
+      others.map(async (opcode) => {
+        const wire = await standing("anonymous", opcode % 2 === 0);
+        wire.sendBytes(Uint8Array.of(opcode, 0, 0, 0));
+        await expectEnd(wire, "unknown-frame");
+      }),
+    );
+  });
+
+  it("that says it is longer than a frame may be is too large; one that is as long as it may be is read", async () => {
+    const over = await standing("anonymous", true);
+    const header = Buffer.from([FRAMES.submit.opcode, 0, 0, 0]);
+    header.writeUIntBE(MAX_FRAME_BYTES + 1, 1, 3);
+    over.sendBytes(header);
+    await expectEnd(over, "frame-too-large");
+
+    const full = await standing("anonymous", true);
+    header.writeUIntBE(MAX_FRAME_BYTES, 1, 3);
+    full.sendBytes(Buffer.concat([header, new Uint8Array(MAX_FRAME_BYTES)]));
+    await expectEnd(full, "malformed-frame");
+  });
+
+  it("with a count or a length over its limit is malformed, before anything is allocated for it", async () => {
+    const submit = encodeFrames(submitTo(known(), sealed("x")));
+    const before = await relay.residentBytes();
+    for (const at of [0, 1, 2, 3]) {
+      const lying = Buffer.from(submit);
+      lying.fill(0xff, submit.length - 5 - at, submit.length - 1); // the ciphertext's length
+      const wire = await standing("anonymous", true);
+      wire.sendBytes(lying);
+      await expectEnd(wire, "malformed-frame");
+    }
+    expect((await relay.residentBytes()) - before).toBeLessThan(64 * 1_048_576);
+  });
+});
+
+describe("a message", () => {
+  it("over the message limit ends the connection with WebSocket's own status for that", async () => {
+    const wire = await standing("anonymous", true);
+    wire.sendBytes(new Uint8Array(MAX_MESSAGE_BYTES + 1));
+    expect([1009, 1006]).toContain((await wire.closed).status);
+  });
+
+  it("full of the smallest questions is answered, all of it", async () => {
+    const wire = await standing("anonymous", true);
+    const asks = Array.from({ length: 5_000 }, (_, request) => ({
+      frame: "ask-devices" as const,
+      request,
+      account: known().account,
+      accessKey: known().accessKey,
+    }));
+    wire.send(...asks);
+    for (let request = 0; request < asks.length; request++)
+      expect((await wire.take("has-devices")).request).toBe(request);
+    await wire.close();
+  });
+});
+
+describe("a client", () => {
+  it("that does not greet is ended after 10 s with authentication-timeout", async () => {
+    const device = await Wire.raw(relay, "device");
+    const anonymous = await Wire.raw(relay, "anonymous");
+    const challenged = await Wire.raw(relay, "device");
+    challenged.send(draw("hello", new Chance(3), known) as Parameters<Wire["send"]>[0]);
+    await challenged.take("challenge");
+    for (const wire of [device, anonymous, challenged]) await expectEnd(wire, "authentication-timeout");
+  });
+
+  it("that asks and never reads is ended as a slow reader, and costs the relay a bounded buffer", async () => {
+    const before = await relay.residentBytes();
+    const ended = 'lethe_connections_ended_total{code="slow-reader"}';
+    const already = await relay.metric(ended);
+    const wire = await standing("anonymous", true);
+    wire.socket.pause();
+    const { account, accessKey } = known();
+    const question = encodeFrames(
+      ...Array.from({ length: 2_000 }, (_, request) => ({
+        frame: "ask-devices" as const,
+        request,
+        account,
+        accessKey,
+      })),
+    );
+    let asked = 0;
+    await eventually(PATIENCE_MS, "the end of a slow reader", async () => {
+      if (asked++ < 500) wire.sendBytes(question);
+      return (await relay.metric(ended)) > already ? true : undefined;
+    });
+    expect((await relay.residentBytes()) - before).toBeLessThan(96 * 1_048_576);
+    wire.socket.terminate();
+  });
+});
+
+describe("bytes that are no upgrade", () => {
+  const good = upgradeRequest("anonymous");
+  it.each<[string, string]>([
+    ["another path", good.replace(PATHS.anonymousSocket, "/v1/other")],
+    ["no key", good.replace(/Sec-WebSocket-Key.*\r\n/, "")],
+    ["a short key", good.replace("bGV0aGUgaXMgYSByaXZlcg==", "bGV0aGU=")],
+    ["another version", good.replace("Version: 13", "Version: 7")],
+    ["another protocol", good.replace("Upgrade: websocket", "Upgrade: h2c")],
+    ["POST", good.replace("GET", "POST")],
+    ["a path that climbs", good.replace(PATHS.anonymousSocket, `/..${PATHS.anonymousSocket}`)],
+    ["a header of 100 KiB", good.replace("Host:", `X-Long: ${"x".repeat(102_400)}\r\nHost:`)],
+    ["binary", "\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003"],
+    ["nothing but line ends", "\r\n\r\n\r\n\r\n"],
+  ])("are answered with a 4xx or the end: %s", async (_what, request) => {
+    const answer = (
+      await within(PATIENCE_MS, "an end", tcpExchange(relay.port, Buffer.from(request, "latin1"), true))
+    ).toString("latin1");
+    expect(answer).toMatch(/^(?:HTTP\/1\.1 4\d\d |$)/);
+    expect((await ask(relay, "GET", PATHS.health, Buffer.alloc(0))).status).toBe(200);
+  });
+});
+
+interface Tally {
+  inputs: number;
+  connections: number;
+  answers: number;
+  readonly ends: Map<string, number>;
+}
+
+/** One connection's life: inputs until one ends it or there have been enough; then the ends are compared. */
+class Life {
+  readonly #chance: Chance;
+  readonly #kind: "device" | "anonymous";
+  readonly #frames: RelayFrame[] = [];
+  readonly #socket: BareSocket;
+  #arrived: () => void = () => undefined;
+  #standing: Standing = "greeting";
+  #owed = 0;
+  #answers = 0;
+  readonly #inputs: string[] = [];
+  #person: Person | undefined;
+
+  constructor(chance: Chance) {
+    this.#chance = chance;
+    this.#kind = chance.oneIn(3) ? "device" : "anonymous";
+    this.#socket = new BareSocket(relay.port, this.#kind, (message) => this.#take(message));
+  }
+
+  #take(message: Buffer): void {
+    for (const frame of decodeFrames(message, { from: "relay", on: this.#kind, version: MAX_VERSION })) {
+      this.#frames.push(frame);
+      this.#answers += answersIn(frame);
+    }
+    this.#arrived();
+  }
+
+  async run(tally: Tally): Promise<void> {
+    try {
+      await this.#live(tally);
+    } finally {
+      if (this.#person !== undefined) devices.unshift(this.#person);
+    }
+  }
+
+  async #live(tally: Tally): Promise<void> {
+    tally.connections++;
+    if (!this.#chance.oneIn(10)) {
+      if (this.#kind === "anonymous") this.#greet();
+      else await this.#login();
+    }
+    for (let left = this.#chance.between(5, 80); left > 0; left--) {
+      const input = drawInput({
+        chance: this.#chance,
+        on: this.#kind,
+        standing: this.#standing,
+        person: () => this.#chance.pick(people),
+      });
+      tally.inputs++;
+      this.#inputs.push(`${input.what}:${input.bytes.toString("hex")}`);
+      this.#socket.write(input.bytes);
+      if (input.fate.is !== "goes-on") return this.#over(input, tally);
+      this.#standing = input.fate.standing;
+      this.#owed += input.fate.answers;
+    }
+    await this.#allAnswered();
+    tally.answers += this.#answers;
+    this.#socket.destroy();
+    await this.#socket.ended;
+  }
+
+  #greet(): void {
+    this.#socket.write(
+      binaryMessage(encodeFrames({ frame: "hello-anonymous", minVersion: 1, maxVersion: 9 })),
+    );
+    this.#standing = "open";
+    this.#owed++;
+  }
+
+  async #login(): Promise<void> {
+    const person = devices.pop() as Person; // nobody else logs in as this device meanwhile
+    this.#person = person;
+    person.epoch++;
+    const { account, device, epoch } = person;
+    this.#socket.write(
+      binaryMessage(encodeFrames({ frame: "hello", minVersion: 1, maxVersion: 1, account, device, epoch })),
+    );
+    await this.#until(() => this.#frames.length > 0);
+    const challenge = this.#frames[0];
+    if (challenge?.frame !== "challenge") throw new Error(`challenge was expected, ${challenge?.frame} came`);
+    this.#socket.write(
+      binaryMessage(encodeFrames({ frame: "proof", signature: proofOf(person, challenge) })),
+    );
+    await this.#until(() =>
+      this.#frames.some(({ frame }) => frame === "welcome" || frame === "epoch-behind"),
+    );
+    this.#standing = "open";
+    this.#answers = 0;
+  }
+
+  async #until(fits: () => boolean): Promise<void> {
+    const what = (): string =>
+      `an answer (${this.#kind}, ${this.#standing}, ${this.#answers} of ${this.#owed}, last ${this.#frames.at(-1)?.frame}, inputs ${this.#inputs.join(" ")})`;
+    while (!fits())
+      await within(PATIENCE_MS, what(), new Promise<void>((resolve) => (this.#arrived = resolve)));
+  }
+
+  /** Every question has its answer, every envelope its fate; each code is one of the table. */
+  async #allAnswered(): Promise<void> {
+    await this.#until(() => this.#answers >= this.#owed);
+    expect(this.#answers).toBe(this.#owed);
+  }
+
+  async #over(input: Input, tally: Tally): Promise<void> {
+    const { status } = await within(PATIENCE_MS, `the end after ${input.what}`, this.#socket.ended);
+    tally.answers += this.#answers;
+    const last = this.#frames.at(-1);
+    if (input.fate.is === "ends") {
+      const said = last?.frame === "error" ? named(last.code) : last?.frame;
+      expect([input.what, said, status]).toEqual([
+        input.what,
+        input.fate.code,
+        PROBLEMS[input.fate.code].close,
+      ]);
+    } else expect([1002, 1003, 1007, 1008, 1009, undefined]).toContain(status);
+    const end = input.fate.is === "ends" ? input.fate.code : "broken WebSocket";
+    tally.ends.set(end, (tally.ends.get(end) ?? 0) + 1);
+  }
+}
+
+/** How many questions or envelopes a frame answers. */
+function answersIn(frame: RelayFrame): number {
+  switch (frame.frame) {
+    case "accepted":
+    case "refused":
+    case "stale-list":
+      if (frame.frame === "refused") named(frame.code);
+      return frame.ids.length;
+    case "ask-refused":
+      return named(frame.code).length > 0 ? 1 : 0;
+    case "is-account":
+    case "has-devices":
+    case "has-prekeys":
+    case "pong":
+    case "challenge":
+    case "welcome":
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+let devices: Person[] = [];
+
+describe(`${INPUTS.toLocaleString("en")} generated inputs`, () => {
+  it("each end as the contract says, and the relay's memory stays as it was after warming up", async () => {
+    const chance = Chance.forThisRun("hostile inputs");
+    devices = await Promise.all(Array.from({ length: 40 }, () => Person.called("dora").register(relay)));
+    const tally: Tally = { inputs: 0, connections: 0, answers: 0, ends: new Map() };
+    const resident: number[] = [];
+    const started = performance.now();
+    const lives = async (until: number): Promise<void> => {
+      while (tally.inputs < until) await new Life(new Chance(chance.u32())).run(tally);
+    };
+    for (let part = 1; part <= 20; part++) {
+      await Promise.all(Array.from({ length: AT_ONCE }, () => lives((INPUTS * part) / 20)));
+      resident.push(await relay.residentBytes());
+    }
+    const seconds = (performance.now() - started) / 1_000;
+    process.stdout.write(
+      `hostile inputs: ${tally.inputs} on ${tally.connections} connections in ${seconds.toFixed(1)} s, ${tally.answers} answers, ends ${JSON.stringify(Object.fromEntries(tally.ends))}, resident MiB ${resident.map((b) => Math.round(b / 1_048_576)).join(" ")}\n`,
+    );
+    expect(relay.running).toBe(true);
+    expect(relay.output.toString()).not.toContain('"level":50');
+    for (const code of [
+      "malformed-frame",
+      "unknown-frame",
+      "unexpected-frame",
+      "frame-too-large",
+      "broken WebSocket",
+    ])
+      expect([code, tally.ends.get(code) ?? 0]).not.toEqual([code, 0]);
+    const warm = Math.max(...resident.slice(6, 12));
+    expect(Math.min(...resident.slice(-4))).toBeLessThan(warm + 16 * 1_048_576);
+    const idle = await eventually(PATIENCE_MS, "an idle relay", async () => {
+      const metrics = await relay.metrics();
+      return metrics.get("lethe_connections") === 0 ? metrics : undefined;
+    });
+    expect([idle.get("lethe_sessions"), idle.get("lethe_unsettled_bytes")]).toEqual([0, 0]);
+  });
+});
