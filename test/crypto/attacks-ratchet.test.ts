@@ -131,6 +131,23 @@ describe("attack 15: forged headers", () => {
     expect(bob.read(alice.send(bob, "two"))).toBe("two");
   });
 
+  it("takes a header for the other side's only: one's own is refused", () => {
+    const { alice, bob } = talkingPair(16);
+    const said = {
+      counters: { publicKey: letheSuite.generate(seededRandom(7)).publicKey, previousCount: 0, n: 0 },
+    };
+    for (const [one, other] of [
+      [alice.ratchet(bob), bob.ratchet(alice)],
+      [bob.ratchet(alice), alice.ratchet(bob)],
+    ] as const) {
+      const bytes = writeHeader(one, { ...said, first: false, fromInitiator: one.role === "initiator" });
+      expect([isHeaderOf(one, readHeader(bytes)), isHeaderOf(other, readHeader(bytes))]).toEqual([
+        false,
+        true,
+      ]);
+    }
+  });
+
   it("takes less than 50 µs over a forged header", () => {
     const { alice, bob } = talkingPair(15);
     bob.read(alice.send(bob, "one"));
