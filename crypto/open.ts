@@ -69,7 +69,7 @@ export interface Opening {
   readonly peer: PeerDevice | undefined;
   /** What is pinned of the sender's account, if anything: `peer`, or another device of that account. */
   readonly pinned: PinnedAccount | undefined;
-  /** Every ratchet with that device that is kept, the one used for sending first. */
+  /** Every ratchet with that device that is kept; the header's MAC picks one. The likeliest first saves time. */
   readonly ratchets: readonly Ratchet[];
   /** The private prekeys that `first` names, as far as they are still there. */
   readonly prekeys: readonly PrekeyRecord[];

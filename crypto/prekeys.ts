@@ -30,9 +30,12 @@ import { Secret } from "./secret.ts";
 import {
   ed25519Sign,
   ed25519Verify,
+  equal,
+  KEM_PUBLIC_BYTES,
   KEM_SEED_BYTES,
   kemPublic,
   SIGNATURE_BYTES,
+  X25519_BYTES,
   x25519Base,
 } from "./primitives.ts";
 
@@ -56,6 +59,14 @@ export interface PrekeyRecord {
   readonly secret: Secret;
   /** The bytes to upload, the same at every repeat. */
   readonly upload: Uint8Array;
+}
+
+/** The public key of a record, as its upload has it. */
+export function publicKeyOf({ kind, upload }: PrekeyRecord): Uint8Array {
+  const isKem = kind === "lastResort" || kind === "oneTimeKem";
+  // Behind the format, the address except for one-time X25519 keys, and the type byte.
+  const at = kind === "oneTime" ? 2 : 20;
+  return upload.slice(at, at + (isKem ? KEM_PUBLIC_BYTES : X25519_BYTES));
 }
 
 /** What goes to the relay. */
@@ -268,13 +279,12 @@ export function encodePrekey(record: PrekeyRecord): Uint8Array {
 export function decodePrekey(bytes: Uint8Array): PrekeyRecord {
   const { secret: own, upload, ...rest } = decodeAll(stored, bytes);
   const isKem = rest.kind === "lastResort" || rest.kind === "oneTimeKem";
-  if (own.length !== (isKem ? KEM_SEED_BYTES : 32)) throw new MalformedError("wrong private key length");
-  const encoded = isKem
-    ? encode(kemKey, kemPublic(own), MAX_PREKEY_BYTES)
-    : encode(x25519Key, x25519Base(own));
-  const at = rest.kind === "oneTime" ? 1 : 19;
-  const there = upload.subarray(at, at + encoded.length);
-  if (there.length !== encoded.length || !encoded.every((byte, i) => byte === there[i]))
+  if (own.length !== (isKem ? KEM_SEED_BYTES : X25519_BYTES))
+    throw new MalformedError("wrong private key length");
+  const key = isKem ? kemPublic(own) : x25519Base(own);
+  const id = keyId(isKem ? encode(kemKey, key, MAX_PREKEY_BYTES) : encode(x25519Key, key)) as PrekeyId;
+  const record = { ...rest, id, secret: new Secret(own), upload };
+  if (!equal(publicKeyOf(record), key))
     throw new MalformedError("a prekey that does not belong to its upload");
-  return { ...rest, id: keyId(encoded) as PrekeyId, secret: new Secret(own), upload };
+  return record;
 }

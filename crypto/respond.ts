@@ -9,8 +9,8 @@ import { total } from "./layout.ts";
 import type { FirstMessageNeeds, Fresh, NotOpened, Opening } from "./open.ts";
 import { checkPeer, type PeerDevice, peerFrom } from "./peer.ts";
 import { agree, type Prelude, type Transcript } from "./pqxdh.ts";
-import { destroyAt, type PrekeyId, type PrekeyKind, type PrekeyRecord } from "./prekeys.ts";
-import { kemDecapsulate, kemPublic, x25519, x25519Base } from "./primitives.ts";
+import { destroyAt, type PrekeyId, type PrekeyKind, type PrekeyRecord, publicKeyOf } from "./prekeys.ts";
+import { kemDecapsulate, x25519 } from "./primitives.ts";
 import type { Ratchet } from "./state.ts";
 
 export type Begun =
@@ -100,14 +100,14 @@ function respond({ identity, peer, prelude, keys, now }: Responding): Ratchet | 
   ].filter((dh) => dh !== undefined);
   const shared = kemDecapsulate(kem.secret.reveal(), ciphertext);
   if (shared === undefined || dhs.length !== (oneTime === undefined ? 3 : 4)) return undefined;
-  const signedKey = x25519Base(signed.secret.reveal());
+  const signedKey = publicKeyOf(signed);
   const transcript: Transcript = {
     initiator: peer.certificate,
     responder: identity.certificate,
     ephemeral,
     signed: signedKey,
-    oneTime: oneTime === undefined ? undefined : x25519Base(oneTime.secret.reveal()),
-    kem: kemPublic(kem.secret.reveal()),
+    oneTime: oneTime === undefined ? undefined : publicKeyOf(oneTime),
+    kem: publicKeyOf(kem),
     ciphertext,
   };
   const { id, headerKey, ad, root } = agree({ dhs, kem: shared }, transcript);
