@@ -2,7 +2,7 @@
 // the recipient's delivered-ack alone brings about.
 import type { BenchCase, Context, Measured } from "../harness/case.ts";
 import { between, type Reading, read } from "../harness/reading.ts";
-import { aFolder, metric, type Server, startRelay } from "../harness/server.ts";
+import { aFolder, metric, startRelay } from "../harness/server.ts";
 import { Budget } from "../load/tally.ts";
 import { aLiveWorld } from "../load/world.ts";
 
@@ -14,10 +14,11 @@ export const live: BenchCase = {
   title: "Live delivery",
   method:
     `${PAIRS} senders (anonymous, with access keys) and ${PAIRS} recipients online, ${WINDOW} messages of 256 B under way a pair. ` +
-    "CPU of all the relay's threads between two counts of `accepted`, after a warm-up; the relay's own count of spills must stay 0.",
+    "CPU of all the relay's threads between two counts of `accepted`, after a warm-up. A spill means that a device (here: the load) did not answer within its live window, 0.4 s at least.",
   metrics: [
     { name: "cpu", says: "relay CPU a message", unit: "µs", bar: 15, better: "less" },
     { name: "rate", says: "messages accepted", unit: "/s", better: "more" },
+    { name: "spilled", says: "messages that spilled to the store", unit: "", bar: 0, better: "less" },
     { name: "memory", says: "relay's resident memory", unit: "MiB", better: "less" },
   ],
   open: (context) => ({ once: () => measure(context), close: () => Promise.resolve() }),
@@ -35,14 +36,6 @@ async function measure(context: Context): Promise<Measured> {
   const before: Reading = read(relay, accepted);
   await accepted.reaches(warmUp + messages);
   const after: Reading = read(relay, accepted);
-  await nothingSpilled(relay, warmUp + messages);
-  return { ...between(before, after), memory: relay.memory() / 2 ** 20 };
-}
-
-/** @throws Error unless all of the messages went live */
-export async function nothingSpilled(relay: Server, messages: number): Promise<void> {
   const spilled = await metric(relay, "lethe_spilled_total");
-  const delivered = await metric(relay, "lethe_delivered_live_total");
-  if (spilled !== 0 || delivered !== messages)
-    throw new Error(`${spilled} spilled and ${delivered} of ${messages} delivered live`);
+  return { ...between(before, after), spilled, memory: relay.memory() / 2 ** 20 };
 }
