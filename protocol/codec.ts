@@ -158,11 +158,13 @@ export class Writer {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#room(1), whole(value, 0xff));
+    const at = this.#room(1); // before the view is looked at: making room may replace it
+    this.#view.setUint8(at, whole(value, 0xff));
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.#room(2), whole(value, 0xffff));
+    const at = this.#room(2);
+    this.#view.setUint16(at, whole(value, 0xffff));
   }
 
   u24(value: number): void {
@@ -173,7 +175,8 @@ export class Writer {
   }
 
   u32(value: number): void {
-    this.#view.setUint32(this.#room(4), whole(value, 0xffffffff));
+    const at = this.#room(4);
+    this.#view.setUint32(at, whole(value, 0xffffffff));
   }
 
   u64(value: number): void {
