@@ -1,0 +1,33 @@
+// From an error to what a person can do about it. Always true: every code that `lethe chat` can meet at its start has
+// a sentence that says what is wrong and one that says what to do.
+import { ClientError } from "../errors.ts";
+import { StoreError } from "../store/store.ts";
+
+const ADVICE: Readonly<Record<string, string>> = {
+  "relay-unreachable": "Start one with `lethe relay`, or name another with --relay URL.",
+  "name-taken":
+    "Take another name; or, if it is yours, give the store that you used before with --store FILE.",
+  "name-invalid": "For example: lethe chat anna",
+  "store-of-another": "Give another store with --store FILE, or use that name.",
+  "unknown-user": "Is it spelled right? They have to have been at this relay once.",
+  "wrong-passphrase": "Look at the first line of the file that you gave with --passphrase-file.",
+  "passphrase-needed": "Put it on the first line of a file, and give that with --passphrase-file FILE.",
+  "key-file-missing":
+    "Without it nothing in the store can be read. To begin anew, give another store with --store FILE and another name.",
+  "key-file-open": "For example: chmod 600 FILE.key",
+  "store-in-use": "Is `lethe chat` running in another terminal with the same name?",
+  "store-damaged": "Put back a copy of the whole store, or begin anew with --store FILE and another name.",
+  "store-version": "Use a newer version of lethe.",
+  "store-unreachable": "Is the folder there, and may you write to it?",
+  "store-failed": "Is the disk full?",
+  "authentication-failed":
+    "The relay does not know this device's key: was its data folder removed? Begin anew with another store.",
+  "device-removed": "The relay does not know this device any more. Begin anew with another store.",
+  "rate-limited": "Wait a little and try again.",
+};
+
+export function adviceFor(error: unknown): { says: string; advice: string | undefined } {
+  if (error instanceof ClientError || error instanceof StoreError)
+    return { says: error.message, advice: ADVICE[error.code] };
+  return { says: error instanceof Error ? error.message : String(error), advice: undefined };
+}

@@ -1,0 +1,232 @@
+// What a chat is about, whatever shows it: whom one talks to, what was said, how far one's own messages have come.
+// Always true: the list is capped; a message's state only goes forward; what a face shows follows from `changed`.
+import type { Client } from "../client.ts";
+import { adviceFor } from "./advice.ts";
+
+export type State = "queued" | "sent" | "delivered" | "read" | "expired" | "refused";
+
+export type Line =
+  | {
+      readonly kind: "in";
+      readonly from: string;
+      readonly text: string;
+      readonly at: number;
+      readonly late: boolean;
+    }
+  | {
+      readonly kind: "out";
+      readonly number: number;
+      readonly to: string;
+      readonly text: string;
+      readonly at: number;
+      state: State;
+    }
+  | { readonly kind: "note"; readonly text: string };
+
+/** Something has happened, for a face that prints it. */
+export type Happening =
+  | { readonly is: "line"; readonly line: Line }
+  | {
+      readonly is: "state";
+      readonly number: number;
+      readonly state: State;
+      readonly code: string | undefined;
+    }
+  | { readonly is: "waiting"; readonly number: number; readonly code: string }
+  | { readonly is: "typing"; readonly from: string }
+  | { readonly is: "request"; readonly from: string }
+  | { readonly is: "gap"; readonly from: string; readonly missing: number }
+  | { readonly is: "connection"; readonly state: "connecting" | "online" | "offline" }
+  | { readonly is: "notice"; readonly text: string }
+  | { readonly is: "error"; readonly text: string };
+
+/** Lines that are remembered while the chat runs. */
+const MAX_LINES = 2_000;
+/** How long "is writing" is shown after the last sign of it, ms. */
+export const TYPING_MS = 5_000;
+/** How often one's own writing is told, ms. */
+const TELL_TYPING_MS = 3_000;
+const RANK: Record<State, number> = { queued: 0, sent: 1, delivered: 2, read: 3, expired: 4, refused: 4 };
+
+export class Chat {
+  readonly client: Client;
+  readonly lines: Line[] = [];
+  peer: string | undefined;
+  connection: "connecting" | "online" | "offline" = "connecting";
+  /** Who is writing, and until when that is believed. */
+  readonly typing = new Map<string, number>();
+  readonly #accepts: string | undefined;
+  readonly #numbers = new Map<string, Line & { kind: "out" }>();
+  readonly #early = new Map<string, State>();
+  #listeners: ((what: Happening) => void)[] = [];
+  #unheard: Happening[] = [];
+  #count = 0;
+  #toldTyping = 0;
+  #queueing: Promise<void> = Promise.resolve();
+
+  constructor(client: Client, peer: string | undefined) {
+    this.client = client;
+    this.peer = peer;
+    this.#accepts = peer;
+    this.connection = client.connection;
+    this.#listen();
+  }
+
+  /** Hears of everything from the beginning. */
+  onHappening(listener: (what: Happening) => void): void {
+    this.#listeners.push(listener);
+    for (const what of this.#unheard) listener(what);
+    this.#unheard = [];
+  }
+
+  #say(what: Happening): void {
+    if (this.#listeners.length === 0) this.#unheard.push(what);
+    for (const listener of this.#listeners) listener(what);
+  }
+
+  #listen(): void {
+    const { client } = this;
+    client.on("connection", ({ state }) => {
+      this.connection = state;
+      this.#say({ is: "connection", state });
+    });
+    client.on("message", (message) => {
+      this.typing.delete(message.from);
+      const text = message.text ?? `[${message.bytes?.length ?? 0} bytes ${message.type ?? ""}]`;
+      this.peer ??= message.from;
+      this.#add({ kind: "in", from: message.from, text, at: message.sentAt, late: message.late });
+      message.read();
+    });
+    client.on("typing", ({ from }) => {
+      this.typing.set(from, Date.now() + TYPING_MS);
+      this.#say({ is: "typing", from });
+    });
+    client.on("request", async ({ from }) => {
+      if (from === this.#accepts) await client.accept(from);
+      else {
+        this.#say({ is: "request", from });
+        this.#note(`${from} would like to write to you: /accept ${from} or /block ${from}`);
+      }
+    });
+    client.on("sent", ({ id }) => this.#reach(id, "sent"));
+    client.on("receipt", ({ id, state }) => this.#reach(id, state));
+    client.on("expired", ({ id }) => this.#reach(id, "expired"));
+    client.on("refused", ({ id, code }) => this.#reach(id, "refused", code));
+    client.on("waiting", ({ id, code }) => {
+      const number = this.#numbers.get(id)?.number;
+      if (number !== undefined) this.#say({ is: "waiting", number, code });
+    });
+    client.on("gap", ({ from, missing }) => {
+      this.#say({ is: "gap", from, missing });
+      this.#note(`${missing} of ${from}'s messages ${missing === 1 ? "is" : "are"} missing`);
+    });
+    client.on("displaced", () =>
+      this.#note("This chat was opened somewhere else. /reconnect takes it back."),
+    );
+    client.on("stopped", ({ code }) => this.#note(`The relay does not let this device in: ${code}.`));
+    client.on("key-changed", ({ user }) => this.#note(`Careful: ${user}'s key is another than before.`));
+    client.on("error", ({ error }) => this.#say({ is: "error", text: error.message }));
+  }
+
+  #add(line: Line): void {
+    this.lines.push(line);
+    if (this.lines.length > MAX_LINES) this.lines.shift();
+    this.#say({ is: "line", line });
+  }
+
+  #note(text: string): void {
+    this.lines.push({ kind: "note", text });
+    this.#say({ is: "notice", text });
+  }
+
+  #reach(id: string, state: State, code?: string): void {
+    const line = this.#numbers.get(id);
+    if (line === undefined) {
+      // Heard before the message was shown: `queue` has not answered yet.
+      this.#early.set(id, state);
+      return;
+    }
+    if (RANK[state] <= RANK[line.state]) return;
+    line.state = state;
+    if (RANK[state] >= RANK.read) this.#numbers.delete(id);
+    this.#say({ is: "state", number: line.number, state, code });
+  }
+
+  /** Takes a line of input. "quit": the person wants to leave. Lines are carried out one after the other. */
+  enter(input: string): "quit" | undefined {
+    if (input.trim() === "") return undefined;
+    if (input.startsWith("/") && !input.startsWith("//")) return this.#command(input.slice(1));
+    const text = input.startsWith("//") ? input.slice(1) : input;
+    this.#then(() => this.#send(text));
+    return undefined;
+  }
+
+  /** Everything that was entered has been carried out. */
+  settled(): Promise<void> {
+    return this.#queueing;
+  }
+
+  #then(what: () => Promise<void>): void {
+    this.#queueing = this.#queueing.then(what).catch((error: unknown) => {
+      const { says, advice } = adviceFor(error);
+      this.#say({ is: "error", text: says });
+      this.#note(advice === undefined ? says : `${says} ${advice}`);
+    });
+  }
+
+  async #send(text: string): Promise<void> {
+    const to = this.peer;
+    if (to === undefined) {
+      this.#say({ is: "error", text: "to whom? /to USER" });
+      this.#note("To whom? /to USER says it.");
+      return;
+    }
+    const { id } = await this.client.queue(to, text);
+    const line = {
+      kind: "out",
+      number: ++this.#count,
+      to,
+      text,
+      at: Date.now(),
+      state: "queued" as State,
+    } as const;
+    const shown: Line & { kind: "out" } = { ...line };
+    this.#numbers.set(id, shown);
+    this.#add(shown);
+    const early = this.#early.get(id);
+    this.#early.clear();
+    if (early !== undefined) this.#reach(id, early);
+  }
+
+  #command(input: string): "quit" | undefined {
+    const [name = "", user = ""] = input.trim().split(/\s+/);
+    if (name === "quit" || name === "q") return "quit";
+    if (name === "reconnect") this.client.reconnect();
+    else if (name === "to" && user !== "") this.#then(() => this.#turnTo(user));
+    else if (name === "accept" && user !== "") this.#then(() => this.#accept(user));
+    else if (name === "block" && user !== "") this.#then(() => this.client.block(user));
+    else {
+      this.#say({ is: "error", text: `/${name} is not understood` });
+      this.#note("/to USER  /accept USER  /block USER  /reconnect  /quit");
+    }
+    return undefined;
+  }
+
+  async #turnTo(user: string): Promise<void> {
+    this.peer = user;
+    this.#note(`You write to ${user} now.`);
+  }
+
+  async #accept(user: string): Promise<void> {
+    await this.client.accept(user);
+    this.peer ??= user;
+  }
+
+  /** The person is writing: told to the other one now and then. */
+  writes(now: number): void {
+    const to = this.peer;
+    if (to === undefined || now - this.#toldTyping < TELL_TYPING_MS || this.connection !== "online") return;
+    this.#toldTyping = now;
+    this.client.typing(to).catch(() => undefined);
+  }
+}

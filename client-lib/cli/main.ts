@@ -1,0 +1,54 @@
+// The `lethe` command as a process: arguments, exit codes, what to do when something is wrong. With `relay.ts` the only
+// file here that knows `process`. Exit codes: 0 well, 1 failed, 2 not understood.
+import { createRequire } from "node:module";
+import { HELP, parseCommand, UsageError } from "./arguments.ts";
+import { painter } from "./text.ts";
+
+async function main(): Promise<number> {
+  const command = parseCommand(process.argv.slice(2), process.env);
+  switch (command.run) {
+    case "help":
+      process.stdout.write(HELP[command.of]);
+      return 0;
+    case "version":
+      process.stdout.write(`lethe ${version()}\n`);
+      return 0;
+    case "relay": {
+      const { runRelay } = await import("./relay.ts");
+      return runRelay(command.flags);
+    }
+    case "chat": {
+      const { stdin, stdout } = process;
+      const onTerminal = stdin.isTTY === true && stdout.isTTY === true;
+      const colour = stdout.isTTY === true && (process.env["NO_COLOR"] ?? "") === "";
+      const stopped = new AbortController();
+      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+        process.once(signal, () => stopped.abort());
+      // Loaded only here: cryptography takes its time to start.
+      const { runChat } = await import("./chat.ts");
+      return runChat({ ...command.chat, stdin, stdout, onTerminal, colour, signal: stopped.signal });
+    }
+  }
+}
+
+function version(): string {
+  const found: unknown = createRequire(import.meta.url)("../package.json");
+  return typeof found === "object" && found !== null && "version" in found
+    ? String(found.version)
+    : "unknown";
+}
+
+async function complain(error: unknown): Promise<number> {
+  const { adviceFor } = await import("./advice.ts");
+  const paint = painter(process.stderr.isTTY === true && (process.env["NO_COLOR"] ?? "") === "");
+  const usage = error instanceof UsageError;
+  const { says, advice } = usage ? { says: error.message, advice: undefined } : adviceFor(error);
+  process.stderr.write(`${paint("red", "lethe:")} ${says}\n`);
+  if (advice !== undefined) process.stderr.write(`${advice}\n`);
+  return usage ? 2 : 1;
+}
+
+main().then(
+  (code) => process.exit(code),
+  async (error: unknown) => process.exit(await complain(error)),
+);

@@ -1,0 +1,38 @@
+// `lethe relay`: runs the relay's own process. The library never loads the relay's code; where the relay is not
+// installed, it says what to do.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+function relayMain(): string | undefined {
+  try {
+    const file = fileURLToPath(import.meta.resolve("@lethe/relay/main"));
+    return existsSync(file) ? file : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Resolves with the relay's exit code. */
+export async function runRelay(flags: readonly string[]): Promise<number> {
+  const main = relayMain();
+  if (main === undefined) {
+    process.stderr.write(
+      "lethe: the relay is not installed here.\nInstall it with: npm install @lethe/relay\n",
+    );
+    return 1;
+  }
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", main, ...flags], {
+    stdio: "inherit",
+  });
+  const forward = (signal: NodeJS.Signals): void => {
+    child.kill(signal);
+  };
+  // The terminal sends Ctrl-C to the relay too: waiting for it is enough.
+  process.on("SIGINT", () => undefined);
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, forward);
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code) => resolve(code ?? 1));
+  });
+}

@@ -1,0 +1,121 @@
+// What stands on the screen of a chat: rows of text from the chat's state. Pure.
+// Always true: exactly as many rows as the terminal has, none wider than it, the newest messages above the status line.
+import type { Line, State } from "./conversation.ts";
+import { harmless, linesOf, type Paint, tailOf, widthOf, wrap } from "./text.ts";
+
+export interface View {
+  readonly user: string;
+  readonly peer: string | undefined;
+  readonly relay: string;
+  readonly connection: "connecting" | "online" | "offline";
+  readonly typing: readonly string[];
+  readonly lines: readonly Line[];
+  /** What is being written, before and after the cursor. */
+  readonly before: string;
+  readonly after: string;
+}
+
+export interface Size {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+export interface Drawing {
+  readonly rows: readonly string[];
+  /** Where the cursor stands in the last row, from 0. */
+  readonly cursor: number;
+}
+
+const MIN_COLUMNS = 20;
+const PROMPT = "› ";
+
+export function draw(view: View, size: Size, paint: Paint): Drawing {
+  const columns = Math.max(size.columns, MIN_COLUMNS);
+  const room = Math.max(size.rows - 2, 1);
+  const messages = newest(view, columns, paint, room);
+  const blank = Array.from({ length: room - messages.length }, () => "");
+  const before = tailOf(harmless(view.before), columns - widthOf(PROMPT) - 1);
+  const left = columns - widthOf(PROMPT) - widthOf(before) - 1;
+  const input = paint("cyan", PROMPT) + before + headOf(harmless(view.after), left);
+  return {
+    rows: [...blank, ...messages, status(view, columns, paint), input],
+    cursor: widthOf(PROMPT) + widthOf(before),
+  };
+}
+
+/** The rows of the newest lines that fit. */
+function newest({ lines }: View, columns: number, paint: Paint, room: number): string[] {
+  const out: string[] = [];
+  for (let at = lines.length - 1; at >= 0 && out.length < room; at--) {
+    const line = lines[at];
+    if (line !== undefined) out.unshift(...rowsOf(line, columns, paint));
+  }
+  return out.slice(-room);
+}
+
+function rowsOf(line: Line, columns: number, paint: Paint): string[] {
+  if (line.kind === "note")
+    return linesOf(line.text)
+      .flatMap((text) => wrap(`— ${text}`, columns))
+      .map((row) => paint("yellow", row));
+  const time = clock(line.at);
+  const who = line.kind === "in" ? harmless(line.from) : "you";
+  const tick = line.kind === "out" ? ticks(line.state, paint) : "";
+  const tickWidth = line.kind === "out" ? 3 : 0;
+  const margin = 6 + widthOf(who) + 2;
+  const width = Math.max(columns - margin - tickWidth, 8);
+  const rows = linesOf(line.text).flatMap((text) => wrap(text, width));
+  const name = paint(line.kind === "in" ? "green" : "cyan", who);
+  const late = line.kind === "in" && line.late ? paint("dim", " (late)") : "";
+  return rows.map((row, i) => {
+    const start = i === 0 ? `${paint("grey", time)} ${name}  ` : " ".repeat(margin);
+    const end = i === rows.length - 1 ? late + (tick === "" ? "" : ` ${tick}`) : "";
+    return start + row + end;
+  });
+}
+
+/** One grey tick: the relay has it. Two grey: the other device has it. Two blue: it was read. */
+export function ticks(state: State, paint: Paint): string {
+  switch (state) {
+    case "queued":
+      return paint("grey", "…");
+    case "sent":
+      return paint("grey", "✓");
+    case "delivered":
+      return paint("grey", "✓✓");
+    case "read":
+      return paint("blue", "✓✓");
+    case "expired":
+    case "refused":
+      return paint("red", "✗");
+  }
+}
+
+const DOTS = { online: "green", connecting: "yellow", offline: "red" } as const;
+
+function status({ user, peer, relay, connection, typing }: View, columns: number, paint: Paint): string {
+  const writing = typing.length === 0 ? "" : ` · ${typing.map(harmless).join(", ")} is writing…`;
+  const withWhom = peer === undefined ? "" : ` → ${harmless(peer)}`;
+  const long = ` ${user}${withWhom} · ${connection}${writing}`;
+  const text = widthOf(long) + 2 > columns ? headOf(long, columns - 2) : long;
+  const where = `${harmless(relay)} `;
+  const gap = columns - widthOf(text) - widthOf(where) - 2;
+  const rest = gap > 0 ? " ".repeat(gap) + where : " ".repeat(Math.max(0, columns - widthOf(text) - 2));
+  return paint("inverse", ` ${paint(DOTS[connection], "●")}${text}${rest}`);
+}
+
+function headOf(text: string, columns: number): string {
+  let out = "";
+  let width = 0;
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    width += widthOf(segment);
+    if (width > columns) break;
+    out += segment;
+  }
+  return out;
+}
+
+function clock(at: number): string {
+  const date = new Date(at);
+  return `${String(date.getHours()).padStart(2, "0")}:${String(date.getMinutes()).padStart(2, "0")}`;
+}

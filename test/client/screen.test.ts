@@ -1,0 +1,128 @@
+import { describe, expect, it } from "vitest";
+import type { Line } from "../../client-lib/cli/conversation.ts";
+import { EMPTY, type Editing, press, textOf } from "../../client-lib/cli/editor.ts";
+import { harmless, painter, widthOf, wrap } from "../../client-lib/cli/text.ts";
+import { draw, type View } from "../../client-lib/cli/view.ts";
+
+const plain = painter(false);
+const view: View = {
+  user: "anna",
+  peer: "ben",
+  relay: "http://127.0.0.1:8787",
+  connection: "online",
+  typing: [],
+  lines: [],
+  before: "",
+  after: "",
+};
+const at = new Date(2026, 0, 2, 9, 5).getTime();
+const said = (text: string, state: (Line & { kind: "out" })["state"] = "sent"): Line => ({
+  kind: "out",
+  number: 1,
+  to: "ben",
+  text,
+  at,
+  state,
+});
+const heard = (text: string): Line => ({ kind: "in", from: "ben", text, at, late: false });
+
+describe("the screen", () => {
+  it("shows messages with their ticks above a status line and the input", () => {
+    const lines = [said("hi", "read"), heard("hello"), said("there?", "delivered"), said("now", "queued")];
+    const { rows, cursor } = draw(
+      { ...view, lines, before: "wri", after: "ting" },
+      { rows: 7, columns: 60 },
+      plain,
+    );
+    expect(rows).toEqual([
+      "",
+      "09:05 you  hi ✓✓",
+      "09:05 ben  hello",
+      "09:05 you  there? ✓✓",
+      "09:05 you  now …",
+      " ● anna → ben · online                http://127.0.0.1:8787 ",
+      "› writing",
+    ]);
+    expect(cursor).toBe(5);
+  });
+
+  it("tells delivered from read by colour, and changes one row only when a tick changes", () => {
+    const colour = painter(true);
+    const one = draw(
+      { ...view, lines: [said("hi", "delivered"), heard("x")] },
+      { rows: 5, columns: 60 },
+      colour,
+    );
+    const two = draw({ ...view, lines: [said("hi", "read"), heard("x")] }, { rows: 5, columns: 60 }, colour);
+    expect(one.rows.filter((row, i) => row !== two.rows[i])).toHaveLength(1);
+    expect(two.rows[1]).toContain("\u001b[94m✓✓");
+  });
+
+  it("says who is writing", () => {
+    const { rows } = draw({ ...view, typing: ["ben"] }, { rows: 5, columns: 80 }, plain);
+    expect(rows[3]).toContain("ben is writing…");
+  });
+
+  it("is as high and never wider than the terminal, whatever is written", () => {
+    const lines = [
+      heard("word ".repeat(50)),
+      heard("長い".repeat(40)),
+      heard("x".repeat(300)),
+      said("a\nb\nc"),
+    ];
+    for (const columns of [20, 33, 80, 200])
+      for (const height of [3, 10, 40]) {
+        const { rows } = draw({ ...view, lines, before: "y".repeat(300) }, { rows: height, columns }, plain);
+        expect(rows).toHaveLength(height);
+        for (const row of rows) expect(widthOf(row)).toBeLessThanOrEqual(columns);
+      }
+  });
+
+  it("shows nothing that a terminal would obey", () => {
+    const lines = [heard("\u001b[31mred\u0007\u009b1m \u202eback")];
+    const { rows } = draw({ ...view, lines }, { rows: 5, columns: 60 }, plain);
+    expect(rows[2]).toBe("09:05 ben  ·[31mred··1m ·back");
+    expect(harmless("a\nb\u0000")).toBe("a·b·");
+  });
+});
+
+describe("text", () => {
+  it("measures what a terminal shows", () => {
+    expect(["abc", "é", "e\u0301", "日本", "👍🏽", "👩‍👩‍👧"].map(widthOf)).toEqual([3, 1, 1, 4, 2, 2]);
+  });
+
+  it("wraps at spaces where it can", () => {
+    expect(wrap("one two three", 8)).toEqual(["one two ", "three"]);
+    expect(wrap("abcdefghij", 4)).toEqual(["abcd", "efgh", "ij"]);
+    expect(wrap("", 4)).toEqual([""]);
+  });
+});
+
+describe("the editor", () => {
+  const type = (text: string, from: Editing = EMPTY): Editing =>
+    Array.from(text).reduce((editing, typed) => press(editing, typed, { name: typed }), from);
+  const key =
+    (name: string, ctrl = false) =>
+    (editing: Editing) =>
+      press(editing, undefined, { name, ctrl });
+
+  it("inserts at the cursor and takes back one grapheme", () => {
+    let editing = key("left")(type("helo"));
+    editing = type("l", editing);
+    expect(textOf(editing)).toBe("hello");
+    expect(textOf(key("backspace")(type("👩‍👩‍👧")))).toBe("");
+    expect(textOf(key("delete")(key("home")(type("abc"))))).toBe("bc");
+  });
+
+  it("moves and erases by ctrl", () => {
+    const editing = type("one two  ");
+    expect(textOf(key("w", true)(editing))).toBe("one ");
+    expect(textOf(key("u", true)(editing))).toBe("");
+    expect(key("a", true)(editing).before).toEqual([]);
+    expect(textOf(key("k", true)(key("home")(editing)))).toBe("");
+  });
+
+  it("takes no control characters", () => {
+    expect(textOf(press(EMPTY, "\u001b", { name: "escape" }))).toBe("");
+  });
+});
