@@ -83,6 +83,7 @@ export class SimClient {
 
   start(): void {
     if (this.#run !== undefined || this.stopped !== undefined || this.#world.rested) return;
+    if (this.#world.isAbsent(this.index)) return;
     this.#starts++;
     const rows = this.#stored();
     const cipher = this.#world.cipherOf(this.index, rows);
@@ -123,7 +124,7 @@ export class SimClient {
     const { committing } = run;
     if (committing !== undefined) {
       this.#world.cover.count("client crashed with a commit under way");
-      if (!committing.durable && this.#pace.happens(0.5)) this.#apply(committing.writes);
+      if (!committing.durable) this.#applyOrNot(committing.writes);
     }
     for (const { pipe } of run.sockets.values()) {
       const told = this.#pace.happens(0.7);
@@ -323,7 +324,14 @@ export class SimClient {
   #frames(run: Run, kind: ConnectionKind, connection: number, frames: readonly RelayFrame[]): void {
     if (this.#run !== run) return;
     for (const frame of frames) if (frame.frame === "push") this.#pushed(run, frame.id, frame.ciphertext);
+    if (!this.#world.rules.client.acknowledgeAfterCommit) this.#acknowledge(run, kind, connection, frames);
     this.#step({ event: "frames", now: this.now, socket: kind, connection, frames });
+  }
+
+  /** Rule `acknowledgeAfterCommit` left out. */
+  #acknowledge(run: Run, kind: ConnectionKind, connection: number, frames: readonly RelayFrame[]): void {
+    const ids = frames.flatMap((frame) => (frame.frame === "push" && frame.kind !== "signal" ? [frame.id] : []));
+    if (ids.length > 0) run.sockets.get(nameOf(kind, connection))?.pipe.up([{ frame: "delivered", ids }]);
   }
 
   #pushed(run: Run, id: EnvelopeId, ciphertext: Uint8Array): void {
@@ -335,8 +343,29 @@ export class SimClient {
   }
 
   #send(run: Run, { socket, connection, frames }: Effect & { do: "send" }): void {
-    for (const frame of frames) if (frame.frame === "submit") this.#submits(run, frame);
-    run.sockets.get(nameOf(socket, connection))?.pipe.up(frames);
+    const { client } = this.#world.rules;
+    const going = client.sameBytes ? frames : frames.map((frame) => this.#sealedAnew(frame));
+    for (const frame of going) if (frame.frame === "submit") this.#submits(run, frame);
+    run.sockets.get(nameOf(socket, connection))?.pipe.up(going);
+    if (!client.clearedByAccepted) this.#believeAccepted(socket, connection, frames);
+  }
+
+  /** Rule `sameBytes` left out: a retry is sealed anew. */
+  #sealedAnew(frame: ClientFrame): ClientFrame {
+    if (frame.frame !== "submit") return frame;
+    const envelopes = frame.envelopes.map((e) =>
+      this.#world.ledger.letters.has(e.id) ? { ...e, ciphertext: Uint8Array.from([...e.ciphertext, 1]) } : e,
+    );
+    return { ...frame, envelopes };
+  }
+
+  /** Rule `clearedByAccepted` left out: what was sent is taken for accepted. */
+  #believeAccepted(socket: ConnectionKind, connection: number, frames: readonly ClientFrame[]): void {
+    const ids = frames.flatMap((frame) => (frame.frame === "submit" ? frame.envelopes.map((e) => e.id) : []));
+    if (ids.length === 0) return;
+    this.#world.agenda.in(1, () =>
+      this.#step({ event: "frames", now: this.now, socket, connection, frames: [{ frame: "accepted", ids }] }),
+    );
   }
 
   #submits(run: Run, { recipient, expiry, envelopes }: ClientFrame & { frame: "submit" }): void {
@@ -388,7 +417,20 @@ export class SimClient {
   }
 
   #apply(writes: readonly Write[]): void {
-    for (const write of writes) this.#write(write);
+    const { remember, epochDurable } = this.#world.rules.client;
+    for (const write of writes) {
+      if (!remember && write.table === "seen") continue;
+      if (!epochDurable && write.table === "self") continue;
+      this.#write(write);
+    }
+  }
+
+  /** A process that ends: its last commit is there, or not. */
+  #applyOrNot(writes: readonly Write[]): void {
+    if (!this.#pace.happens(0.5)) return;
+    // Rule `oneTransaction` left out: some of it is.
+    const part = this.#world.rules.client.oneTransaction ? writes.length : this.#pace.below(writes.length + 1);
+    this.#apply(writes.slice(0, part));
   }
 
   #write({ table, key, value }: Write): void {
@@ -448,6 +490,7 @@ export class SimClient {
       case "queued":
         return this.#world.queued(told.message);
       case "store-restored":
+        return this.#world.tookForRestored(this);
       case "connection":
       case "waiting":
       case "request":

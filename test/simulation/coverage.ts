@@ -28,6 +28,7 @@ export const EVENTS = [
   "lease lost",
   "node crashed",
   "node closed",
+  "node paused",
   "node restarted",
   "store call failed",
   "store call executed and failed",

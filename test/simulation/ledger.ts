@@ -19,6 +19,8 @@ export type PromiseName =
   | "one push of an id at a time"
   | "what was sealed is what arrives"
   | "a retry sends the same bytes"
+  | "a flow stores in its order"
+  | "a whole store is not taken for an old one"
   | "a node is idle at its end"
   | "the machines do not throw";
 

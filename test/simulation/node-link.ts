@@ -26,15 +26,11 @@ export class NodeLink {
     const dice = new Dice(mix(world.plan.seed, 600 + low.index, high.index, world.links.size));
     this.pipe = new Pipe(world.agenda, dice, world.plan.weather.network);
     this.pipe.low({
-      take: (frame) => {
-        if (low.links.get(this.#highId) === this) low.linkFrame(this.#highId, frame);
-      },
+      take: (frame) => low.linkFrame(this.#highId, this, frame),
       closed: () => this.#gone(low, this.#highId),
     });
     this.pipe.high({
-      take: (frame) => {
-        if (high.links.get(this.#lowId) === this) high.linkFrame(this.#lowId, frame);
-      },
+      take: (frame) => high.linkFrame(this.#lowId, this, frame),
       closed: () => this.#gone(high, this.#lowId),
     });
     if (world.trace !== undefined)
@@ -53,9 +49,8 @@ export class NodeLink {
   }
 
   #gone(end: NodeProcess, peer: NodeId): void {
-    if (end.links.get(peer) !== this) return;
     this.#world.links.delete(this);
-    end.linkGone(peer);
+    end.linkEnded(peer, this);
   }
 
   isBetween(a: number, b: number): boolean {

@@ -38,6 +38,7 @@ export type Deed =
   | { readonly do: "fail-disk"; readonly client: number }
   | { readonly do: "client-clock"; readonly client: number; readonly by: number }
   | { readonly do: "crash-node"; readonly node: number; readonly ms: number }
+  | { readonly do: "pause-node"; readonly node: number; readonly ms: number }
   | { readonly do: "close-node"; readonly node: number; readonly ms: number }
   | { readonly do: "lose-lease"; readonly node: number; readonly noticed: number }
   | { readonly do: "cut-link"; readonly a: number; readonly b: number }
@@ -56,6 +57,8 @@ export interface Plan {
   readonly clients: number;
   readonly weather: Weather;
   readonly deeds: readonly Timed[];
+  /** Clients that take no part: left out when a failing plan is made smaller. */
+  readonly absent?: readonly number[];
   /** When the last fault is over, ms. */
   readonly calmAt: number;
 }
@@ -118,7 +121,7 @@ function stormy(dice: Dice): Weather {
     store: dice.pick(STORES),
     disk: dice.pick(DISKS),
     ordered: dice.happens(0.5),
-    replica: dice.happens(0.15) ? dice.pick([2, 30, 400]) : undefined,
+    replica: dice.happens(0.2) ? dice.pick([5, 100, 1_000]) : undefined,
     limits: limitsOf(dice),
     caps: { envelopes: dice.pick([1_000, 1_000, 1_000, 3, 6]), bytes: dice.pick([1_000_000, 1_000_000, 600]) },
     reading: dice.pick([1, 50, 2_000]),
@@ -136,6 +139,7 @@ function limitsOf(dice: Dice): DeliveryLimits {
     pushBytes: dice.pick([262_144, 262_144, 300]),
     liveStart: dice.pick([2_000, 2_000, 2_000, 400, 0]),
     liveMin: dice.pick([400, 20]),
+    offerTimeout: dice.pick([12_000, 12_000, 2_500]),
   };
 }
 
@@ -203,7 +207,8 @@ function oneFault(dice: Dice, { span, nodes }: Stage, client: number): Deed {
   if (roll < 49) return { do: "slow-disk", client, ms };
   if (roll < 50) return { do: "fail-disk", client };
   if (roll < 52) return { do: "client-clock", client, by: dice.pick([-86_400_000, -3_600_000, -5_000, 5_000, 3_600_000]) };
-  if (roll < 61) return { do: "crash-node", node, ms };
+  if (roll < 59) return { do: "crash-node", node, ms };
+  if (roll < 61) return { do: "pause-node", node, ms: dice.happens(0.5) ? ms : dice.between(8_000, 14_000) };
   if (roll < 64) return { do: "close-node", node, ms };
   if (roll < 70) return { do: "lose-lease", node, noticed: dice.between(0, 6_000) };
   if (roll < 77) return { do: "cut-link", a: node, b: (node + 1) % nodes };

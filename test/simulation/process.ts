@@ -19,6 +19,7 @@ import { retryAfter } from "../../relay/edge/client-socket.ts";
 import type { Planned } from "./agenda.ts";
 import { Dice, mix, takes } from "./chance.ts";
 import type { ClientPipe } from "./client.ts";
+import { BrokenPromise } from "./ledger.ts";
 import { NodeLink } from "./node-link.ts";
 import { indexOf, personAt } from "./people.ts";
 import type { Trouble } from "./plan.ts";
@@ -52,6 +53,9 @@ export class NodeProcess {
   readonly links = new Map<NodeId, NodeLink>();
   /** Made at its start: the monotonic clock begins anywhere. */
   readonly #clock: number;
+  /** When each envelope that is not settled here came, counted. */
+  readonly #came = new Map<EnvelopeId, number>();
+  #comings = 0;
   #dirty: Socket[] = [];
   #depth = 0;
   #tick: Planned | undefined;
@@ -62,6 +66,8 @@ export class NodeProcess {
   /** Its lease is lost and it has not noticed, or has not taken a new one. */
   fenced = false;
   closing = false;
+  /** What waits for a process that stands still. */
+  #held: (() => void)[] | undefined;
 
   constructor(world: World, index: number, name: string, boot: number) {
     this.#world = world;
@@ -73,7 +79,7 @@ export class NodeProcess {
     this.#node = new DeliveryNode({ node: this.id, limits: world.plan.weather.limits, rules: world.rules.node });
     this.#store = new StoreLine(world, new Dice(mix(world.plan.seed, 500 + index, boot)), {
       name,
-      answer: (call, on, result) => this.#answered(call, on, result),
+      answer: (call, on, result) => this.#enter(() => this.#answered(call, on, result)),
     });
   }
 
@@ -85,12 +91,35 @@ export class NodeProcess {
     return this.#node.idle;
   }
 
+  // --- standing still ------------------------------------------------------------------------------------------------
+
+  get paused(): boolean {
+    return this.#held !== undefined;
+  }
+
+  pause(): void {
+    this.#held ??= [];
+  }
+
+  resume(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    for (const act of held ?? []) this.#enter(act);
+  }
+
+  /** Everything that comes from outside comes in by here. */
+  #enter(act: () => void): void {
+    if (!this.up) return;
+    if (this.#held === undefined) act();
+    else this.#held.push(act);
+  }
+
   // --- the machine ---------------------------------------------------------------------------------------------------
 
   step(event: NodeEvent): void {
     if (!this.up) return;
     this.#depth++;
-    for (const effect of this.#node.step(event, this.#world.now + this.#clock)) this.#carry(effect);
+    for (const effect of this.#node.step(event, this.#world.now + this.#clock)) this.#carry(effect, event);
     this.#depth--;
     if (this.#depth > 0) return;
     this.#flush();
@@ -105,19 +134,23 @@ export class NodeProcess {
     this.#tickAt = due;
     if (due === Number.POSITIVE_INFINITY) return;
     this.#tick = this.#world.agenda.at(due - this.#clock + this.#dice.between(0, 50), () => {
-      this.#tickAt = Number.POSITIVE_INFINITY;
-      this.step({ is: "tick" });
+      this.#enter(() => {
+        this.#tickAt = Number.POSITIVE_INFINITY;
+        this.step({ is: "tick" });
+      });
     });
   }
 
-  #carry(effect: Effect): void {
+  #carry(effect: Effect, event: NodeEvent): void {
     if (!this.up) return;
     switch (effect.do) {
       case "call":
+        this.#noteAppend(effect.on, event);
         return this.#store.make(effect.call, effect.on);
       case "push":
         return this.#push(effect);
       case "accepted":
+        this.#came.delete(effect.id);
         this.#world.ledger.accepted(effect.id);
         return this.#answerTo(effect.connection, (socket) => socket.accepted.push(effect.id));
       case "refused":
@@ -142,6 +175,24 @@ export class NodeProcess {
     }
   }
 
+  #noteAppend(on: StoreCall, event: NodeEvent): void {
+    const { cover } = this.#world;
+    if (on.verb === "appendAndRelease" && on.arg.envelopes.length > 0) cover.count("closed with mail in flight");
+    if (on.verb !== "appendUnlessOwned") return;
+    if (event.is === "tick") cover.count("offer timed out");
+    this.#inOrder(on.arg.envelopes);
+  }
+
+  /** What a flow stores together is in the order in which it came. */
+  #inOrder(envelopes: readonly { readonly id: EnvelopeId }[]): void {
+    let last = 0;
+    for (const { id } of envelopes) {
+      const came = this.#came.get(id) ?? last;
+      if (came < last) throw new BrokenPromise("a flow stores in its order", this.name);
+      last = came;
+    }
+  }
+
   #count({ what, by }: Effect & { do: "count" }): void {
     const { cover } = this.#world;
     if (what === "spilled") cover.count("spilled", by);
@@ -163,6 +214,7 @@ export class NodeProcess {
   #refuse({ connection, id, code }: Effect & { do: "refused" }): void {
     const { cover } = this.#world;
     cover.count("refused");
+    this.#came.delete(id);
     if (code === "mailbox-full") cover.count("mailbox full");
     if (code === "busy") cover.count("busy");
     if (code === "expired") cover.count("refused as expired");
@@ -226,12 +278,14 @@ export class NodeProcess {
     };
     this.#sockets.set(number, socket);
     pipe.high({
-      take: (frames) => {
-        for (const frame of frames) if (this.#sockets.has(number)) this.#frame(socket, frame);
-        if (this.#depth === 0) this.#flush();
-      },
-      closed: () => this.#closed(socket),
+      take: (frames) => this.#enter(() => this.#frames(socket, frames)),
+      closed: () => this.#enter(() => this.#closed(socket)),
     });
+  }
+
+  #frames(socket: Socket, frames: readonly ClientFrame[]): void {
+    for (const frame of frames) if (this.#sockets.has(socket.number)) this.#frame(socket, frame);
+    this.#flush();
   }
 
   #closed(socket: Socket): void {
@@ -372,6 +426,7 @@ export class NodeProcess {
       }
       const envelope = { id, kind: "pairwise", expiry: frame.expiry, ciphertext } as const;
       const address = addressOf(frame.recipient, device);
+      if (!this.#came.has(id)) this.#came.set(id, ++this.#comings);
       this.step({ is: "submitted", connection: socket.number, address, envelope });
     }
   }
@@ -381,8 +436,9 @@ export class NodeProcess {
   #openLink(peer: NodeId): void {
     this.#world.agenda.in(takes(this.#dice, this.#world.plan.weather.network), () => {
       if (!this.up || this.links.has(peer)) return;
+      if (this.paused) return this.#enter(() => this.#openLink(peer));
       const other = this.#world.processOf(peer);
-      if (other === undefined || this.#world.isApart(this.index, other.index)) {
+      if (other === undefined || other.paused || this.#world.isApart(this.index, other.index)) {
         this.step({ is: "link-down", peer });
         return;
       }
@@ -400,8 +456,13 @@ export class NodeProcess {
     link.send(this, frame);
   }
 
-  linkFrame(peer: NodeId, frame: LinkFrame): void {
-    if (!this.up) return;
+  linkFrame(peer: NodeId, link: NodeLink, frame: LinkFrame): void {
+    this.#enter(() => {
+      if (this.links.get(peer) === link) this.#linkFrame(peer, frame);
+    });
+  }
+
+  #linkFrame(peer: NodeId, frame: LinkFrame): void {
     if (frame.is === "offer")
       this.#world.ledger.offered(
         `${peer}>${this.id}`,
@@ -413,6 +474,12 @@ export class NodeProcess {
   }
 
   /** This side has heard of a link's end. */
+  linkEnded(peer: NodeId, link: NodeLink): void {
+    this.#enter(() => {
+      if (this.links.get(peer) === link) this.linkGone(peer);
+    });
+  }
+
   linkGone(peer: NodeId): void {
     if (!this.links.delete(peer)) return;
     this.#world.cover.count("link broken");
@@ -425,11 +492,15 @@ export class NodeProcess {
   wakes(addresses: readonly DeviceAddress[]): void {
     if (addresses.length === 0) return;
     this.#world.cover.count("woken", addresses.length);
-    this.step({ is: "wakes", addresses });
+    this.#enter(() => this.step({ is: "wakes", addresses }));
   }
 
   leases(alive: ReadonlySet<NodeId>): void {
-    this.step({ is: "leases", alive });
+    this.#enter(() => this.step({ is: "leases", alive }));
+  }
+
+  storeMoved(): void {
+    this.#enter(() => this.step({ is: "store-moved" }));
   }
 
   /** The power is gone. */

@@ -13,7 +13,7 @@ import {
 import type { NodeId } from "@lethe/queue";
 import type { MessageId, StoredRows, Write } from "../../client-lib/delivery/events.ts";
 import { contactRow, orderKey } from "../../client-lib/delivery/rows.ts";
-import type { DeliveryRules, LinkFrame, StoreCall, StoreResult } from "../../relay/delivery/types.ts";
+import type { LinkFrame, StoreCall, StoreResult } from "../../relay/delivery/types.ts";
 import { Agenda } from "./agenda.ts";
 import { Dice, mix, takes } from "./chance.ts";
 import { type ClientPipe, SimClient } from "./client.ts";
@@ -36,13 +36,9 @@ import {
 import { Pipe } from "./pipe.ts";
 import type { Plan, Timed } from "./plan.ts";
 import { NodeProcess, PING_MS } from "./process.ts";
-import { SimStore, type StoreRules } from "./store.ts";
+import type { Rules } from "./rules.ts";
+import { SimStore } from "./store.ts";
 import type { Arrow, Trace } from "./trace.ts";
-
-export interface Rules {
-  readonly store: StoreRules;
-  readonly node: DeliveryRules;
-}
 
 export interface WorldOptions {
   readonly plan: Plan;
@@ -126,7 +122,10 @@ export class World {
   // --- from beginning to end -----------------------------------------------------------------------------------------
 
   run(): void {
-    for (const client of this.#clients) this.agenda.in(this.#dice.between(0, 200), () => client.start());
+    for (const client of this.#clients) {
+      const at = this.#dice.between(0, 200);
+      if (!this.isAbsent(client.index)) this.agenda.in(at, () => client.start());
+    }
     for (const deed of this.plan.deeds) {
       if (deed.do === "restore-client")
         this.agenda.at(Math.min(deed.from, deed.at), () => this.#snapshot(deed.client, deed.number));
@@ -152,9 +151,14 @@ export class World {
     this.agenda.in(Math.max(REVIEW_MS, (this.now - this.plan.calmAt) / 20), () => this.#review());
   }
 
+  isAbsent(client: number): boolean {
+    return this.plan.absent?.includes(client) === true;
+  }
+
   /** What is still under way, if anything. */
   #unrest(): string | undefined {
     for (const client of this.#clients) {
+      if (this.isAbsent(client.index)) continue;
       if (client.stopped !== undefined) {
         if (client.stopped === "device-removed" && this.store.isRetired(client.address)) continue;
         return `${client.name} stopped: ${client.stopped}`;
@@ -166,7 +170,7 @@ export class World {
       if (kept.length > 0) return `${kept.length} entries in the mailbox of ${client.name} (${this.#nodeOf(client)})`;
     }
     for (const process of this.#nodes) {
-      if (process === undefined) return "a node is down";
+      if (process === undefined || process.paused) return "a node is down";
       const { flows, calls } = process.sizes();
       if (flows > 0 || calls > 0) return `${flows} flows and ${calls} calls at ${process.name}`;
     }
@@ -206,9 +210,15 @@ export class World {
     for (const said of this.#said.values()) this.#endedWell(said);
     this.store.sweep(this.storeNow);
     this.ledger.nothingKept();
+    for (const process of this.#nodes) this.#countsNothing(process);
     this.ledger.everyOfferAnswered(new Set(this.#nodes.map((p) => p?.id as NodeId)));
     for (const client of this.#clients) client.leave();
     this.#goHome(this.now + FINALE_MS);
+  }
+
+  #countsNothing(process: NodeProcess | undefined): void {
+    const bytes = process?.sizes().unsettledBytes;
+    if (bytes !== 0) throw new BrokenPromise("caps are respected", `${process?.name} counts ${bytes} bytes in no flow`);
   }
 
   #goHome(until: number): void {
@@ -264,6 +274,8 @@ export class World {
         return this.#client(deed.client)?.failNextCommit();
       case "crash-node":
         return this.#crashNode(deed.node, deed.ms);
+      case "pause-node":
+        return this.#pauseNode(deed.node, deed.ms);
       case "close-node":
         return this.#closeNode(deed.node, deed.ms);
       case "lose-lease":
@@ -414,6 +426,17 @@ export class World {
     this.#later(ms, () => this.#bootIfDown(index));
   }
 
+  /** It stands still, and goes on as if nothing had been; its lease may be lost by then. */
+  #pauseNode(index: number, ms: number): void {
+    const process = this.#nodes[index];
+    if (process === undefined || process.paused) return;
+    this.cover.count("node paused");
+    this.note(process.name, `stands still for ${Math.round(ms)} ms`, true);
+    process.pause();
+    this.#later(ms, () => process.resume());
+    if (ms > 8_000) this.#later(this.#dice.between(7_000, ms), () => this.#loseLease(index, this.#dice.between(0, 2_000)));
+  }
+
   #bootIfDown(index: number): void {
     if (this.#nodes[index] === undefined) this.#boot(index);
   }
@@ -445,8 +468,9 @@ export class World {
     this.note(process.name, "LEASE LOST", true);
     process.fenced = true;
     this.#dropLease(process.id);
-    this.#later(noticed, () => {
+    const notices = (): void => {
       if (!process.up || process.closing) return;
+      if (process.paused) return this.#later(500, notices);
       const boot = (this.#boots[index] ?? 0) + 1;
       this.#boots[index] = boot;
       process.notice(`${process.name}${boot}` as NodeId);
@@ -454,7 +478,8 @@ export class World {
       this.store.leases.add(process.id);
       this.#leasesChanged();
       this.note(process.name, `notices, and is ${process.id} now`, true);
-    });
+    };
+    this.#later(noticed, notices);
   }
 
   // --- the store -----------------------------------------------------------------------------------------------------
@@ -491,7 +516,7 @@ export class World {
     this.#replicating = [];
     this.store.become(replica);
     for (const process of this.#nodes)
-      if (process !== undefined) this.#later(this.#dice.between(0, 1_000), () => process.step({ is: "store-moved" }));
+      if (process !== undefined) this.#later(this.#dice.between(0, 1_000), () => process.storeMoved());
   }
 
   survived(on: StoreCall): boolean {
@@ -533,6 +558,7 @@ export class World {
     const dice = new Dice(mix(this.plan.seed, 900 + index));
     for (let other = 0; other < this.plan.clients; other++) if (dice.happens(0.2)) strangers.add(accountAt(other));
     const cipher = this.#cipher({ index, rows, strangers });
+    if (!this.rules.client.holdBack) giveUpOrder(cipher);
     const seal = cipher.seal.bind(cipher);
     cipher.seal = (request) => {
       const said = this.#said.get(request.message);
@@ -598,6 +624,12 @@ export class World {
     return this.#clients[sender]?.diary.restored !== true;
   }
 
+  /** A client took its store for one that went back. */
+  tookForRestored(client: SimClient): void {
+    if (!client.diary.restored)
+      throw new BrokenPromise("a whole store is not taken for an old one", `${client.name} replaces its keys for nothing`);
+  }
+
   quarantined(name: string, code: string): void {
     throw new BrokenPromise("what was sealed is what arrives", `${name} could not open an envelope: ${code}`);
   }
@@ -644,4 +676,13 @@ export class World {
   get rested(): boolean {
     return this.#rested;
   }
+}
+
+/** Rule `client.holdBack` left out: what is opened has no place in an order. */
+function giveUpOrder(cipher: SimCipher): void {
+  const open = cipher.open.bind(cipher);
+  cipher.open = (request) => {
+    const outcome = open(request);
+    return outcome.outcome === "ok" ? { ...outcome, place: undefined } : outcome;
+  };
 }

@@ -1,0 +1,71 @@
+// The same simulation in several processes: each takes small ranges of seeds until there are none left. Always true: the
+// parts that come back are of disjoint seeds; a worker that dies is an error, not a silence.
+import { fork } from "node:child_process";
+import type { Size } from "./plan.ts";
+import { ALL_RULES, without } from "./rules.ts";
+import { runMany, type TallyParts } from "./runner.ts";
+
+/** Schedules in one order: a second's work. */
+const ORDER = 250;
+
+interface Order {
+  readonly seed: number;
+  readonly runs: number;
+  readonly size: Size;
+  readonly ruleOff: string | undefined;
+  readonly maxFailures: number;
+}
+
+export interface Work {
+  readonly runs: number;
+  readonly seed: number;
+  readonly jobs: number;
+  readonly size: Size;
+  readonly ruleOff: string | undefined;
+  readonly maxFailures: number;
+}
+
+/** Hands out the seeds; `take` says with each part whether to go on. */
+export async function startWorkers(work: Work, take: (parts: TallyParts) => boolean): Promise<void> {
+  let next = work.seed;
+  const end = work.seed + work.runs;
+  const order = (): Order | undefined => {
+    if (next >= end) return undefined;
+    const runs = Math.min(ORDER, end - next);
+    const { size, ruleOff, maxFailures } = work;
+    next += runs;
+    return { seed: next - runs, runs, size, ruleOff, maxFailures };
+  };
+  const stop = (): void => {
+    next = end;
+  };
+  await Promise.all(Array.from({ length: work.jobs }, () => employ(order, (parts) => take(parts) || stop())));
+}
+
+function employ(order: () => Order | undefined, take: (parts: TallyParts) => unknown): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const worker = fork(import.meta.filename, [], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const give = (): void => {
+      const next = order();
+      if (next === undefined) worker.disconnect();
+      else worker.send(next);
+    };
+    worker.on("message", (parts) => {
+      take(parts as TallyParts);
+      give();
+    });
+    worker.on("error", reject);
+    worker.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`a worker ended with status ${code}`))));
+    give();
+  });
+}
+
+function obey({ seed, runs, size, ruleOff, maxFailures }: Order): TallyParts {
+  const options = { rules: ruleOff === undefined ? ALL_RULES : without(ruleOff) };
+  return runMany({ seed, runs, size, options, maxFailures }).toParts();
+}
+
+if (import.meta.main && process.send !== undefined)
+  process.on("message", (order) => {
+    process.send?.(obey(order as Order));
+  });
