@@ -172,7 +172,7 @@ function mayPushLive(s: Session, envelope: Envelope, port: SessionPort): boolean
 
 function hasRoom(s: Session, envelope: Envelope, port: SessionPort): boolean {
   const pushed = unackedCount(s);
-  if (pushed === 0) return true;
+  if (pushed === 0 || !port.rules.window) return true;
   return (
     pushed < port.limits.pushEnvelopes && s.unackedBytes + envelope.ciphertext.length <= port.limits.pushBytes
   );
@@ -207,7 +207,13 @@ export function spill(s: Session, port: SessionPort): void {
   s.phase = "draining";
   s.busy = true;
   port.spilled(s, batch.length);
+  if (!port.rules.storedAfterAppend) answerEarly(s, batch, port);
   port.appendAsOwner(s, batch, pushed.length);
+}
+
+function answerEarly(s: Session, batch: readonly Offered[], port: SessionPort): void {
+  port.answer(s, batch, "stored");
+  for (const item of batch) item.from.length = 0;
 }
 
 /** The answer to `spill`'s append; the first `pushed` of the batch had been pushed already. */
@@ -340,7 +346,8 @@ export function page(s: Session, result: ReadResult, port: SessionPort): void {
     return;
   }
   for (const entry of result.entries) pushStored(s, entry, port);
-  if (result.entries.length > 0 || s.rescan) proceed(s, port);
+  const more = result.entries.length > 0 && port.rules.liveOnEmptyRead;
+  if (more || s.rescan) proceed(s, port);
   else becomeLive(s, port);
 }
 
@@ -349,7 +356,7 @@ function pushStored(s: Session, entry: Entry, port: SessionPort): void {
   if (s.stored.has(entry.position)) return;
   const known = isUnacked(s, entry.id);
   note(s, entry.position, entry.id, known ? 0 : entry.ciphertext.length);
-  if (known) return; // a second copy of what is pushed: the one acknowledgement removes both
+  if (known && port.rules.pushOnce) return; // a second copy of what is pushed: the one acknowledgement removes both
   port.push(s, entry);
 }
 

@@ -211,6 +211,14 @@ export interface DeliveryRules {
   readonly removeOnAck: boolean;
   readonly spillOnClose: boolean;
   readonly appendInOrder: boolean;
+  /** Only a read that returns nothing makes a session live. */
+  readonly liveOnEmptyRead: boolean;
+  /** `stored` is answered when the store has said so, not before. */
+  readonly storedAfterAppend: boolean;
+  /** What is pushed and not acknowledged is not pushed again on the same connection. */
+  readonly pushOnce: boolean;
+  /** No more is pushed than the window holds. */
+  readonly window: boolean;
 }
 
 export const ALL_DELIVERY_RULES: DeliveryRules = {
@@ -220,6 +228,10 @@ export const ALL_DELIVERY_RULES: DeliveryRules = {
   removeOnAck: true,
   spillOnClose: true,
   appendInOrder: true,
+  liveOnEmptyRead: true,
+  storedAfterAppend: true,
+  pushOnce: true,
+  window: true,
 };
 
 export function sameOwner(a: Owner | undefined, b: Owner | undefined): boolean {
