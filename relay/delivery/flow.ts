@@ -39,6 +39,8 @@ export interface Flow {
   /** The owner that offers go to, as long as nothing speaks against it. */
   route: Owner | undefined;
   bytes: number;
+  /** Of its bytes, those that the node has counted. */
+  counted: number;
 }
 
 /** What a flow asks of its node. */
@@ -56,7 +58,7 @@ export interface FlowPort {
 }
 
 export function newFlow(address: DeviceAddress): Flow {
-  return { address, items: new Map(), fresh: [], busy: 0, route: undefined, bytes: 0 };
+  return { address, items: new Map(), fresh: [], busy: 0, route: undefined, bytes: 0, counted: 0 };
 }
 
 /** Takes one envelope. One that is under way already is not added again: its answer changes its way. */

@@ -39,7 +39,9 @@ export class Links {
     if (this.#links.get(peer)?.at === "open") this.#port.send(peer, frame);
   }
 
+  /** A link that stands. One that stood before is gone with what was in it, whether or not anybody said so. */
   up(peer: NodeId): void {
+    if (this.#links.get(peer)?.at === "open") this.down(peer);
     const link = this.#links.get(peer);
     this.#links.set(peer, { at: "open", peer });
     if (link?.at === "opening") for (const frame of link.held) this.#port.send(peer, frame);
@@ -47,9 +49,5 @@ export class Links {
 
   down(peer: NodeId): void {
     if (this.#links.delete(peer)) this.#port.lost(peer);
-  }
-
-  clear(): void {
-    this.#links.clear();
   }
 }

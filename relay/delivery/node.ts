@@ -56,6 +56,9 @@ interface Removal {
   readonly entries: { position: Position; id: EnvelopeId }[];
 }
 
+/** Owners remembered of devices that nothing is under way to: about 15 MB. */
+const MAX_ROUTES = 100_000;
+
 export interface DeliveryNodeOptions {
   readonly node: NodeId;
   readonly limits?: DeliveryLimits;
@@ -70,6 +73,7 @@ export class DeliveryNode {
   readonly #rules: DeliveryRules;
   #alive: ReadonlySet<NodeId>;
   readonly #flows = new Map<DeviceAddress, Flow>();
+  readonly #routes = new Map<DeviceAddress, Owner>();
   readonly #sessions = new Map<number, Session>();
   readonly #byConnection = new Map<Connection, Session>();
   readonly #byAddress = new Map<DeviceAddress, Session>();
@@ -84,6 +88,8 @@ export class DeliveryNode {
   #nextSession = 1;
   #bytes = 0;
   #accepting = true;
+  /** Without a lease: nobody may become an owner here. */
+  #fenced = false;
 
   constructor(options: DeliveryNodeOptions) {
     this.#id = options.node;
@@ -183,9 +189,11 @@ export class DeliveryNode {
         this.#alive = event.alive;
         return;
       case "fenced":
+        this.#fenced = true;
         return this.#closeAll("fenced");
       case "renamed":
         this.#id = event.node;
+        this.#fenced = false;
         return;
       case "store-moved":
         for (const session of [...this.#sessions.values()]) sessions.wake(session, this.#sessionPort);
@@ -217,6 +225,10 @@ export class DeliveryNode {
   #connected(connection: Connection, address: DeviceAddress, epoch: number): void {
     if (!this.#accepting) {
       this.#effect({ do: "end", connection, code: "shutting-down" });
+      return;
+    }
+    if (this.#fenced) {
+      this.#effect({ do: "end", connection, code: "fenced" });
       return;
     }
     const me = { node: this.#id, session: this.#nextSession++ };
@@ -267,28 +279,42 @@ export class DeliveryNode {
     }
     if (flow === undefined) {
       flow = flows.newFlow(address);
-      flow.route = this.#localRoute(address);
+      flow.route = this.#knownRoute(address);
       this.#flows.set(address, flow);
     }
-    const before = flow.bytes;
     flows.submit(flow, envelope, connection, this.#flowPort);
-    this.#flowChanged(flow, before);
+    this.#flowChanged(flow);
   }
 
   // A session that has claimed here is the owner as far as this node can know; if it is not, it answers `not-owner`.
-  #localRoute(address: DeviceAddress): Owner | undefined {
-    return this.#byAddress.get(address)?.me;
+  #knownRoute(address: DeviceAddress): Owner | undefined {
+    return this.#byAddress.get(address)?.me ?? this.#routes.get(address);
   }
 
-  #flowChanged(flow: Flow, before: number): void {
-    this.#bytes += flow.bytes - before;
-    if (flow.items.size === 0 && flow.busy === 0) this.#flows.delete(flow.address);
+  // May be called again while a change is under way: an answer may come within the call that it answers.
+  #flowChanged(flow: Flow): void {
+    this.#bytes += flow.bytes - flow.counted;
+    flow.counted = flow.bytes;
+    if (flow.items.size > 0 || flow.busy > 0 || this.#flows.get(flow.address) !== flow) return;
+    this.#flows.delete(flow.address);
+    this.#keepRoute(flow);
+  }
+
+  /** The answer of a look-up is kept as long as nothing speaks against it; the oldest goes first. */
+  #keepRoute({ address, route }: Flow): void {
+    this.#routes.delete(address);
+    if (route === undefined || route.node === this.#id) return;
+    this.#routes.set(address, route);
+    if (this.#routes.size <= MAX_ROUTES) return;
+    for (const oldest of this.#routes.keys()) {
+      this.#routes.delete(oldest);
+      return;
+    }
   }
 
   #withFlow(flow: Flow, act: () => void): void {
-    const before = flow.bytes;
     act();
-    this.#flowChanged(flow, before);
+    this.#flowChanged(flow);
   }
 
   #refused(connection: Connection, id: EnvelopeId, code: ProblemCode): void {
@@ -301,7 +327,7 @@ export class DeliveryNode {
       limits: this.#limits,
       rules: this.#rules,
       now: 0,
-      alive: (owner) => this.#alive.has(owner.node),
+      alive: (owner) => owner.node === this.#id || this.#alive.has(owner.node),
       lookUp: (flow, items) =>
         this.#call({ verb: "lookUp", arg: flow.address }, { for: "lookUp", flow, items }),
       append: (flow, items, suspect) =>

@@ -34,8 +34,9 @@ export interface Offered {
   acked: boolean;
 }
 
+/** Pushed from the mailbox: every copy of one id, one acknowledgement removes them all. */
 interface Stored {
-  readonly id: EnvelopeId;
+  readonly positions: Position[];
   readonly bytes: number;
 }
 
@@ -50,12 +51,11 @@ export interface Session {
   /** Pushed, held in memory alone, not acknowledged; oldest first. */
   inFlight: Map<EnvelopeId, Offered>;
   /** Offered while the mailbox is being read: appended behind it, or pushed when it turns out to be empty. */
-  waiting: Offered[];
+  waiting: Map<EnvelopeId, Offered>;
   /** The append under way, if any. */
-  appending: Offered[];
+  appending: ReadonlyMap<EnvelopeId, Offered>;
   /** Pushed from the mailbox and not acknowledged. */
-  readonly stored: Map<Position, Stored>;
-  readonly storedIds: Map<EnvelopeId, Position[]>;
+  readonly stored: Map<EnvelopeId, Stored>;
   /** Pushed, not acknowledged, and neither in memory nor stored: its append was refused. Its bytes still count. */
   readonly lapsed: Map<EnvelopeId, number>;
   unackedBytes: number;
@@ -107,10 +107,9 @@ export function newSession(
     epoch,
     phase: "claiming",
     inFlight: new Map(),
-    waiting: [],
-    appending: [],
+    waiting: new Map(),
+    appending: new Map(),
     stored: new Map(),
-    storedIds: new Map(),
     lapsed: new Map(),
     unackedBytes: 0,
     cursor: 0 as Position,
@@ -153,17 +152,21 @@ export function claimed(s: Session, result: ClaimResult, port: SessionPort): voi
 /** Envelopes offered by a flow. The offerer has checked that this session is the owner it means. */
 export function offered(s: Session, envelopes: readonly Envelope[], from: Offerer, port: SessionPort): void {
   for (const envelope of envelopes) {
-    const known = s.inFlight.get(envelope.id);
-    if (known !== undefined) {
-      if (!known.from.includes(from)) known.from.push(from);
-      continue;
-    }
+    if (isUnderWay(s, envelope.id, from, port)) continue;
     const item: Offered = { envelope, from: [from], pushedAt: port.now, acked: false };
-    if (s.phase === "live" && s.waiting.length === 0 && mayPushLive(s, envelope, port))
-      pushLive(s, item, port);
-    else s.waiting.push(item);
+    if (s.phase === "live" && s.waiting.size === 0 && mayPushLive(s, envelope, port)) pushLive(s, item, port);
+    else s.waiting.set(envelope.id, item);
   }
-  if (s.waiting.length > 0) spill(s, port);
+  if (s.waiting.size > 0) spill(s, port);
+}
+
+/** The same envelope, offered again or by another node: its one answer goes to everybody who waits for it. */
+function isUnderWay(s: Session, id: EnvelopeId, from: Offerer, port: SessionPort): boolean {
+  const known = s.inFlight.get(id) ?? s.waiting.get(id) ?? s.appending.get(id);
+  if (known === undefined) return false;
+  if (known.acked) port.answer(s, [{ ...known, from: [from] }], "delivered");
+  else if (!known.from.includes(from)) known.from.push(from);
+  return true;
 }
 
 function mayPushLive(s: Session, envelope: Envelope, port: SessionPort): boolean {
@@ -178,13 +181,13 @@ function hasRoom(s: Session, envelope: Envelope, port: SessionPort): boolean {
   );
 }
 
-/** Pushed on this connection and not acknowledged; a second copy of one counts too. */
+/** Pushed on this connection and not acknowledged. What is in flight and also read from the mailbox counts twice. */
 function unackedCount(s: Session): number {
   return s.inFlight.size + s.stored.size + s.lapsed.size;
 }
 
 function isUnacked(s: Session, id: EnvelopeId): boolean {
-  return s.inFlight.has(id) || s.storedIds.has(id) || s.lapsed.has(id);
+  return s.inFlight.has(id) || s.stored.has(id) || s.lapsed.has(id);
 }
 
 function pushLive(s: Session, item: Offered, port: SessionPort): void {
@@ -198,12 +201,12 @@ function pushLive(s: Session, item: Offered, port: SessionPort): void {
 export function spill(s: Session, port: SessionPort): void {
   if (s.busy || isClosed(s) || s.phase === "claiming" || s.retryAt !== undefined) return;
   const pushed = [...s.inFlight.values()];
-  const batch = [...pushed, ...s.waiting];
+  const batch = [...pushed, ...s.waiting.values()];
   if (batch.length === 0) return;
   for (const item of pushed) s.unackedBytes -= item.envelope.ciphertext.length;
   s.inFlight = new Map();
-  s.waiting = [];
-  s.appending = batch;
+  s.waiting = new Map();
+  s.appending = new Map(batch.map((item) => [item.envelope.id, item]));
   s.phase = "draining";
   s.busy = true;
   port.spilled(s, batch.length);
@@ -224,7 +227,7 @@ export function appendedAsOwner(
   result: OwnerAppendResult,
   port: SessionPort,
 ): void {
-  s.appending = [];
+  s.appending = new Map();
   s.busy = false;
   if (result.is === "stored") {
     storedBatch(s, batch, pushed, result.outcomes, port);
@@ -306,11 +309,13 @@ function isClosed(s: Session): boolean {
 }
 
 function note(s: Session, position: Position, id: EnvelopeId, bytes: number): void {
-  s.stored.set(position, { id, bytes });
+  const known = s.stored.get(id);
+  if (known !== undefined) {
+    known.positions.push(position);
+    return;
+  }
+  s.stored.set(id, { positions: [position], bytes });
   s.unackedBytes += bytes;
-  const positions = s.storedIds.get(id);
-  if (positions === undefined) s.storedIds.set(id, [position]);
-  else positions.push(position);
 }
 
 /** Reads on, if there is room to push what comes. */
@@ -353,7 +358,8 @@ export function page(s: Session, result: ReadResult, port: SessionPort): void {
 
 function pushStored(s: Session, entry: Entry, port: SessionPort): void {
   if (entry.position > s.cursor) s.cursor = entry.position;
-  if (s.stored.has(entry.position)) return;
+  // Position and id together: after a failover a position may come to belong to another envelope.
+  if (s.stored.get(entry.id)?.positions.includes(entry.position) === true) return;
   const known = isUnacked(s, entry.id);
   note(s, entry.position, entry.id, known ? 0 : entry.ciphertext.length);
   if (known && port.rules.pushOnce) return; // a second copy of what is pushed: the one acknowledgement removes both
@@ -362,7 +368,7 @@ function pushStored(s: Session, entry: Entry, port: SessionPort): void {
 
 /** What waits keeps its place behind what is being read. */
 function proceed(s: Session, port: SessionPort): void {
-  if (s.waiting.length > 0) spill(s, port);
+  if (s.waiting.size > 0) spill(s, port);
   else drain(s, port);
 }
 
@@ -372,17 +378,12 @@ function becomeLive(s: Session, port: SessionPort): void {
     s.drainedSaid = true;
     port.drained(s);
   }
-  const waiting = s.waiting;
-  s.waiting = [];
-  for (let i = 0; i < waiting.length; i++) {
-    const item = waiting[i] as Offered;
-    if (mayPushLive(s, item.envelope, port)) pushLive(s, item, port);
-    else {
-      s.waiting = waiting.slice(i);
-      break;
-    }
+  for (const [id, item] of s.waiting) {
+    if (!mayPushLive(s, item.envelope, port)) break;
+    s.waiting.delete(id);
+    pushLive(s, item, port);
   }
-  if (s.waiting.length > 0) spill(s, port);
+  if (s.waiting.size > 0) spill(s, port);
 }
 
 /** The device holds these ids durably: every copy of them in this session is done. Unknown ids are ignored. */
@@ -399,33 +400,28 @@ export function acked(s: Session, ids: readonly EnvelopeId[], port: SessionPort)
     }
     s.unackedBytes -= s.lapsed.get(id) ?? 0;
     settleCopies(s, id, delivered, s.lapsed.delete(id) || live !== undefined);
-    const positions = s.storedIds.get(id);
-    if (positions === undefined) continue;
-    for (const position of positions) {
-      s.unackedBytes -= s.stored.get(position)?.bytes ?? 0;
-      s.stored.delete(position);
-      gone.push({ position, id });
-    }
-    s.storedIds.delete(id);
+    const stored = s.stored.get(id);
+    if (stored === undefined) continue;
+    s.stored.delete(id);
+    s.unackedBytes -= stored.bytes;
+    for (const position of stored.positions) gone.push({ position, id });
   }
   if (delivered.length > 0) port.answer(s, delivered, "delivered");
   if (gone.length > 0 && port.rules.removeOnAck) port.remove(s, gone);
   if (s.phase === "draining" && !s.busy) proceed(s, port);
 }
 
-// Copies that wait or are being appended count only if this id was pushed on this connection.
+// A copy that waits counts only if this id was pushed on this connection.
 function settleCopies(s: Session, id: EnvelopeId, delivered: Offered[], pushed: boolean): void {
-  for (const item of s.appending)
-    if (item.envelope.id === id && !item.acked) {
-      item.acked = true;
-      delivered.push(item);
-    }
-  if (s.waiting.length === 0 || !(pushed || s.storedIds.has(id))) return;
-  s.waiting = s.waiting.filter((item) => {
-    if (item.envelope.id !== id) return true;
-    delivered.push(item);
-    return false;
-  });
+  const appending = s.appending.get(id);
+  if (appending !== undefined && !appending.acked) {
+    appending.acked = true;
+    delivered.push(appending);
+  }
+  const waiting = s.waiting.get(id);
+  if (waiting === undefined || !(pushed || s.stored.has(id))) return;
+  s.waiting.delete(id);
+  delivered.push(waiting);
 }
 
 // Smoothed push-to-ack time and its deviation, RFC 6298 section 2.
@@ -490,11 +486,11 @@ export function close(s: Session, code: ProblemCode | undefined, port: SessionPo
   const was = s.phase;
   s.phase = "closed";
   if (code !== undefined) port.end(s, code);
-  const rest = [...s.inFlight.values(), ...s.waiting];
+  const rest = [...s.inFlight.values(), ...s.waiting.values()];
   s.inFlight = new Map();
-  s.waiting = [];
+  s.waiting = new Map();
   // Order: what is being appended comes first, so the rest goes back to its origin.
-  if (was === "claiming" || s.appending.length > 0 || !port.rules.spillOnClose) {
+  if (was === "claiming" || s.appending.size > 0 || !port.rules.spillOnClose) {
     port.answer(s, rest, port.rules.spillOnClose ? "not-owner" : "stored");
     port.appendAndRelease(s, []);
   } else port.appendAndRelease(s, rest);
