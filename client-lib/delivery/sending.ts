@@ -87,8 +87,10 @@ export class Sending {
     return addTime(now, this.offset);
   }
 
+  /** Takes a message. One that was taken before, under the same id, is not taken again. */
   send(turn: Turn, { message, to, body, ttl }: CoreEvent & { event: "send" }): void {
     const { contacts, sent, outbox } = this.#parts;
+    if (sent.of(message)?.to === to) return turn.tellAfter({ tell: "queued", message });
     const refuse = (code: RefusalCode) => turn.tell({ tell: "refused", message, to, code });
     if (to === this.#parts.self) return refuse("not-sealable");
     if (body.length > MAX_BODY_BYTES) return refuse("body-too-large");
