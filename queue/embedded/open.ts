@@ -32,8 +32,8 @@ export interface EmbeddedParts {
 
 export interface EmbeddedBackend extends Backend {
   readonly mailbox: EmbeddedMailbox;
-  /** A pass of forgetting, now, of everything that was removed. */
-  readonly forget: () => Promise<void>;
+  /** A pass of forgetting, now: of what is due, or of everything that was removed. */
+  readonly forget: (which: "due" | "all") => Promise<void>;
 }
 
 /** @throws StoreOpenError */
@@ -75,7 +75,7 @@ async function openOver(
     directory: embeddedDirectory(client, now),
     leases,
     chores,
-    forget: () => forgetting.pass("all"),
+    forget: (which) => forgetting.pass(which),
     close: () => (closing ??= close()),
   };
 }

@@ -114,8 +114,9 @@ export class LocalChores implements Chores {
   /** Begins what is due and returns how long nothing else will be. */
   async #runDue(): Promise<number> {
     const names = [...this.#handlers.keys()];
+    const earliest = await this.#table.earliest(names, MAX_RUNNING * 2);
     const now = this.#now();
-    for (const chore of await this.#table.earliest(names, MAX_RUNNING * 2)) {
+    for (const chore of earliest) {
       if (this.#running.has(placeOf(chore))) continue;
       if (this.#running.size >= MAX_RUNNING) return MAX_WAIT_MS;
       if (chore.at > now) return Math.min(MAX_WAIT_MS, chore.at - now);

@@ -1,0 +1,89 @@
+// The contracts, held by the embedded backend and by its twin in memory.
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Backend, openMemoryBackend } from "@lethe/queue";
+import { openEmbedded } from "../../queue/embedded/open.ts";
+import { SHIPPED } from "../../queue/embedded/limits.ts";
+import { choresContract } from "./chores.ts";
+import { directoryContract } from "./directory.ts";
+import { leasesContract } from "./leases.ts";
+import { mailboxContract } from "./mailbox.ts";
+import { type BackendUnderTest, type BackendWorld, Clock, ROOMY } from "./world.ts";
+
+/** Time passes in small steps, and after each what it asked of the directory's thread is answered. */
+async function elapse(clock: Clock, ms: number, { directory }: Backend): Promise<void> {
+  const step = Math.max(100, ms / 50);
+  for (let left = ms; left > 0; left -= step) {
+    clock.pass(Math.min(left, step));
+    for (let turn = 0; turn < 3; turn++) await directory.count();
+  }
+}
+
+const embedded: BackendUnderTest = {
+  name: "embedded",
+  keeps: true,
+  open: async (limits = ROOMY): Promise<BackendWorld> => {
+    const folder = await mkdtemp(join(tmpdir(), "lethe-queue-"));
+    const clock = new Clock();
+    const start = () =>
+      openEmbedded(
+        { kind: "embedded", folder, now: clock.now, limits, report: () => undefined },
+        { timers: clock },
+      );
+    let backend = await start();
+    return {
+      get backend(): Backend {
+        return backend;
+      },
+      clock,
+      elapse: (ms) => elapse(clock, ms, backend),
+      async restart() {
+        await backend.close();
+        backend = await start();
+      },
+      async forget() {
+        await elapse(clock, SHIPPED.forgetMs, backend);
+        await backend.forget("due");
+      },
+      holds: (bytes) => holds(folder, bytes),
+      async [Symbol.asyncDispose]() {
+        await backend.close();
+        await rm(folder, { recursive: true });
+      },
+    };
+  },
+};
+
+async function holds(folder: string, bytes: Uint8Array): Promise<boolean> {
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    if ((await readFile(join(entry.parentPath, entry.name))).includes(Buffer.from(bytes))) return true;
+  }
+  return false;
+}
+
+const memory: BackendUnderTest = {
+  name: "memory",
+  keeps: false,
+  open: async (limits = ROOMY): Promise<BackendWorld> => {
+    const clock = new Clock();
+    const backend = openMemoryBackend({ now: clock.now, limits, timers: clock });
+    return {
+      backend,
+      clock,
+      elapse: (ms) => elapse(clock, ms, backend),
+      restart: () => Promise.reject(new Error("nothing is kept")),
+      forget: () => Promise.resolve(),
+      holds: () => Promise.resolve(false),
+      [Symbol.asyncDispose]: () => backend.close(),
+    };
+  },
+};
+
+for (const backend of [embedded, memory]) {
+  mailboxContract(backend);
+  directoryContract(backend);
+  leasesContract(backend);
+  choresContract(backend);
+}
