@@ -219,6 +219,8 @@ export interface DeliveryRules {
   readonly pushOnce: boolean;
   /** No more is pushed than the window holds. */
   readonly window: boolean;
+  /** An offer to a live session is pushed at once, and touches no store. */
+  readonly liveFirst: boolean;
 }
 
 export const ALL_DELIVERY_RULES: DeliveryRules = {
@@ -232,6 +234,7 @@ export const ALL_DELIVERY_RULES: DeliveryRules = {
   storedAfterAppend: true,
   pushOnce: true,
   window: true,
+  liveFirst: true,
 };
 
 export function sameOwner(a: Owner | undefined, b: Owner | undefined): boolean {
