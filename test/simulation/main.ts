@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { keep } from "./artifact.ts";
 import type { Size } from "./plan.ts";
 import { printSummary, Progress } from "./report.ts";
-import { ALL_RULES, RULE_NAMES, without } from "./rules.ts";
+import { RULE_NAMES, rulesFor } from "./rules.ts";
 import { type Options, runMany, Tally, type TallyParts } from "./runner.ts";
 import { startWorkers } from "./workers.ts";
 
@@ -71,7 +71,7 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const options: Options = { rules: settings.ruleOff === undefined ? ALL_RULES : without(settings.ruleOff) };
+  const options: Options = { rules: rulesFor(settings.ruleOff) };
   const progress = new Progress(settings.runs, process.stdout);
   const tally = settings.jobs === 1 ? alone(settings, options, progress) : await together(settings, progress);
   progress.done();

@@ -51,3 +51,8 @@ export function without(name: string): Rules {
   const [part, rule] = name.split(".") as [keyof Rules, string];
   return { ...ALL_RULES, [part]: { ...ALL_RULES[part], [rule]: false } };
 }
+
+/** All rules, or all but the one that is named. */
+export function rulesFor(ruleOff: string | undefined): Rules {
+  return ruleOff === undefined ? ALL_RULES : without(ruleOff);
+}

@@ -3,7 +3,7 @@
 import { type CountedEvent, Coverage } from "./coverage.ts";
 import { BrokenPromise, type PromiseName } from "./ledger.ts";
 import { type Plan, planOf, type Size } from "./plan.ts";
-import type { Rules } from "./rules.ts";
+import { ALL_RULES, type Rules, rulesFor } from "./rules.ts";
 import type { Trace } from "./trace.ts";
 import { World, type WorldOptions } from "./world.ts";
 
@@ -109,10 +109,18 @@ export function runMany({ seed, runs, size, options, maxFailures, onRun }: Range
 }
 
 /** How many schedules it takes until a rule that is left out is missed, undefined if none of them does. */
-export function missedAfter(rules: Rules, size: Size, { seed, runs }: { seed: number; runs: number }): Missed | undefined {
-  const tally = runMany({ seed, runs, size, options: { rules }, maxFailures: 1 });
-  const failure = tally.failures[0];
-  return failure === undefined ? undefined : { runs: tally.runs, failure };
+export function missedAfter(ruleOff: string, size: Size, { seed, runs }: { seed: number; runs: number }): Missed | undefined {
+  const options = { rules: rulesFor(ruleOff) };
+  for (let next = seed; next < seed + runs; next++) {
+    const { failure } = runPlan(planOf(next, size), options);
+    if (failure !== undefined && isOwn(failure, size)) return { runs: next - seed + 1, failure };
+  }
+  return undefined;
+}
+
+/** With all rules the same schedule keeps every promise: what failed is missing the rule, nothing else. */
+function isOwn({ seed }: Failure, size: Size): boolean {
+  return runPlan(planOf(seed, size), { rules: ALL_RULES }).failure === undefined;
 }
 
 export interface Missed {

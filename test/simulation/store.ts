@@ -34,6 +34,8 @@ export interface StoreRules {
   readonly positions: boolean;
   /** A removal names position and id together (M3). */
   readonly removeById: boolean;
+  /** What is expired is not read, and goes (M9). */
+  readonly expiry: boolean;
 }
 
 export const ALL_STORE_RULES: StoreRules = {
@@ -42,6 +44,7 @@ export const ALL_STORE_RULES: StoreRules = {
   unlessOwned: true,
   positions: true,
   removeById: true,
+  expiry: true,
 };
 
 export interface StoreCaps {
@@ -202,7 +205,7 @@ export class SimStore {
     const entries: Entry[] = [];
     let bytes = 0;
     for (const entry of box.entries) {
-      if (entry.position <= after || entry.expiry <= now) continue;
+      if (entry.position <= after || this.#expired(entry, now)) continue;
       bytes += entry.ciphertext.length;
       if (entries.length > 0 && (entries.length >= maxEntries || bytes > maxBytes)) break;
       entries.push(entry);
@@ -227,14 +230,18 @@ export class SimStore {
     for (const kept of dropped) this.watch.gone(address, kept, why);
   }
 
+  #expired(entry: Entry, now: Time): boolean {
+    return this.#rules.expiry && entry.expiry <= now;
+  }
+
   #sweepBox(address: DeviceAddress, box: Box, now: Time): void {
-    this.#drop(address, box, (kept) => kept.expiry <= now, "expired");
+    this.#drop(address, box, (kept) => this.#expired(kept, now), "expired");
   }
 
   #look(address: DeviceAddress, now: Time): LookResult {
     const box = this.#box(address);
     if (box === undefined) return NO_DEVICE;
-    return { is: "seen", owner: box.owner, waiting: box.entries.filter((e) => e.expiry > now).length };
+    return { is: "seen", owner: box.owner, waiting: box.entries.filter((e) => !this.#expired(e, now)).length };
   }
 
   #wake({ node, address }: { node: NodeId; address: DeviceAddress }): { is: "done" } {

@@ -1,14 +1,14 @@
 // The same simulation in several processes: each takes small ranges of seeds until there are none left. Always true: the
 // parts that come back are of disjoint seeds; a worker that dies is an error, not a silence.
 import { fork } from "node:child_process";
+import { join } from "node:path";
 import type { Size } from "./plan.ts";
-import { ALL_RULES, without } from "./rules.ts";
-import { runMany, type TallyParts } from "./runner.ts";
+import type { TallyParts } from "./runner.ts";
 
 /** Schedules in one order: a second's work. */
 const ORDER = 250;
 
-interface Order {
+export interface Order {
   readonly seed: number;
   readonly runs: number;
   readonly size: Size;
@@ -44,7 +44,7 @@ export async function startWorkers(work: Work, take: (parts: TallyParts) => bool
 
 function employ(order: () => Order | undefined, take: (parts: TallyParts) => unknown): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = fork(import.meta.filename, [], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const worker = fork(join(import.meta.dirname, "worker.ts"), [], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     const give = (): void => {
       const next = order();
       if (next === undefined) worker.disconnect();
@@ -59,13 +59,3 @@ function employ(order: () => Order | undefined, take: (parts: TallyParts) => unk
     give();
   });
 }
-
-function obey({ seed, runs, size, ruleOff, maxFailures }: Order): TallyParts {
-  const options = { rules: ruleOff === undefined ? ALL_RULES : without(ruleOff) };
-  return runMany({ seed, runs, size, options, maxFailures }).toParts();
-}
-
-if (import.meta.main && process.send !== undefined)
-  process.on("message", (order) => {
-    process.send?.(obey(order as Order));
-  });
