@@ -25,7 +25,8 @@ function settings(): Settings {
 
 function whyNot(error: unknown, read: Settings): string {
   const code = (error as NodeJS.ErrnoException).code;
-  if (error instanceof StoreOpenError) return error.message;
+  if (error instanceof StoreOpenError)
+    return `${error.message}: ${read.data}; give another folder with --data`;
   if (code === "EADDRINUSE")
     return `port ${read.port} is taken; stop what listens there, or give another with --port`;
   if (code === "EACCES")

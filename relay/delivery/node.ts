@@ -83,6 +83,7 @@ export class DeliveryNode {
   readonly #sessionPort: sessions.SessionPort & { now: Instant };
   #retries: { at: Instant; removal: Removal }[] = [];
   #effects: Effect[] = [];
+  readonly #counts = new Map<Counted, number>();
   #now: Instant = 0;
   #nextCall = 1;
   #nextSession = 1;
@@ -143,7 +144,8 @@ export class DeliveryNode {
   /** When a `tick` has something to do, as far as this node knows now; infinity: not before something else happens. */
   nextDue(): Instant {
     let due = Number.POSITIVE_INFINITY;
-    for (const flow of this.#flows.values()) due = Math.min(due, flows.dueAt(flow, this.#limits.offerTimeout));
+    for (const flow of this.#flows.values())
+      due = Math.min(due, flows.dueAt(flow, this.#limits.offerTimeout));
     for (const session of this.#sessions.values()) {
       due = Math.min(due, sessions.dueAt(session, this.#limits));
       if (this.#rules.look && session.phase === "live") due = Math.min(due, session.lookAt);
@@ -202,6 +204,7 @@ export class DeliveryNode {
         this.#accepting = false;
         return this.#closeAll("shutting-down");
       case "tick":
+        this.#tellCounts();
         return this.#tick();
     }
   }
@@ -210,8 +213,14 @@ export class DeliveryNode {
     this.#effects.push(effect);
   }
 
+  /** Counts are gathered and told at the next tick: on a message's way they would be most of the effects. */
   #count(what: Counted, by: number): void {
-    this.#effects.push({ do: "count", what, by });
+    this.#counts.set(what, (this.#counts.get(what) ?? 0) + by);
+  }
+
+  #tellCounts(): void {
+    for (const [what, by] of this.#counts) this.#effect({ do: "count", what, by });
+    this.#counts.clear();
   }
 
   #call<V extends StoreCall["verb"]>(on: Extract<StoreCall, { verb: V }>, pending: Pending): void {

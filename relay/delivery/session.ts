@@ -170,7 +170,12 @@ function isUnderWay(s: Session, id: EnvelopeId, from: Offerer, port: SessionPort
 }
 
 function mayPushLive(s: Session, envelope: Envelope, port: SessionPort): boolean {
-  return port.rules.liveFirst && port.limits.liveStart > 0 && hasRoom(s, envelope, port) && !isUnacked(s, envelope.id);
+  return (
+    port.rules.liveFirst &&
+    port.limits.liveStart > 0 &&
+    hasRoom(s, envelope, port) &&
+    !isUnacked(s, envelope.id)
+  );
 }
 
 function hasRoom(s: Session, envelope: Envelope, port: SessionPort): boolean {

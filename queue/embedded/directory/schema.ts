@@ -106,7 +106,7 @@ function openFault(error: unknown): OpenFault {
   const message = error instanceof Error ? error.message : "unknown";
   const code = sqliteCode(error);
   if (code === BUSY || code === LOCKED)
-    return { code: "folder-in-use", message: "another relay uses the folder" };
+    return { code: "folder-in-use", message: "another relay uses the data folder" };
   if (code === CORRUPT || code === NOT_A_DATABASE)
     return { code: "corrupt", message: `the directory: ${message}` };
   return { code: "folder-unusable", message };
