@@ -7,7 +7,7 @@ import { CORE_TABLES } from "../../client-lib/delivery/rows.ts";
 import type { Planned } from "./agenda.ts";
 import { Dice, mix, takes } from "./chance.ts";
 import { Diary } from "./diary.ts";
-import { accountAt, addressAt, indexOf, indexOfAccount, OPENED_TABLE, personAt, type SimCipher } from "./people.ts";
+import { accountAt, addressAt, indexOf, indexOfAccount, OPENED_TABLE, personAt } from "./people.ts";
 import type { Pipe } from "./pipe.ts";
 import type { CrashWhen, Deed } from "./plan.ts";
 import type { World } from "./world.ts";
@@ -27,7 +27,6 @@ interface Socket {
 /** One run of the process, from its start to its stop or crash. */
 interface Run {
   readonly core: ClientCore;
-  readonly cipher: SimCipher;
   readonly sockets: Map<string, Socket>;
   wake: Planned | undefined;
   /** Sent to the store and not confirmed. */
@@ -65,6 +64,7 @@ export class SimClient {
   /** Rows of contacts that know each other's access key already; others begin with a request. */
   #befriend(): void {
     for (const row of this.#world.contactRows(this.index)) this.#write(row);
+    for (const row of this.#world.cast.rows(this.index)) this.#write(row);
   }
 
   get address(): ReturnType<typeof addressAt> {
@@ -97,7 +97,7 @@ export class SimClient {
       requests: "accept",
       urls: this.#world.plan.nodes,
     });
-    this.#run = { core, cipher, sockets: new Map(), wake: undefined, committing: undefined };
+    this.#run = { core, sockets: new Map(), wake: undefined, committing: undefined };
     this.#world.note(this.name, this.#starts === 1 ? "starts" : "starts again", false);
     this.#step({ event: "start", now: this.now });
   }
@@ -106,7 +106,7 @@ export class SimClient {
     const rows: Record<string, Row[]> = {};
     for (const [table, keys] of this.#rows) {
       const list: Row[] = [];
-      for (const [key, value] of keys) list.push({ key, value });
+      for (const [key, value] of keys) list.push({ key, value: value.slice() });
       rows[table] = list;
     }
     for (const table of CORE_TABLES) rows[table] ??= [];
@@ -200,13 +200,13 @@ export class SimClient {
   // --- deeds ---------------------------------------------------------------------------------------------------------
 
   say(message: MessageId, { to, bytes, ttl }: Deed & { do: "say" }): void {
-    const body = new Uint8Array(bytes);
+    const body = this.#world.cast.body(bytes);
     const send = { event: "send", now: this.now, message, to: accountAt(to), body } as const;
     this.#step(ttl === undefined ? send : { ...send, ttl });
   }
 
   type(to: number): void {
-    this.#step({ event: "signal", now: this.now, to: accountAt(to), body: new Uint8Array(8) });
+    this.#step({ event: "signal", now: this.now, to: accountAt(to), body: this.#world.cast.typing() });
   }
 
   cut(kind: ConnectionKind): void {
@@ -323,7 +323,7 @@ export class SimClient {
 
   #frames(run: Run, kind: ConnectionKind, connection: number, frames: readonly RelayFrame[]): void {
     if (this.#run !== run) return;
-    for (const frame of frames) if (frame.frame === "push") this.#pushed(run, frame.id, frame.ciphertext);
+    for (const frame of frames) if (frame.frame === "push") this.#pushed(frame.id);
     if (!this.#world.rules.client.acknowledgeAfterCommit) this.#acknowledge(run, kind, connection, frames);
     this.#step({ event: "frames", now: this.now, socket: kind, connection, frames });
   }
@@ -334,9 +334,9 @@ export class SimClient {
     if (ids.length > 0) run.sockets.get(nameOf(kind, connection))?.pipe.up([{ frame: "delivered", ids }]);
   }
 
-  #pushed(run: Run, id: EnvelopeId, ciphertext: Uint8Array): void {
-    const plain = run.cipher.plain(ciphertext);
-    if (plain?.id !== id) return;
+  #pushed(id: EnvelopeId): void {
+    const plain = this.#world.cast.plain(id);
+    if (plain === undefined) return;
     if (this.#rows.get(OPENED_TABLE)?.has(id) === true) this.#world.cover.count("duplicate at the device");
     if (plain.place !== undefined) this.diary.arrived(plain.from, plain.place, this.#world.now);
     if (plain.content.kind === "receipt") this.#world.cover.count("receipt");
@@ -345,7 +345,7 @@ export class SimClient {
   #send(run: Run, { socket, connection, frames }: Effect & { do: "send" }): void {
     const { client } = this.#world.rules;
     const going = client.sameBytes ? frames : frames.map((frame) => this.#sealedAnew(frame));
-    for (const frame of going) if (frame.frame === "submit") this.#submits(run, frame);
+    for (const frame of going) if (frame.frame === "submit") this.#submits(frame);
     run.sockets.get(nameOf(socket, connection))?.pipe.up(going);
     if (!client.clearedByAccepted) this.#believeAccepted(socket, connection, frames);
   }
@@ -368,12 +368,11 @@ export class SimClient {
     );
   }
 
-  #submits(run: Run, { recipient, expiry, envelopes }: ClientFrame & { frame: "submit" }): void {
+  #submits({ recipient, expiry, envelopes }: ClientFrame & { frame: "submit" }): void {
     for (const { id, ciphertext } of envelopes) {
-      const plain = run.cipher.plain(ciphertext);
       this.#world.ledger.submitted({
         id,
-        label: this.#world.labelOf(plain),
+        label: this.#world.labelOf(this.#world.cast.plain(id)),
         to: addressAt(indexOfAccount(recipient)),
         expiry,
         ciphertext,
@@ -443,7 +442,7 @@ export class SimClient {
       rows.delete(key);
       if (table === "inbox") this.#world.settledRow(this.index, key);
     } else {
-      rows.set(key, value);
+      rows.set(key, value.slice());
       if (table === OPENED_TABLE) this.#world.ledger.durable(key as EnvelopeId);
     }
   }
@@ -484,7 +483,7 @@ export class SimClient {
         this.stopped = "displaced";
         return this.#world.note(this.name, "displaced", true);
       case "quarantined":
-        return this.#world.quarantined(this.name, told.code);
+        return this.#world.quarantined(this.index, told.id, told.code);
       case "signal":
         return this.#world.cover.count("signal");
       case "queued":

@@ -48,6 +48,7 @@ export const EVENTS = [
   "client crashed",
   "client crashed with a commit under way",
   "client store restored",
+  "did not open after a restore",
   "handed over",
   "handed over again",
   "held back",

@@ -4,7 +4,8 @@ import { parseArgs } from "node:util";
 import { keep } from "./artifact.ts";
 import type { Size } from "./plan.ts";
 import { printSummary, Progress } from "./report.ts";
-import { RULE_NAMES, rulesFor } from "./rules.ts";
+import { optionsFor } from "./options.ts";
+import { RULE_NAMES } from "./rules.ts";
 import { type Options, runMany, Tally, type TallyParts } from "./runner.ts";
 import { startWorkers } from "./workers.ts";
 
@@ -28,6 +29,7 @@ interface Settings {
   readonly size: Size;
   readonly ruleOff: string | undefined;
   readonly maxFailures: number;
+  readonly realEvery: number;
 }
 
 function whole(name: string, text: string | undefined, [low, high, otherwise]: readonly [number, number, number]): number {
@@ -48,6 +50,7 @@ function settingsOf(args: string[]): Settings | "help" {
       clients: { type: "string" },
       "rule-off": { type: "string" },
       failures: { type: "string" },
+      real: { type: "string" },
       help: { type: "boolean", short: "h" },
     },
   });
@@ -62,6 +65,7 @@ function settingsOf(args: string[]): Settings | "help" {
     },
     ruleOff: values["rule-off"],
     maxFailures: whole("failures", values.failures, [1, 1e6, 10]),
+    realEvery: whole("real", values.real, [0, 1e9, 200]),
   };
 }
 
@@ -71,7 +75,7 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const options: Options = { rules: rulesFor(settings.ruleOff) };
+  const options = await optionsFor(settings);
   const progress = new Progress(settings.runs, process.stdout);
   const tally = settings.jobs === 1 ? alone(settings, options, progress) : await together(settings, progress);
   progress.done();

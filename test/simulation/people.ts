@@ -1,6 +1,13 @@
 // Who takes part: addresses, names and keys of the simulated devices, and a cipher that hides nothing.
 // Always true: what is opened is exactly what was sealed for this device under this id, and anything else is poison.
-import { type AccountId, addressOf, type DeviceAddress, type DeviceNumber, type EnvelopeId } from "@lethe/protocol";
+import {
+  type AccountId,
+  addressOf,
+  type DeviceAddress,
+  type DeviceNumber,
+  type EnvelopeId,
+  type FrameOf,
+} from "@lethe/protocol";
 import type {
   Cipher,
   CipherOutcome,
@@ -33,11 +40,6 @@ export function addressAt(index: number): DeviceAddress {
   return addressOf(accountAt(index), DEVICE);
 }
 
-/** The delivery access key of a person, 16 bytes. */
-export function accessKeyAt(index: number): Uint8Array {
-  return new Uint8Array(16).fill(index + 1);
-}
-
 /** What is inside an envelope. */
 export interface Plain {
   readonly id: EnvelopeId;
@@ -49,17 +51,33 @@ export interface Plain {
   readonly sentAt: SealRequest["sentAt"];
 }
 
-/** A cipher as the core wants it, that can say at once what an envelope holds. */
-export interface SimCipher extends Cipher {
-  plain(ciphertext: Uint8Array): Plain | undefined;
-}
-
 /** What each person's cipher is made with. */
 export interface CipherPort {
   readonly index: number;
   readonly rows: StoredRows;
   /** Everybody whose keys have to be asked for first. */
   readonly strangers: ReadonlySet<AccountId>;
+}
+
+export type DevicesAnswer = Omit<FrameOf<"has-devices">, "frame" | "request">;
+export type PrekeysAnswer = Omit<FrameOf<"has-prekeys">, "frame" | "request">;
+
+/** Everybody's keys in one world, and what the relay's directory says of them. */
+export interface Cast {
+  /** The delivery access key of a person, 16 bytes. */
+  accessKey(index: number): Uint8Array;
+  /** What a person's store holds before the first start. */
+  rows(index: number): readonly Write[];
+  cipher(port: CipherPort): Cipher;
+  devices(index: number): DevicesAnswer;
+  prekeys(index: number): PrekeysAnswer;
+  /** What a person says, about this many bytes, and what typing looks like. */
+  body(bytes: number): Uint8Array;
+  typing(): Uint8Array;
+  /** How much larger envelopes are than what is in them, at most: byte limits are made larger by it. */
+  readonly bulk: number;
+  /** What an envelope holds, of those that were sealed in this world. */
+  plain(id: EnvelopeId): Plain | undefined;
 }
 
 /** The mark that opening an envelope leaves in the store, in the same commit as everything else that follows from it. */
@@ -70,12 +88,44 @@ export function openedMark(id: EnvelopeId): Write {
   return { table: OPENED_TABLE, key: id, value: NOTHING };
 }
 
-/** Ciphertexts of one world: the number of a plaintext, and as many bytes as it would have. */
-export class GlassBox {
+/** A cipher that hides nothing: a ciphertext is the number of its plaintext, and as many bytes as it would have. */
+export class GlassCast implements Cast {
   readonly #plains: Plain[] = [];
+  readonly #byId = new Map<EnvelopeId, Plain>();
 
-  cipher(port: CipherPort): SimCipher {
+  accessKey(index: number): Uint8Array {
+    return new Uint8Array(16).fill(index + 1);
+  }
+
+  rows(): readonly Write[] {
+    return [];
+  }
+
+  cipher(port: CipherPort): Cipher {
     return new GlassCipher(this, port);
+  }
+
+  devices(): DevicesAnswer {
+    return { version: 1, deviceList: NOTHING, certificates: [] };
+  }
+
+  prekeys(): PrekeysAnswer {
+    const prekey = { id: new Uint8Array(8), bytes: NOTHING };
+    return { signed: prekey, lastResort: prekey, oneTime: undefined, oneTimeKem: undefined };
+  }
+
+  readonly bulk = 1;
+
+  body(bytes: number): Uint8Array {
+    return new Uint8Array(bytes);
+  }
+
+  typing(): Uint8Array {
+    return new Uint8Array(8);
+  }
+
+  plain(id: EnvelopeId): Plain | undefined {
+    return this.#byId.get(id);
   }
 
   seal(plain: Plain): Uint8Array {
@@ -83,6 +133,7 @@ export class GlassBox {
     const ciphertext = new Uint8Array(length);
     new DataView(ciphertext.buffer).setUint32(0, this.#plains.length);
     this.#plains.push(plain);
+    this.#byId.set(plain.id, plain);
     return ciphertext;
   }
 
@@ -92,19 +143,15 @@ export class GlassBox {
   }
 }
 
-class GlassCipher implements SimCipher {
-  readonly #box: GlassBox;
+class GlassCipher implements Cipher {
+  readonly #cast: GlassCast;
   readonly #port: CipherPort;
   readonly #learned = new Set<AccountId>();
 
-  constructor(box: GlassBox, port: CipherPort) {
-    this.#box = box;
+  constructor(cast: GlassCast, port: CipherPort) {
+    this.#cast = cast;
     this.#port = port;
     for (const { key } of port.rows["sim-peer"] ?? []) this.#learned.add(key as AccountId);
-  }
-
-  plain(ciphertext: Uint8Array): Plain | undefined {
-    return this.#box.open(ciphertext);
   }
 
   peer(account: AccountId): PeerState | undefined {
@@ -123,27 +170,17 @@ class GlassCipher implements SimCipher {
 
   seal({ id, to, message, place, content, sentAt }: SealRequest): Sealed {
     const from = addressAt(this.#port.index);
-    return { code: "ok", ciphertext: this.#box.seal({ id, from, to, message, place, content, sentAt }), writes: [] };
+    return { code: "ok", ciphertext: this.#cast.seal({ id, from, to, message, place, content, sentAt }), writes: [] };
   }
 
   open({ id, kind, ciphertext }: OpenRequest): CipherOutcome {
-    const plain = this.#box.open(ciphertext);
+    const plain = this.#cast.open(ciphertext);
     const writes = kind === "signal" ? [] : [openedMark(id)];
     if (plain === undefined || plain.id !== id || plain.to !== addressAt(this.#port.index))
       return { outcome: "poison", code: "sim-not-for-here", writes };
     const { from, message, place, sentAt, content } = plain;
-    const index = from.startsWith(accountAt(this.#port.index)) ? this.#port.index : indexOf(from);
-    return {
-      outcome: "ok",
-      from,
-      message,
-      place,
-      sentAt,
-      accessKey: accessKeyAt(index),
-      name: undefined,
-      content,
-      writes,
-    };
+    const accessKey = this.#cast.accessKey(indexOf(from));
+    return { outcome: "ok", from, message, place, sentAt, accessKey, name: undefined, content, writes };
   }
 
   suspect(): readonly Write[] {

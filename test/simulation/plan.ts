@@ -222,3 +222,19 @@ function troubleOf(dice: Dice, node: number, ms: number): Deed {
   const mode = dice.pick<Trouble>(["slow", "fails", "fails-executed", "twice", "stalls"]);
   return { do: "trouble", node, mode, often: dice.pick([0.2, 0.5, 1]), ms };
 }
+
+/** The same weather for envelopes that are so much larger. */
+export function forBulk(weather: Weather, bulk: number): Weather {
+  const { limits, caps } = weather;
+  const grow = (bytes: number): number => bytes * bulk;
+  return {
+    ...weather,
+    caps: { ...caps, bytes: grow(caps.bytes) },
+    limits: {
+      ...limits,
+      flowBytes: grow(limits.flowBytes),
+      nodeBytes: grow(limits.nodeBytes),
+      pushBytes: grow(limits.pushBytes),
+    },
+  };
+}

@@ -21,7 +21,7 @@ import { Dice, mix, takes } from "./chance.ts";
 import type { ClientPipe } from "./client.ts";
 import { BrokenPromise } from "./ledger.ts";
 import { NodeLink } from "./node-link.ts";
-import { indexOf, personAt } from "./people.ts";
+import { indexOf, indexOfAccount, personAt } from "./people.ts";
 import type { Trouble } from "./plan.ts";
 import { StoreLine } from "./store-line.ts";
 import type { World } from "./world.ts";
@@ -377,11 +377,14 @@ export class NodeProcess {
         return this.#put(socket, {
           frame: "has-devices",
           request: frame.request,
-          version: 1,
-          deviceList: new Uint8Array(0),
-          certificates: [],
+          ...this.#world.cast.devices(indexOfAccount(frame.account)),
         });
       case "ask-prekeys":
+        return this.#put(socket, {
+          frame: "has-prekeys",
+          request: frame.request,
+          ...this.#world.cast.prekeys(indexOfAccount(frame.account)),
+        });
       case "ask-name":
       case "submit-group":
       case "watch":

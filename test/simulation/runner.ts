@@ -2,10 +2,11 @@
 // so that it can cross from a worker process to the one that prints.
 import { type CountedEvent, Coverage } from "./coverage.ts";
 import { BrokenPromise, type PromiseName } from "./ledger.ts";
-import { type Plan, planOf, type Size } from "./plan.ts";
+import type { Cast } from "./people.ts";
+import { forBulk, type Plan, planOf, type Size } from "./plan.ts";
 import { ALL_RULES, type Rules, rulesFor } from "./rules.ts";
 import type { Trace } from "./trace.ts";
-import { World, type WorldOptions } from "./world.ts";
+import { World } from "./world.ts";
 
 export interface Failure {
   readonly seed: number;
@@ -25,11 +26,14 @@ export interface Outcome {
 export interface Options {
   readonly rules: Rules;
   readonly trace?: Trace | undefined;
-  readonly cipher?: WorldOptions["cipher"];
+  /** The real cipher instead of one that hides nothing, in every so manieth schedule. */
+  readonly real?: { readonly every: number; readonly cast: (seed: number) => Cast } | undefined;
 }
 
-export function runPlan(plan: Plan, { rules, trace, cipher }: Options): Outcome {
-  const world = new World({ plan, rules, trace, cipher });
+export function runPlan(plan: Plan, { rules, trace, real }: Options): Outcome {
+  const cast = real !== undefined && plan.seed % real.every === 0 ? real.cast(plan.seed) : undefined;
+  const bulky = cast === undefined ? plan : { ...plan, weather: forBulk(plan.weather, cast.bulk) };
+  const world = new World({ plan: bulky, rules, trace, cast });
   let failure: Failure | undefined;
   try {
     world.run();

@@ -1,12 +1,13 @@
 // One worker process of a simulation: takes an order, runs its seeds, sends what came of them, until it is let go.
-import { rulesFor } from "./rules.ts";
+import { optionsFor } from "./options.ts";
 import { runMany, type TallyParts } from "./runner.ts";
 import type { Order } from "./workers.ts";
 
-function obey({ seed, runs, size, ruleOff, maxFailures }: Order): TallyParts {
-  return runMany({ seed, runs, size, options: { rules: rulesFor(ruleOff) }, maxFailures }).toParts();
+async function obey(order: Order): Promise<TallyParts> {
+  const { seed, runs, size, maxFailures } = order;
+  return runMany({ seed, runs, size, options: await optionsFor(order), maxFailures }).toParts();
 }
 
 process.on("message", (order) => {
-  process.send?.(obey(order as Order));
+  void obey(order as Order).then((parts) => process.send?.(parts));
 });

@@ -2,44 +2,36 @@
 // parts that come back are of disjoint seeds; a worker that dies is an error, not a silence.
 import { fork } from "node:child_process";
 import { join } from "node:path";
-import type { Size } from "./plan.ts";
+import type { Asked } from "./options.ts";
 import type { TallyParts } from "./runner.ts";
 
 /** Schedules in one order: a second's work. */
 const ORDER = 250;
 
-export interface Order {
-  readonly seed: number;
+/** Many schedules, and what is asked of them. */
+export interface Work extends Asked {
   readonly runs: number;
-  readonly size: Size;
-  readonly ruleOff: string | undefined;
+  readonly seed: number;
   readonly maxFailures: number;
 }
 
-export interface Work {
-  readonly runs: number;
-  readonly seed: number;
-  readonly jobs: number;
-  readonly size: Size;
-  readonly ruleOff: string | undefined;
-  readonly maxFailures: number;
-}
+/** A part of the work, for one worker. */
+export type Order = Work;
 
 /** Hands out the seeds; `take` says with each part whether to go on. */
-export async function startWorkers(work: Work, take: (parts: TallyParts) => boolean): Promise<void> {
+export async function startWorkers({ jobs, ...work }: Work & { readonly jobs: number }, take: (parts: TallyParts) => boolean): Promise<void> {
   let next = work.seed;
   const end = work.seed + work.runs;
   const order = (): Order | undefined => {
     if (next >= end) return undefined;
     const runs = Math.min(ORDER, end - next);
-    const { size, ruleOff, maxFailures } = work;
     next += runs;
-    return { seed: next - runs, runs, size, ruleOff, maxFailures };
+    return { ...work, seed: next - runs, runs };
   };
   const stop = (): void => {
     next = end;
   };
-  await Promise.all(Array.from({ length: work.jobs }, () => employ(order, (parts) => take(parts) || stop())));
+  await Promise.all(Array.from({ length: jobs }, () => employ(order, (parts) => take(parts) || stop())));
 }
 
 function employ(order: () => Order | undefined, take: (parts: TallyParts) => unknown): Promise<void> {

@@ -11,7 +11,7 @@ import {
   type Time,
 } from "@lethe/protocol";
 import type { NodeId } from "@lethe/queue";
-import type { MessageId, StoredRows, Write } from "../../client-lib/delivery/events.ts";
+import type { Cipher, MessageId, StoredRows, Write } from "../../client-lib/delivery/events.ts";
 import { contactRow, orderKey } from "../../client-lib/delivery/rows.ts";
 import type { LinkFrame, StoreCall, StoreResult } from "../../relay/delivery/types.ts";
 import { Agenda } from "./agenda.ts";
@@ -22,16 +22,15 @@ import type { Said } from "./diary.ts";
 import { BrokenPromise, Ledger } from "./ledger.ts";
 import type { NodeLink } from "./node-link.ts";
 import {
-  accessKeyAt,
   accountAt,
+  addressAt,
   DEVICE,
-  GlassBox,
+  type Cast,
+  GlassCast,
   indexOf,
   NODES,
   personAt,
   type Plain,
-  type SimCipher,
-  type CipherPort,
 } from "./people.ts";
 import { Pipe } from "./pipe.ts";
 import type { Plan, Timed } from "./plan.ts";
@@ -44,7 +43,8 @@ export interface WorldOptions {
   readonly plan: Plan;
   readonly rules: Rules;
   readonly trace?: Trace | undefined;
-  readonly cipher?: ((port: CipherPort) => SimCipher) | undefined;
+  /** Everybody's keys; a cipher that hides nothing where none is given. */
+  readonly cast?: Cast | undefined;
 }
 
 export interface Executed {
@@ -82,7 +82,7 @@ export class World {
   readonly #entries = new Map<string, Said>();
   readonly #apart = new Map<string, number>();
   readonly #snapshots = new Map<number, ReturnType<SimClient["snapshot"]>>();
-  readonly #cipher: (port: CipherPort) => SimCipher;
+  readonly cast: Cast;
   #storeClock = 0;
   #rested = false;
   #over = false;
@@ -90,7 +90,7 @@ export class World {
   /** When everything had come to rest, ms after the last fault. */
   restedAfter = 0;
 
-  constructor({ plan, rules, trace, cipher }: WorldOptions) {
+  constructor({ plan, rules, trace, cast }: WorldOptions) {
     this.plan = plan;
     this.rules = rules;
     this.trace = trace;
@@ -101,8 +101,7 @@ export class World {
     this.ledger = new Ledger({ store: this.store, limits, quiet, cover: this.cover });
     this.ledger.storeNow = () => this.storeNow;
     this.ledger.relayNow = () => this.wall;
-    const box = new GlassBox();
-    this.#cipher = cipher ?? ((port) => box.cipher(port));
+    this.cast = cast ?? new GlassCast();
     for (let i = 0; i < plan.nodes; i++) this.#boot(i);
     for (let i = 0; i < plan.clients; i++) this.#clients.push(new SimClient(this, i));
   }
@@ -210,7 +209,10 @@ export class World {
     for (const said of this.#said.values()) this.#endedWell(said);
     this.store.sweep(this.storeNow);
     this.ledger.nothingKept();
-    for (const process of this.#nodes) this.#countsNothing(process);
+    for (const process of this.#nodes) {
+      process?.step({ is: "tick" });
+      this.#countsNothing(process);
+    }
     this.ledger.everyOfferAnswered(new Set(this.#nodes.map((p) => p?.id as NodeId)));
     for (const client of this.#clients) client.leave();
     this.#goHome(this.now + FINALE_MS);
@@ -553,11 +555,11 @@ export class World {
   }
   #connections = 0;
 
-  cipherOf(index: number, rows: StoredRows): SimCipher {
+  cipherOf(index: number, rows: StoredRows): Cipher {
     const strangers = new Set<AccountId>();
     const dice = new Dice(mix(this.plan.seed, 900 + index));
     for (let other = 0; other < this.plan.clients; other++) if (dice.happens(0.2)) strangers.add(accountAt(other));
-    const cipher = this.#cipher({ index, rows, strangers });
+    const cipher = this.cast.cipher({ index, rows, strangers });
     if (!this.rules.client.holdBack) giveUpOrder(cipher);
     const seal = cipher.seal.bind(cipher);
     cipher.seal = (request) => {
@@ -575,7 +577,7 @@ export class World {
       if (other === index || dice.happens(0.2)) continue;
       const value = encode(contactRow, {
         decision: "accepted",
-        accessKey: accessKeyAt(other),
+        accessKey: this.cast.accessKey(other),
         name: undefined,
         nameFrom: "claimed",
       });
@@ -630,8 +632,14 @@ export class World {
       throw new BrokenPromise("a whole store is not taken for an old one", `${client.name} replaces its keys for nothing`);
   }
 
-  quarantined(name: string, code: string): void {
-    throw new BrokenPromise("what was sealed is what arrives", `${name} could not open an envelope: ${code}`);
+  /** An envelope did not open: only where a store went back, and with it what opens envelopes. */
+  quarantined(recipient: number, id: EnvelopeId, code: string): void {
+    const plain = this.cast.plain(id);
+    const said = plain === undefined ? undefined : this.#said.get(plain.message);
+    const restored = [recipient, indexOf(plain?.from ?? addressAt(recipient))].some((i) => !this.isJudged(i));
+    if (!restored) throw new BrokenPromise("what was sealed is what arrives", `${this.#idLabel(id)} did not open: ${code}`);
+    this.cover.count("did not open after a restore");
+    if (said !== undefined) said.forgotten = true;
   }
 
   // --- the diagram ---------------------------------------------------------------------------------------------------
@@ -679,7 +687,7 @@ export class World {
 }
 
 /** Rule `client.holdBack` left out: what is opened has no place in an order. */
-function giveUpOrder(cipher: SimCipher): void {
+function giveUpOrder(cipher: Cipher): void {
   const open = cipher.open.bind(cipher);
   cipher.open = (request) => {
     const outcome = open(request);
