@@ -68,8 +68,16 @@ export class RelayProcess {
       );
     });
     died.catch(() => undefined);
-    const url = await within(PATIENCE_MS, "the relay's address", Promise.race([listening, died]));
-    return new RelayProcess(child, url, exited, output);
+    const killed = (): void => void child.kill("SIGKILL");
+    process.once("exit", killed); // not even a test that is broken off leaves a relay behind
+    void exited.then(() => process.off("exit", killed));
+    try {
+      const url = await within(PATIENCE_MS, "the relay's address", Promise.race([listening, died]));
+      return new RelayProcess(child, url, exited, output);
+    } catch (error) {
+      killed();
+      throw error;
+    }
   }
 
   socketUrl(kind: ConnectionKind): string {

@@ -1,0 +1,165 @@
+// Judges the histories of a crowd: what was lost, came twice, out of order or from nowhere. Always true: a message may
+// come a second time only after its recipient's process was started again, under the same id, at most once a start.
+import type { Histories, Line } from "./history.ts";
+
+export type FaultKind =
+  | "lost"
+  | "duplicated"
+  | "reordered"
+  | "phantom"
+  | "forged"
+  | "refused-and-delivered"
+  | "receipt-without-delivery"
+  | "late"
+  | "trouble";
+
+export interface Fault {
+  readonly kind: FaultKind;
+  readonly says: string;
+}
+
+export interface Verdict {
+  readonly faults: readonly Fault[];
+  readonly sending: number;
+  readonly queued: number;
+  readonly sent: number;
+  /** Messages handed over, repeats not counted. */
+  readonly handed: number;
+  /** Hand-overs repeated after a restart. */
+  readonly repeated: number;
+  /** Queued and not handed over yet: what a run that is not over waits for. */
+  readonly missing: number;
+}
+
+type Of<K extends Line["is"]> = Extract<Line, { is: K }>;
+
+interface Handed {
+  readonly line: Of<"handed">;
+  readonly at: string;
+  /** The recipient's start within which it came. */
+  readonly run: number;
+}
+
+export function judge(histories: Histories): Verdict {
+  const faults: Fault[] = [];
+  const say = (kind: FaultKind, says: string): void => {
+    faults.push({ kind, says });
+  };
+  const handed = allHanded(histories);
+  const { first, repeated } = once(handed, say);
+  order(first, say);
+  origin(histories, first, say);
+  const missing = arrival(histories, first, say);
+  refusals(histories, first, say);
+  for (const [name, lines] of histories)
+    for (const line of lines) if (line.is === "trouble") say("trouble", `${name}: ${line.what}`);
+  const count = (is: Line["is"]): number =>
+    sum(histories, (lines) => lines.filter((l) => l.is === is).length);
+  return {
+    faults,
+    sending: count("sending"),
+    queued: count("queued"),
+    sent: count("sent"),
+    handed: first.length,
+    repeated,
+    missing,
+  };
+}
+
+type Say = (kind: FaultKind, says: string) => void;
+
+const keyOf = (from: string, to: string, seq: number): string => `${from} to ${to} #${seq}`;
+
+function sum(histories: Histories, of: (lines: readonly Line[]) => number): number {
+  let total = 0;
+  for (const lines of histories.values()) total += of(lines);
+  return total;
+}
+
+function allHanded(histories: Histories): Handed[] {
+  const out: Handed[] = [];
+  for (const [at, lines] of histories) {
+    let run = 0;
+    for (const line of lines) {
+      if (line.is === "started") run++;
+      if (line.is === "handed") out.push({ line, at, run });
+    }
+  }
+  return out;
+}
+
+/** The first hand-over of every message, in the order of each history. */
+function once(handed: readonly Handed[], say: Say): { first: Handed[]; repeated: number } {
+  const seen = new Map<string, Handed>();
+  const first: Handed[] = [];
+  let repeated = 0;
+  for (const each of handed) {
+    const { line, at, run } = each;
+    const key = keyOf(line.from, line.to, line.seq);
+    if (line.to !== at) say("phantom", `${key} came to ${at}`);
+    const before = seen.get(key);
+    seen.set(key, each);
+    if (before === undefined) first.push(each);
+    else if (before.line.id !== line.id) say("duplicated", `${key} under two ids`);
+    else if (before.run === run) say("duplicated", `${key} twice within one start`);
+    else repeated++;
+  }
+  return { first, repeated };
+}
+
+function order(first: readonly Handed[], say: Say): void {
+  const last = new Map<string, number>();
+  for (const { line } of first) {
+    const pair = `${line.from} to ${line.to}`;
+    const before = last.get(pair) ?? -1;
+    if (line.seq < before) say("reordered", `${pair}: #${line.seq} after #${before}`);
+    last.set(pair, Math.max(before, line.seq));
+    if (line.late) say("late", `${pair} #${line.seq}`);
+  }
+}
+
+/** Whatever came was sent by the one who is said to have sent it, under that id. */
+function origin(histories: Histories, first: readonly Handed[], say: Say): void {
+  const accounts = new Map<string, string>();
+  const attempted = new Set<string>();
+  const ids = new Map<string, string>();
+  for (const [name, lines] of histories)
+    for (const line of lines) {
+      if (line.is === "started") accounts.set(name, line.account);
+      if (line.is === "sending") attempted.add(keyOf(name, line.to, line.seq));
+      if (line.is === "queued") ids.set(keyOf(name, line.to, line.seq), line.id);
+    }
+  for (const { line } of first) {
+    const key = keyOf(line.from, line.to, line.seq);
+    if (!attempted.has(key)) say("phantom", `${key} was never sent`);
+    const id = ids.get(key);
+    if (id !== undefined && id !== line.id) say("phantom", `${key} came under another id`);
+    if (accounts.get(line.from) !== line.account) say("forged", `${key} came from another account`);
+  }
+}
+
+/** Whatever the library took or the relay accepted arrived; a receipt says nothing that is not so. */
+function arrival(histories: Histories, first: readonly Handed[], say: Say): number {
+  const arrived = new Set(first.map(({ line }) => line.id));
+  let missing = 0;
+  for (const [name, lines] of histories)
+    for (const line of lines) {
+      if (!("id" in line) || line.is === "handed" || arrived.has(line.id)) continue;
+      if (line.is === "queued") missing++;
+      if (line.is === "queued") say("lost", `${keyOf(name, line.to, line.seq)} was taken and never came`);
+      if (line.is === "sent") say("lost", `${line.id} of ${name} was accepted and never came`);
+      if (line.is === "delivered") say("receipt-without-delivery", `${line.id} of ${name}`);
+    }
+  return missing;
+}
+
+/** What the application was told is not sent does not come. */
+function refusals(histories: Histories, first: readonly Handed[], say: Say): void {
+  const arrived = new Set(first.map(({ line }) => keyOf(line.from, line.to, line.seq)));
+  for (const [name, lines] of histories)
+    for (const line of lines) {
+      if (line.is !== "not-queued") continue;
+      const key = keyOf(name, line.to, line.seq);
+      if (arrived.has(key)) say("refused-and-delivered", `${key} (${line.code})`);
+    }
+}

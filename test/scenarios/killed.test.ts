@@ -1,0 +1,66 @@
+// Twenty people, ten thousand messages, a relay and clients that are killed at random moments: everything that was
+// accepted reaches its application once and in order.
+import { expect, it } from "vitest";
+import { Chance } from "../support/chance.ts";
+import { aFolder } from "../support/folder.ts";
+import { eventually } from "../support/waiting.ts";
+import { Crowd } from "./crowd/crowd.ts";
+import { judge } from "./crowd/judge.ts";
+
+const PEOPLE = 20;
+const PROCESSES = 4;
+const EACH = 500;
+const RELAY_KILLS = 22;
+/** After the last kill everything has arrived within this, ms. */
+const CALM_MS = 60_000;
+
+it(`hands ${(PEOPLE * EACH).toLocaleString("en")} messages over once and in order through ${RELAY_KILLS} kills of the relay`, async () => {
+  const chance = Chance.forThisRun("killed");
+  await using folder = await aFolder();
+  await using crowd = await Crowd.gather({
+    folder: folder.path,
+    people: PEOPLE,
+    processes: PROCESSES,
+    peers: 5,
+    chance,
+  });
+  const started = performance.now();
+  let clientKills = 0;
+  let startKills = 0;
+  for (let life = 1; life <= RELAY_KILLS; life++) {
+    const before = Math.floor((EACH * (life - 1)) / RELAY_KILLS);
+    const share = Math.floor((EACH * life) / RELAY_KILLS);
+    crowd.allow(share);
+    // A random moment of this life: after a number of accepted messages that it certainly reaches, or at its very start.
+    const atOnce = chance.oneIn(6);
+    if (atOnce) startKills++;
+    else await crowd.untilSent(crowd.sent + chance.below((PEOPLE * (share - before)) / 2));
+    const victim = chance.oneIn(2) ? chance.below(PROCESSES) : undefined;
+    if (victim !== undefined && chance.oneIn(2)) await crowd.killWorker(victim);
+    await crowd.killRelay();
+    if (victim !== undefined) {
+      await crowd.killWorker(victim);
+      clientKills++;
+      await Promise.all([crowd.startWorker(victim), crowd.startRelay()]);
+    } else await crowd.startRelay();
+  }
+  crowd.allow(EACH);
+
+  const verdict = await eventually(CALM_MS, "the last message", async () => {
+    const so = judge(await crowd.histories());
+    return so.sending === PEOPLE * EACH && so.missing === 0 ? so : undefined;
+  }).catch(async () => judge(await crowd.histories()));
+  const { faults, ...counts } = verdict;
+  process.stdout.write(
+    `killed: ${JSON.stringify(counts)}, the relay killed ${RELAY_KILLS} times (${startKills} at its start), clients ${clientKills} times, ${((performance.now() - started) / 1_000).toFixed(0)} s\n`,
+  );
+  expect(faults.slice(0, 20)).toEqual([]);
+  expect(counts.sending).toBe(PEOPLE * EACH);
+  expect(counts.handed).toBeGreaterThanOrEqual(counts.queued);
+  expect(clientKills).toBeGreaterThan(0);
+
+  await crowd.finish();
+  const after = judge(await crowd.histories());
+  expect(after.faults.slice(0, 20)).toEqual([]);
+  expect(after.handed).toBe(counts.handed); // closing brings nothing more
+}, 150_000);
