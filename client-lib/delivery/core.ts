@@ -28,7 +28,8 @@ import type {
   StoredRows,
 } from "./events.ts";
 import { entryOf, Inbox } from "./inbox.ts";
-import { MAX_WAITING_BYTES, MAX_WAITING_PUSHES, RECEIPT_JITTER_MS, SWEEP_MS } from "./limits.ts";
+import { Journal } from "./journal.ts";
+import { RECEIPT_JITTER_MS, SWEEP_MS } from "./limits.ts";
 import { type Answer, type Ended, Lookups } from "./lookups.ts";
 import { Outbox, type Settled } from "./outbox.ts";
 import { Quarantine } from "./quarantine.ts";
@@ -38,6 +39,7 @@ import { type ContactRow, epochRow, readTable, type SentRow } from "./rows.ts";
 import { Sending } from "./sending.ts";
 import { SentLog } from "./sent-log.ts";
 import { type After, Turn } from "./turn.ts";
+import { Waiting } from "./waiting.ts";
 
 export interface CoreConfig {
   readonly account: AccountId;
@@ -90,12 +92,8 @@ class Core implements ClientCore {
   readonly #receiving: Receiving;
   #life: Life = "stopped";
   #started = false;
-  #commits = 0;
-  #committing: { readonly commit: number; readonly after: readonly After[] } | undefined;
-  /** Staged while a commit is under way: the next one's. */
-  #staged: Pick<Turn, "writes" | "after"> = { writes: [], after: [] };
-  #waiting: FrameOf<"push">[] = [];
-  #waitingBytes = 0;
+  readonly #journal = new Journal();
+  readonly #waiting = new Waiting();
   #signals: FrameOf<"signal">[] = [];
   #sweepAt: number | undefined;
   #wakeAt = Number.POSITIVE_INFINITY;
@@ -149,7 +147,7 @@ class Core implements ClientCore {
     const turn = new Turn(event.now);
     this.#take(turn, event);
     this.#passTime(turn);
-    this.#commit(turn);
+    this.#follow(turn, this.#journal.take(turn));
     this.#pump(turn);
     this.#tellConnection(turn);
     this.#wake(turn);
@@ -176,7 +174,7 @@ class Core implements ClientCore {
         for (const frame of event.frames) this.#frame(turn, event.socket, frame);
         return;
       case "committed":
-        return this.#committed(turn, event.commit);
+        return this.#follow(turn, this.#journal.committed(event.commit));
       case "commit-failed":
         return this.#fail(turn);
       case "send":
@@ -245,8 +243,7 @@ class Core implements ClientCore {
     this.#lookups.lost(turn.now, socket);
     if (socket !== "device") return;
     this.#inbox.disconnected();
-    this.#waiting = [];
-    this.#waitingBytes = 0;
+    this.#waiting.clear();
   }
 
   #closed(turn: Turn, socket: ConnectionKind, connection: number, status: number): void {
@@ -308,10 +305,8 @@ class Core implements ClientCore {
     const up = this.#device.up;
     if (up === undefined) return;
     if (frame.kind === "signal") return this.#receiving.signal(turn, frame);
-    if (this.#inbox.hasRoom && this.#waiting.length === 0) return this.#receiving.push(turn, up, frame);
-    this.#waiting.push(frame);
-    this.#waitingBytes += frame.ciphertext.length;
-    if (this.#waiting.length <= MAX_WAITING_PUSHES && this.#waitingBytes <= MAX_WAITING_BYTES) return;
+    if (this.#inbox.hasRoom && this.#waiting.isEmpty) return this.#receiving.push(turn, up, frame);
+    if (this.#waiting.add(frame)) return;
     turn.emit({ do: "close", socket: "device", connection: up });
     this.#closed(turn, "device", up, 0);
   }
@@ -319,9 +314,8 @@ class Core implements ClientCore {
   #takeWaiting(turn: Turn): void {
     const up = this.#device.up;
     while (up !== undefined && this.#inbox.hasRoom) {
-      const frame = this.#waiting.shift();
+      const frame = this.#waiting.take();
       if (frame === undefined) return;
-      this.#waitingBytes -= frame.ciphertext.length;
       this.#receiving.push(turn, up, frame);
     }
   }
@@ -400,28 +394,6 @@ class Core implements ClientCore {
       if (!this.#sending.receipt(turn, account, take))
         this.#receipts.postpone(turn, account, RECEIPT_JITTER_MS);
     }
-  }
-
-  /** One commit at a time: what was staged meanwhile goes into the next, in the order of staging. */
-  #commit(turn: Turn): void {
-    this.#staged.writes.push(...turn.writes);
-    this.#staged.after.push(...turn.after);
-    turn.writes = [];
-    turn.after = [];
-    if (this.#committing !== undefined) return;
-    const { writes, after } = this.#staged;
-    this.#staged = { writes: [], after: [] };
-    if (writes.length === 0) return this.#follow(turn, after);
-    this.#commits += 1;
-    this.#committing = { commit: this.#commits, after };
-    turn.emit({ do: "commit", commit: this.#commits, writes });
-  }
-
-  #committed(turn: Turn, commit: number): void {
-    if (this.#committing?.commit !== commit) return;
-    const { after } = this.#committing;
-    this.#committing = undefined;
-    this.#follow(turn, after);
   }
 
   /** What waited for durability: acknowledgements first, then the application. */

@@ -77,6 +77,7 @@ describe("the inbox", () => {
   it("acknowledges a repeated envelope in silence, also after a restart", () => {
     const anna = new Bench().online();
     anna.frames("device", push("hello", 1), push("hello", 1));
+    expect(anna.store.get("stub")?.get("opened")).toEqual(Uint8Array.of(1));
     const again = new Bench({}, anna.store).online();
     again.frames("device", push("hello", 1));
     expect(acked(again)).toEqual([id16("ehello")]);

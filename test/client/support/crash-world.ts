@@ -54,6 +54,16 @@ interface Running {
   session: number | undefined;
 }
 
+/** Made once: every world begins with the same people. */
+const made = new Map<number, { identity: Identity; prekeys: PrekeyRecord[] }>();
+function keysOf(seed: number, now: Time): { identity: Identity; prekeys: PrekeyRecord[] } {
+  const random = seeded(seed);
+  const identity = made.get(seed)?.identity ?? createIdentity({ random, now });
+  const keys = made.get(seed) ?? { identity, prekeys: firstPrekeys(identity, random, now) };
+  made.set(seed, keys);
+  return keys;
+}
+
 /** An application that keeps a list: it takes an entry and settles it at once, or after the next edge. */
 export class Person {
   readonly name: string;
@@ -75,12 +85,12 @@ export class Person {
   settling = new Map<number, MessageId>();
 
   constructor(name: string, seed: number, now: Time, toSend: string[], to: string) {
-    const random = seeded(seed);
+    const { identity, prekeys } = keysOf(seed, now);
     this.name = name;
     this.toSend = toSend;
     this.to = to;
-    this.identity = createIdentity({ random, now });
-    this.prekeys = firstPrekeys(this.identity, random, now);
+    this.identity = identity;
+    this.prekeys = [...prekeys];
     this.write([putKey("identity", OWN, encodeIdentity(this.identity)), ...putPrekeys(this.prekeys)]);
   }
 
@@ -227,11 +237,8 @@ export class CrashWorld {
   #carryOut(person: Person, running: Running, effect: Effect): void {
     switch (effect.do) {
       case "commit":
-        this.#edge(person, "before a commit");
-        person.write(effect.writes);
-        this.#noteSettled(person);
-        this.#edge(person, "after a commit");
-        this.#later(person, running, { event: "committed", commit: effect.commit });
+        // As with a real store it happens later: whatever must wait for it has every chance not to.
+        this.#plan(() => this.#commit(person, running, effect));
         return;
       case "send":
         this.#edge(person, `before sending ${effect.frames[0]?.frame}`);
@@ -259,6 +266,21 @@ export class CrashWorld {
       case "wake":
         running.wakeAt = effect.at;
     }
+  }
+
+  #commit(person: Person, running: Running, { commit, writes }: Effect & { do: "commit" }): void {
+    if (person.running !== running) return;
+    try {
+      this.#edge(person, "before a commit");
+      person.write(writes);
+      this.#noteSettled(person);
+      this.#edge(person, "after a commit");
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+      this.#die(person);
+      return;
+    }
+    this.#step(person, { event: "committed", commit });
   }
 
   #later(person: Person, running: Running, event: EventBody): void {
