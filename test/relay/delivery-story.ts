@@ -1,6 +1,15 @@
 // One delivery node as a story: events go in by name, what comes out is read as short lines, store calls are answered by
 // hand. Ciphertexts are shown as their bytes in hexadecimal.
-import { accountOf, addressOf, type AccountId, type DeviceAddress, type DeviceNumber, type EnvelopeId, type Position, type Time } from "@lethe/protocol";
+import {
+  accountOf,
+  addressOf,
+  type AccountId,
+  type DeviceAddress,
+  type DeviceNumber,
+  type EnvelopeId,
+  type Position,
+  type Time,
+} from "@lethe/protocol";
 import type { Entry, Envelope, NodeId, Owner } from "@lethe/queue";
 import { DeliveryNode } from "../../relay/delivery/node.ts";
 import {
@@ -14,7 +23,10 @@ import {
   type Verb,
 } from "../../relay/delivery/types.ts";
 
-export const ben: DeviceAddress = addressOf("ben.............".padEnd(16, ".") as AccountId, 1 as DeviceNumber);
+export const ben: DeviceAddress = addressOf(
+  "ben.............".padEnd(16, ".") as AccountId,
+  1 as DeviceNumber,
+);
 export const FAR = 4_000_000_000_000 as Time;
 
 export function id(name: string): EnvelopeId {
@@ -128,10 +140,18 @@ export class Story {
   }
 
   offer(to: Owner, names: readonly string[], peer = "B1"): string[] {
-    return this.link({ is: "offer", owner: to, address: ben, envelopes: names.map((name) => envelope(name)) }, peer);
+    return this.link(
+      { is: "offer", owner: to, address: ben, envelopes: names.map((name) => envelope(name)) },
+      peer,
+    );
   }
 
-  answered(by: Owner, names: readonly string[], how: "delivered" | "stored" | "not-owner", peer = "B1"): string[] {
+  answered(
+    by: Owner,
+    names: readonly string[],
+    how: "delivered" | "stored" | "not-owner",
+    peer = "B1",
+  ): string[] {
     return this.link({ is: "answer", owner: by, address: ben, ids: names.map(id), how }, peer);
   }
 }
@@ -149,7 +169,9 @@ function said(effect: Effect): string[] {
     case "call":
       return [asked(effect.on)];
     case "push":
-      return [`push ${nameOf(effect.id)} ${hex(effect.ciphertext)} to ${effect.connection}${effect.kind === "signal" ? " as a signal" : ""}`];
+      return [
+        `push ${nameOf(effect.id)} ${hex(effect.ciphertext)} to ${effect.connection}${effect.kind === "signal" ? " as a signal" : ""}`,
+      ];
     case "accepted":
       return [`accepted ${nameOf(effect.id)} to ${effect.connection}`];
     case "refused":

@@ -60,7 +60,9 @@ describe("a device connects", () => {
     const a = new Story();
     a.connect(1);
     expect(a.gone()).toEqual(["append () and release as A1/1"]);
-    expect(a.answer("claim", { is: "claimed", previous: undefined })).toEqual(["append () and release as A1/1"]);
+    expect(a.answer("claim", { is: "claimed", previous: undefined })).toEqual([
+      "append () and release as A1/1",
+    ]);
   });
 
   it("is ended with `device-removed` once it is retired", () => {
@@ -103,7 +105,10 @@ describe("an envelope for a device that is online here", () => {
     a.connect(1);
     a.answer("claim", { is: "claimed", previous: undefined });
     expect(a.submit("new")).toEqual([]);
-    expect(a.answer("read", a.page([entry(1, "old", [0x01])]))).toEqual(["push old 01 to 1", "append new as A1/1"]);
+    expect(a.answer("read", a.page([entry(1, "old", [0x01])]))).toEqual([
+      "push old 01 to 1",
+      "append new as A1/1",
+    ]);
     expect(a.answer("appendAsOwner", stored(2))).toEqual(["accepted new to 9", "read 63 after 1"]);
     expect(a.answer("read", a.page([entry(2, "new")]))).toEqual(["push new cafe to 1", "read 62 after 2"]);
     expect(a.answer("read", a.page([]))).toEqual(["drained to 1"]);
@@ -235,7 +240,9 @@ describe("what was offered comes back", () => {
   it("and goes to the next owner, if there is one by then", () => {
     const a = offering("one");
     a.answered(elsewhere, ["one"], "not-owner");
-    expect(a.answer("appendUnlessOwned", { is: "owned", owner: owner("C1", 8) })).toEqual(["open a link to C1"]);
+    expect(a.answer("appendUnlessOwned", { is: "owned", owner: owner("C1", 8) })).toEqual([
+      "open a link to C1",
+    ]);
     expect(a.linkUp("C1")).toEqual(["to C1: offer one to C1/8"]);
   });
 
@@ -328,7 +335,10 @@ describe("a session ends", () => {
   it("and an offer to it is answered `not-owner`, with its record given free", () => {
     const b = new Story("A1");
     b.linkUp();
-    expect(b.offer(owner("A1", 77), ["hi"])).toEqual(["to B1: not-owner hi", "append () and release as A1/77"]);
+    expect(b.offer(owner("A1", 77), ["hi"])).toEqual([
+      "to B1: not-owner hi",
+      "append () and release as A1/77",
+    ]);
   });
 });
 
@@ -370,7 +380,10 @@ describe("a live session finds mail", () => {
     a.answer("read", a.page([entry(7, "lost", [0x01])]));
     a.answer("read", a.page([]));
     expect(a.step({ is: "store-moved" })).toEqual(["read 63 after 0"]);
-    expect(a.answer("read", a.page([entry(7, "other", [0x02])]))).toEqual(["push other 02 to 1", "read 62 after 7"]);
+    expect(a.answer("read", a.page([entry(7, "other", [0x02])]))).toEqual([
+      "push other 02 to 1",
+      "read 62 after 7",
+    ]);
     a.answer("read", a.page([]));
     expect(a.ack("lost")).toEqual(["remove 7 lost"]);
     expect(a.ack("other")).toEqual(["remove 7 other"]);
@@ -404,7 +417,9 @@ describe("the store fails", () => {
   it("a submit is refused, and the sender asks again later", () => {
     const a = new Story();
     a.submit("hi");
-    expect(a.answer("lookUp", { is: "failed", code: "storage-failed" })).toEqual(["refused hi to 9: storage-failed"]);
+    expect(a.answer("lookUp", { is: "failed", code: "storage-failed" })).toEqual([
+      "refused hi to 9: storage-failed",
+    ]);
     expect(a.node.idle).toBe(true);
   });
 });
@@ -433,7 +448,12 @@ describe("a node", () => {
 
   it("passes a signal to a device that is here, and stores it for nobody", () => {
     const a = new Story().live();
-    const signal = { is: "signalled", address: ben, id: id("typing"), ciphertext: envelope("typing").ciphertext } as const;
+    const signal = {
+      is: "signalled",
+      address: ben,
+      id: id("typing"),
+      ciphertext: envelope("typing").ciphertext,
+    } as const;
     expect(a.step(signal)).toEqual(["push typing cafe to 1 as a signal"]);
     expect(new Story().step(signal)).toEqual(["lookUp"]);
   });

@@ -19,7 +19,11 @@ export interface Artifact {
 }
 
 /** Shrinks a failure, draws it, and says where. `again` is the command that shows the failure again. */
-export function keep(failure: Failure, size: Size, { options, again }: { options: Options; again: string }): Artifact {
+export function keep(
+  failure: Failure,
+  size: Size,
+  { options, again }: { options: Options; again: string },
+): Artifact {
   const { plan, tries } = shrink(planOf(failure.seed, size), failure.promise, options);
   const trace = new Trace();
   const seen = runPlan(plan, { ...options, trace }).failure ?? failure;
@@ -27,13 +31,16 @@ export function keep(failure: Failure, size: Size, { options, again }: { options
   mkdirSync(ARTIFACTS, { recursive: true });
   const lines = [...PEOPLE, "store", ...NODES];
   writeFileSync(svg, draw({ title: seen.detail.split("\n")[0] ?? "", subtitle: again, trace, lines }));
-  const deeds = plan.deeds.map(({ at, number: _, do: what, ...rest }) => `${at.toFixed(0)} ms: ${what} ${words(rest)}`);
+  const deeds = plan.deeds.map((deed) => {
+    const { at, do: what, ...rest } = deed;
+    return `${at.toFixed(0)} ms: ${what} ${words(rest)}`;
+  });
   return { svg, deeds, tries };
 }
 
 function words(fields: Record<string, unknown>): string {
   return Object.entries(fields)
-    .filter(([, value]) => value !== undefined)
+    .filter(([name, value]) => value !== undefined && name !== "number")
     .map(([name, value]) => `${name} ${typeof value === "number" ? Math.round(value) : String(value)}`)
     .join(", ");
 }

@@ -2,7 +2,16 @@
 // gets. Always true: a commit is sent, durable and confirmed at three different times, and a crash may fall between them.
 import type { ClientFrame, ConnectionKind, EnvelopeId, RelayFrame, Time } from "@lethe/protocol";
 import { type ClientCore, createClientCore } from "../../client-lib/delivery/core.ts";
-import type { CoreEvent, Effect, Entry, MessageId, Row, StoredRows, Told, Write } from "../../client-lib/delivery/events.ts";
+import type {
+  CoreEvent,
+  Effect,
+  Entry,
+  MessageId,
+  Row,
+  StoredRows,
+  Told,
+  Write,
+} from "../../client-lib/delivery/events.ts";
 import { CORE_TABLES } from "../../client-lib/delivery/rows.ts";
 import type { Planned } from "./agenda.ts";
 import { Dice, mix, takes } from "./chance.ts";
@@ -306,7 +315,8 @@ export class SimClient {
     };
     if (pipe === undefined) {
       this.#world.agenda.in(takes(this.#pace, this.#world.plan.weather.network), () => {
-        if (this.#run === run) this.#step({ event: "closed", now: this.now, socket: kind, connection, status: 1006 });
+        if (this.#run === run)
+          this.#step({ event: "closed", now: this.now, socket: kind, connection, status: 1006 });
       });
       return;
     }
@@ -330,7 +340,9 @@ export class SimClient {
 
   /** Rule `acknowledgeAfterCommit` left out. */
   #acknowledge(run: Run, kind: ConnectionKind, connection: number, frames: readonly RelayFrame[]): void {
-    const ids = frames.flatMap((frame) => (frame.frame === "push" && frame.kind !== "signal" ? [frame.id] : []));
+    const ids = frames.flatMap((frame) =>
+      frame.frame === "push" && frame.kind !== "signal" ? [frame.id] : [],
+    );
     if (ids.length > 0) run.sockets.get(nameOf(kind, connection))?.pipe.up([{ frame: "delivered", ids }]);
   }
 
@@ -364,7 +376,13 @@ export class SimClient {
     const ids = frames.flatMap((frame) => (frame.frame === "submit" ? frame.envelopes.map((e) => e.id) : []));
     if (ids.length === 0) return;
     this.#world.agenda.in(1, () =>
-      this.#step({ event: "frames", now: this.now, socket, connection, frames: [{ frame: "accepted", ids }] }),
+      this.#step({
+        event: "frames",
+        now: this.now,
+        socket,
+        connection,
+        frames: [{ frame: "accepted", ids }],
+      }),
     );
   }
 
@@ -428,7 +446,9 @@ export class SimClient {
   #applyOrNot(writes: readonly Write[]): void {
     if (!this.#pace.happens(0.5)) return;
     // Rule `oneTransaction` left out: some of it is.
-    const part = this.#world.rules.client.oneTransaction ? writes.length : this.#pace.below(writes.length + 1);
+    const part = this.#world.rules.client.oneTransaction
+      ? writes.length
+      : this.#pace.below(writes.length + 1);
     this.#apply(writes.slice(0, part));
   }
 
@@ -460,7 +480,12 @@ export class SimClient {
       if (this.#run !== run) return;
       this.#step({ event: "settled", now: this.now, entry: entry.entry });
       if (entry.content.kind === "message" && this.#dice.happens(0.3))
-        this.#step({ event: "read", now: this.now, from: accountAt(indexOf(entry.from)), messages: [entry.message] });
+        this.#step({
+          event: "read",
+          now: this.now,
+          from: accountAt(indexOf(entry.from)),
+          messages: [entry.message],
+        });
     });
   }
 
@@ -469,7 +494,11 @@ export class SimClient {
       case "drained":
         return this.diary.drained(this.#world.now);
       case "gap":
-        this.#world.note(this.name, `gap ${told.first}–${told.last} of ${personAt(indexOf(told.from))}`, true);
+        this.#world.note(
+          this.name,
+          `gap ${told.first}–${told.last} of ${personAt(indexOf(told.from))}`,
+          true,
+        );
         return this.diary.gap(told, this.#world.now, this.#world.isJudged(indexOf(told.from)));
       case "sent":
       case "expired":

@@ -27,7 +27,9 @@ type Mark = { readonly at: number } & (
 export function draw({ title, subtitle, trace, lines }: Drawing): string {
   const marks = marksOf(trace);
   const used = new Set(marks.flatMap(linesOf));
-  const columns = new Map(lines.filter((line) => used.has(line)).map((line, i) => [line, LEFT + COLUMN * (i + 0.5)]));
+  const columns = new Map(
+    lines.filter((line) => used.has(line)).map((line, i) => [line, LEFT + COLUMN * (i + 0.5)]),
+  );
   const rows = new Map<Mark, number>(marks.map((mark, i) => [mark, TOP + ROW * (i + 1)]));
   const width = LEFT + COLUMN * columns.size + 20;
   const height = TOP + ROW * (marks.length + 2) + 20;
@@ -115,6 +117,7 @@ function page({ width, height, title, subtitle, body }: Page): string {
   .title { font-size: 16px; font-weight: 600; fill: #b3261e; }
   .name { text-anchor: middle; font-weight: 600; font-size: 12px; }
   .time { text-anchor: end; fill: #8a94a0; font-size: 10px; }
+  .label { paint-order: stroke; stroke: #ffffff; stroke-width: 3px; }
   .on { text-anchor: middle; }
   .on.fault, .label.fault { fill: #b3261e; }
   .head { fill: #eef3f8; stroke: #9fb2c6; }

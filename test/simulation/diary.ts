@@ -86,7 +86,8 @@ export class Diary {
   handed(said: Said, { from, late }: { from: DeviceAddress; late: boolean }, judged: boolean): void {
     const { message, label, place } = said;
     if (this.#handedNow.has(message)) throw this.#broken(`${label} was handed over twice`);
-    if (said.settled && !this.restored) throw this.#broken(`${label} was handed over again after it was settled`);
+    if (said.settled && !this.restored)
+      throw this.#broken(`${label} was handed over again after it was settled`);
     this.#cover.count(said.handed ? "handed over again" : "handed over");
     this.#handedNow.add(message);
     const again = said.handed;
@@ -103,7 +104,8 @@ export class Diary {
       if (sequence >= run.next) throw this.#broken(`${label} is marked late, and is not`);
       return;
     }
-    if (sequence !== run.next) throw this.#broken(`${label} is number ${sequence}, and ${run.next} was to come`);
+    if (sequence !== run.next)
+      throw this.#broken(`${label} is number ${sequence}, and ${run.next} was to come`);
     run.next++;
   }
 
@@ -122,9 +124,11 @@ export class Diary {
   #heldLongEnough(run: Run, first: number, at: number): void {
     if (this.clockJumped) return;
     const since = Math.min(...run.arrived.values());
-    if (this.#drainedAt === undefined) throw this.#broken("a gap was reported before the mailbox was drained");
+    if (this.#drainedAt === undefined)
+      throw this.#broken("a gap was reported before the mailbox was drained");
     const held = at - Math.max(since, this.#drainedAt);
-    if (held < HOLD_MS - 1) throw this.#broken(`the gap at ${first} was reported after ${Math.round(held)} ms`);
+    if (held < HOLD_MS - 1)
+      throw this.#broken(`the gap at ${first} was reported after ${Math.round(held)} ms`);
   }
 
   /** The process ended: what it was handed and had not settled comes again. */

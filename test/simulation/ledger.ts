@@ -81,7 +81,12 @@ export class Ledger {
   /** Where the same letter was pushed again on one connection after its acknowledgement. */
   repeats = 0;
 
-  constructor({ store, limits, quiet, cover }: { store: SimStore; limits: DeliveryLimits; quiet: boolean; cover: Coverage }) {
+  constructor({
+    store,
+    limits,
+    quiet,
+    cover,
+  }: { store: SimStore; limits: DeliveryLimits; quiet: boolean; cover: Coverage }) {
     this.#store = store;
     this.#limits = limits;
     this.#quiet = quiet;
@@ -102,7 +107,11 @@ export class Ledger {
       return;
     }
     this.#cover.count("resent");
-    if (!sameBytes(known.ciphertext, letter.ciphertext) || known.to !== letter.to || known.expiry !== letter.expiry)
+    if (
+      !sameBytes(known.ciphertext, letter.ciphertext) ||
+      known.to !== letter.to ||
+      known.expiry !== letter.expiry
+    )
       throw new BrokenPromise("a retry sends the same bytes", known.label);
   }
 
@@ -123,12 +132,14 @@ export class Ledger {
 
   #appended(address: DeviceAddress, entry: Kept): void {
     const letter = this.#letter(entry.id);
-    if (letter.to !== address) throw new BrokenPromise("what was sealed is what arrives", `${letter.label} in another's mailbox`);
+    if (letter.to !== address)
+      throw new BrokenPromise("what was sealed is what arrives", `${letter.label} in another's mailbox`);
     letter.copies++;
     this.#cover.count("stored");
     if (letter.copies > 1) this.#cover.count("stored twice");
     if (entry.wakes !== undefined) this.#cover.count("stored past an owner");
-    if (this.#quiet) throw new BrokenPromise("5 live mail is never written down", `${letter.label} was stored`);
+    if (this.#quiet)
+      throw new BrokenPromise("5 live mail is never written down", `${letter.label} was stored`);
   }
 
   #gone(_address: DeviceAddress, entry: Kept, why: string): void {
@@ -166,7 +177,11 @@ export class Ledger {
 
   // --- pushes and acknowledgements -----------------------------------------------------------------------------------
 
-  pushed(line: string, address: DeviceAddress, { id, ciphertext }: { id: EnvelopeId; ciphertext: Uint8Array }): void {
+  pushed(
+    line: string,
+    address: DeviceAddress,
+    { id, ciphertext }: { id: EnvelopeId; ciphertext: Uint8Array },
+  ): void {
     const letter = this.#letter(id);
     if (letter.to !== address || !sameBytes(letter.ciphertext, ciphertext))
       throw new BrokenPromise("what was sealed is what arrives", letter.label);
@@ -179,7 +194,10 @@ export class Ledger {
     const { pushEnvelopes, pushBytes } = this.#limits;
     // One more may always go, however large, while there is any room.
     if (on.unacked.size > 0 && (on.unacked.size >= pushEnvelopes || on.bytes >= pushBytes))
-      throw new BrokenPromise("caps are respected", `the push window: ${on.unacked.size} and ${on.bytes} bytes before ${letter.label}`);
+      throw new BrokenPromise(
+        "caps are respected",
+        `the push window: ${on.unacked.size} and ${on.bytes} bytes before ${letter.label}`,
+      );
     on.unacked.set(id, ciphertext.length);
     on.bytes += ciphertext.length;
     this.#cover.count("pushed");
@@ -217,7 +235,8 @@ export class Ledger {
 
   #letter(id: EnvelopeId): Letter {
     const letter = this.letters.get(id);
-    if (letter === undefined) throw new BrokenPromise("what was sealed is what arrives", "an id that nobody sent");
+    if (letter === undefined)
+      throw new BrokenPromise("what was sealed is what arrives", "an id that nobody sent");
     return letter;
   }
 
@@ -235,7 +254,10 @@ export class Ledger {
     const orphaned = this.#orphaned.get(link);
     for (const id of ids)
       if (open?.delete(offerOf(owner, id)) !== true && orphaned?.delete(offerOf(owner, id)) !== true)
-        throw new BrokenPromise("every offer is answered once", `${this.#letter(id).label} to session ${owner.session}`);
+        throw new BrokenPromise(
+          "every offer is answered once",
+          `${this.#letter(id).label} to session ${owner.session}`,
+        );
   }
 
   /** The link is gone at the answering side: what was not answered need not be any more. */
@@ -252,13 +274,19 @@ export class Ledger {
   nothingKept(): void {
     for (const letter of this.letters.values())
       if (letter.acked && letter.copies > 0)
-        throw new BrokenPromise("3 nothing delivered is kept", `${letter.label} has ${letter.copies} copies left`);
+        throw new BrokenPromise(
+          "3 nothing delivered is kept",
+          `${letter.label} has ${letter.copies} copies left`,
+        );
   }
 
   everyOfferAnswered(nodes: ReadonlySet<NodeId>): void {
     for (const [link, open] of this.#offers) {
       if (open.size === 0 || !link.split(">").every((node) => nodes.has(node as NodeId))) continue;
-      throw new BrokenPromise("every offer is answered once", `${open.size} offers on ${link} were never answered`);
+      throw new BrokenPromise(
+        "every offer is answered once",
+        `${open.size} offers on ${link} were never answered`,
+      );
     }
   }
 }

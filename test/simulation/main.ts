@@ -32,7 +32,11 @@ interface Settings {
   readonly realEvery: number;
 }
 
-function whole(name: string, text: string | undefined, [low, high, otherwise]: readonly [number, number, number]): number {
+function whole(
+  name: string,
+  text: string | undefined,
+  [low, high, otherwise]: readonly [number, number, number],
+): number {
   if (text === undefined) return otherwise;
   const value = Number(text);
   if (Number.isInteger(value) && value >= low && value <= high) return value;
@@ -85,7 +89,14 @@ async function main(args: string[]): Promise<number> {
 }
 
 function alone({ runs, seed, size, maxFailures }: Settings, options: Options, progress: Progress): Tally {
-  return runMany({ seed, runs, size, options, maxFailures, onRun: (tally) => progress.at(tally.runs, tally.failures.length) });
+  return runMany({
+    seed,
+    runs,
+    size,
+    options,
+    maxFailures,
+    onRun: (tally) => progress.at(tally.runs, tally.failures.length),
+  });
 }
 
 async function together(settings: Settings, progress: Progress): Promise<Tally> {

@@ -170,7 +170,11 @@ class GlassCipher implements Cipher {
 
   seal({ id, to, message, place, content, sentAt }: SealRequest): Sealed {
     const from = addressAt(this.#port.index);
-    return { code: "ok", ciphertext: this.#cast.seal({ id, from, to, message, place, content, sentAt }), writes: [] };
+    return {
+      code: "ok",
+      ciphertext: this.#cast.seal({ id, from, to, message, place, content, sentAt }),
+      writes: [],
+    };
   }
 
   open({ id, kind, ciphertext }: OpenRequest): CipherOutcome {

@@ -28,7 +28,9 @@ export class Pipe<Up, Down> {
   /** Nothing new gets through, though each end may still believe in it. */
   #broken = false;
   /** Called for each message that arrived, for the diagram. */
-  watch: ((way: "up" | "down", message: Up | Down, sent: number, got: number | undefined) => void) | undefined;
+  watch:
+    | ((way: "up" | "down", message: Up | Down, sent: number, got: number | undefined) => void)
+    | undefined;
 
   constructor(agenda: Agenda, dice: Dice, pace: Pace) {
     this.#agenda = agenda;

@@ -27,7 +27,13 @@ export type CrashWhen = "now" | "sent" | "durable" | "confirmed";
 export type Trouble = "slow" | "fails" | "fails-executed" | "twice" | "stalls";
 
 export type Deed =
-  | { readonly do: "say"; readonly from: number; readonly to: number; readonly bytes: number; readonly ttl: number | undefined }
+  | {
+      readonly do: "say";
+      readonly from: number;
+      readonly to: number;
+      readonly bytes: number;
+      readonly ttl: number | undefined;
+    }
   | { readonly do: "type"; readonly from: number; readonly to: number }
   | { readonly do: "leave"; readonly client: number; readonly ms: number }
   | { readonly do: "cut"; readonly client: number; readonly socket: SocketKind }
@@ -42,8 +48,20 @@ export type Deed =
   | { readonly do: "close-node"; readonly node: number; readonly ms: number }
   | { readonly do: "lose-lease"; readonly node: number; readonly noticed: number }
   | { readonly do: "cut-link"; readonly a: number; readonly b: number }
-  | { readonly do: "silence-link"; readonly a: number; readonly b: number; readonly way: Way; readonly ms: number }
-  | { readonly do: "trouble"; readonly node: number; readonly mode: Trouble; readonly often: number; readonly ms: number }
+  | {
+      readonly do: "silence-link";
+      readonly a: number;
+      readonly b: number;
+      readonly way: Way;
+      readonly ms: number;
+    }
+  | {
+      readonly do: "trouble";
+      readonly node: number;
+      readonly mode: Trouble;
+      readonly often: number;
+      readonly ms: number;
+    }
   | { readonly do: "failover" }
   | { readonly do: "store-clock"; readonly by: number }
   | { readonly do: "retire"; readonly client: number };
@@ -93,7 +111,8 @@ export function planOf(seed: number, { nodes, clients }: Size): Plan {
   const favourite = dice.below(clients);
   const deeds: (Deed & { at: number })[] = [];
   sayThings(dice, deeds, { span, clients, favourite, quiet });
-  if (!quiet) faults(dice, deeds, { span, clients, favourite, nodes, replica: weather.replica !== undefined });
+  if (!quiet)
+    faults(dice, deeds, { span, clients, favourite, nodes, replica: weather.replica !== undefined });
   deeds.sort((a, b) => a.at - b.at);
   const timed = deeds.map((deed, i) => ({ ...deed, number: i + 1 }));
   return { seed, nodes, clients, weather, deeds: timed, calmAt: span + 3_000 };
@@ -123,7 +142,10 @@ function stormy(dice: Dice): Weather {
     ordered: dice.happens(0.5),
     replica: dice.happens(0.2) ? dice.pick([5, 100, 1_000]) : undefined,
     limits: limitsOf(dice),
-    caps: { envelopes: dice.pick([1_000, 1_000, 1_000, 3, 6]), bytes: dice.pick([1_000_000, 1_000_000, 600]) },
+    caps: {
+      envelopes: dice.pick([1_000, 1_000, 1_000, 3, 6]),
+      bytes: dice.pick([1_000_000, 1_000_000, 600]),
+    },
     reading: dice.pick([1, 50, 2_000]),
     quiet: false,
   };
@@ -151,7 +173,11 @@ interface Scene {
 }
 
 // Most mail goes to one or two devices: what can go wrong goes wrong between two messages of one mailbox.
-function sayThings(dice: Dice, deeds: (Deed & { at: number })[], { span, clients, favourite, quiet }: Scene): void {
+function sayThings(
+  dice: Dice,
+  deeds: (Deed & { at: number })[],
+  { span, clients, favourite, quiet }: Scene,
+): void {
   const messages = 3 + dice.below(10);
   let at = quiet ? 3_000 : 0;
   let pair = pairOf(dice, clients, favourite);
@@ -163,7 +189,11 @@ function sayThings(dice: Dice, deeds: (Deed & { at: number })[], { span, clients
     const { from, to } = pair;
     const ttl = !quiet && dice.happens(0.08) ? Math.floor(dice.between(200, 20_000)) : undefined;
     const bytes = dice.happens(0.1) ? 200 : 10 + dice.below(30);
-    deeds.push(at < span || quiet ? { at, do: "say", from, to, bytes, ttl } : { at: at % span, do: "say", from, to, bytes, ttl });
+    deeds.push(
+      at < span || quiet
+        ? { at, do: "say", from, to, bytes, ttl }
+        : { at: at % span, do: "say", from, to, bytes, ttl },
+    );
     if (dice.happens(0.05)) deeds.push({ at: at % span, do: "type", from, to });
   }
 }
@@ -190,7 +220,8 @@ function faults(dice: Dice, deeds: (Deed & { at: number })[], stage: Stage): voi
   for (let client = 0; client < stage.clients; client++)
     if (dice.happens(0.2)) deeds.push({ at: 0, do: "leave", client, ms: dice.between(200, stage.span) });
   if (stage.replica)
-    for (let i = 1 + dice.below(2); i > 0; i--) deeds.push({ at: dice.between(0, stage.span), do: "failover" });
+    for (let i = 1 + dice.below(2); i > 0; i--)
+      deeds.push({ at: dice.between(0, stage.span), do: "failover" });
 }
 
 function oneFault(dice: Dice, { span, nodes }: Stage, client: number): Deed {
@@ -202,17 +233,25 @@ function oneFault(dice: Dice, { span, nodes }: Stage, client: number): Deed {
   if (roll < 20) return { do: "cut", client, socket };
   if (roll < 28) return { do: "silence", client, socket, way };
   if (roll < 36) return { do: "leave", client, ms };
-  if (roll < 44) return { do: "crash-client", client, ms, when: dice.pick<CrashWhen>(["now", "sent", "durable", "confirmed"]) };
+  if (roll < 44)
+    return {
+      do: "crash-client",
+      client,
+      ms,
+      when: dice.pick<CrashWhen>(["now", "sent", "durable", "confirmed"]),
+    };
   if (roll < 46) return { do: "restore-client", client, ms, from: dice.between(0, span) };
   if (roll < 49) return { do: "slow-disk", client, ms };
   if (roll < 50) return { do: "fail-disk", client };
-  if (roll < 52) return { do: "client-clock", client, by: dice.pick([-86_400_000, -3_600_000, -5_000, 5_000, 3_600_000]) };
+  if (roll < 52)
+    return { do: "client-clock", client, by: dice.pick([-86_400_000, -3_600_000, -5_000, 5_000, 3_600_000]) };
   if (roll < 59) return { do: "crash-node", node, ms };
   if (roll < 61) return { do: "pause-node", node, ms: dice.happens(0.5) ? ms : dice.between(8_000, 14_000) };
   if (roll < 64) return { do: "close-node", node, ms };
   if (roll < 70) return { do: "lose-lease", node, noticed: dice.between(0, 6_000) };
   if (roll < 77) return { do: "cut-link", a: node, b: (node + 1) % nodes };
-  if (roll < 82) return { do: "silence-link", a: node, b: (node + 1) % nodes, way, ms: dice.between(500, 15_000) };
+  if (roll < 82)
+    return { do: "silence-link", a: node, b: (node + 1) % nodes, way, ms: dice.between(500, 15_000) };
   if (roll < 97) return troubleOf(dice, node, ms);
   if (roll < 99) return { do: "store-clock", by: dice.pick([-2_000, 2_000, 30_000]) };
   return { do: "retire", client };

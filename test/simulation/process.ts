@@ -76,7 +76,11 @@ export class NodeProcess {
     this.id = `${name}${boot}` as NodeId;
     this.#dice = new Dice(mix(world.plan.seed, 400 + index, boot));
     this.#clock = this.#dice.below(1_000_000);
-    this.#node = new DeliveryNode({ node: this.id, limits: world.plan.weather.limits, rules: world.rules.node });
+    this.#node = new DeliveryNode({
+      node: this.id,
+      limits: world.plan.weather.limits,
+      rules: world.rules.node,
+    });
     this.#store = new StoreLine(world, new Dice(mix(world.plan.seed, 500 + index, boot)), {
       name,
       answer: (call, on, result) => this.#enter(() => this.#answered(call, on, result)),
@@ -177,7 +181,8 @@ export class NodeProcess {
 
   #noteAppend(on: StoreCall, event: NodeEvent): void {
     const { cover } = this.#world;
-    if (on.verb === "appendAndRelease" && on.arg.envelopes.length > 0) cover.count("closed with mail in flight");
+    if (on.verb === "appendAndRelease" && on.arg.envelopes.length > 0)
+      cover.count("closed with mail in flight");
     if (on.verb !== "appendUnlessOwned") return;
     if (event.is === "tick") cover.count("offer timed out");
     this.#inOrder(on.arg.envelopes);
@@ -203,7 +208,8 @@ export class NodeProcess {
   #push({ connection, id, kind, ciphertext }: Effect & { do: "push" }): void {
     const socket = this.#sockets.get(connection);
     if (socket?.address === undefined) return;
-    if (kind !== "signal") this.#world.ledger.pushed(this.#line(socket.number), socket.address, { id, ciphertext });
+    if (kind !== "signal")
+      this.#world.ledger.pushed(this.#line(socket.number), socket.address, { id, ciphertext });
     this.#put(socket, { frame: "push", id, kind, ciphertext });
   }
 
@@ -536,7 +542,11 @@ export class NodeProcess {
     this.closing = true;
     this.step({ is: "closing" });
     for (const socket of this.#sockets.values())
-      this.#put(socket, { frame: "goaway", code: PROBLEMS["shutting-down"].number, retryAfter: this.#dice.below(1_000) });
+      this.#put(socket, {
+        frame: "goaway",
+        code: PROBLEMS["shutting-down"].number,
+        retryAfter: this.#dice.below(1_000),
+      });
     this.#flush();
   }
 
@@ -550,7 +560,9 @@ export class NodeProcess {
   describe(): string {
     return [...this.#sockets.values()]
       .filter((s) => s.address !== undefined)
-      .map((s) => `${personAt(indexOf(s.address as DeviceAddress))} ${this.#node.sessionPhase(s.number) ?? "-"}`)
+      .map(
+        (s) => `${personAt(indexOf(s.address as DeviceAddress))} ${this.#node.sessionPhase(s.number) ?? "-"}`,
+      )
       .join(", ");
   }
 

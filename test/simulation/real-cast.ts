@@ -107,7 +107,8 @@ class RealCast implements Cast {
     const { prekeys } = this.#person(index);
     const turn = this.#handedOut.get(index) ?? 0;
     this.#handedOut.set(index, turn + 1);
-    const all = (kind: PrekeyRecord["kind"]): PrekeyRecord[] => prekeys.filter((record) => record.kind === kind);
+    const all = (kind: PrekeyRecord["kind"]): PrekeyRecord[] =>
+      prekeys.filter((record) => record.kind === kind);
     const one = (kind: PrekeyRecord["kind"], at: number): FrameOf<"has-prekeys">["oneTime"] => {
       const record = all(kind)[at];
       return record === undefined ? undefined : { id: toBytes(record.id), bytes: record.upload };
@@ -160,7 +161,8 @@ class RealCast implements Cast {
       seal: (request) => {
         const { id, to, message, place, content, sentAt } = request;
         const sealed = real.seal(request);
-        if (sealed.ciphertext !== undefined) this.#plains.set(id, { id, from, to, message, place, content, sentAt });
+        if (sealed.ciphertext !== undefined)
+          this.#plains.set(id, { id, from, to, message, place, content, sentAt });
         return sealed;
       },
       open: (request) => {

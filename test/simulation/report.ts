@@ -59,12 +59,16 @@ export function printSummary(tally: Tally, { seconds, seed, out }: Summary): voi
   const counts = [...tally.cover].map(([event, count]) => [event, count] as const);
   const half = Math.ceil(counts.length / 2);
   for (let i = 0; i < half; i++)
-    out.write(`  ${[counts[i], counts[i + half]].map((cell) => (cell === undefined ? "" : cellOf(out, cell))).join("   ")}\n`);
+    out.write(
+      `  ${[counts[i], counts[i + half]].map((cell) => (cell === undefined ? "" : cellOf(out, cell))).join("   ")}\n`,
+    );
   const verdict =
     failures.length === 0
       ? paint(out, GREEN, "every promise was kept")
       : paint(out, RED, `${failures.length} schedules broke a promise`);
-  out.write(`\n${runs} schedules from seed ${seed} in ${seconds.toFixed(1)} s (${Math.round(runs / seconds)}/s): ${verdict}\n`);
+  out.write(
+    `\n${runs} schedules from seed ${seed} in ${seconds.toFixed(1)} s (${Math.round(runs / seconds)}/s): ${verdict}\n`,
+  );
   out.write(
     `${Math.round(steps / runs)} steps each; at rest ${(restedAfter / runs / 1_000).toFixed(1)} s after the last fault; ` +
       `${repeats} pushed again on one connection after their acknowledgement\n`,

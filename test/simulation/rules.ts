@@ -47,7 +47,8 @@ export const RULE_NAMES: readonly string[] = Object.entries(ALL_RULES).flatMap((
 
 /** All rules but one. @throws RangeError for a name that is no rule. */
 export function without(name: string): Rules {
-  if (!RULE_NAMES.includes(name)) throw new RangeError(`no rule is called ${name}; there are ${RULE_NAMES.join(", ")}`);
+  if (!RULE_NAMES.includes(name))
+    throw new RangeError(`no rule is called ${name}; there are ${RULE_NAMES.join(", ")}`);
   const [part, rule] = name.split(".") as [keyof Rules, string];
   return { ...ALL_RULES, [part]: { ...ALL_RULES[part], [rule]: false } };
 }

@@ -113,7 +113,11 @@ export function runMany({ seed, runs, size, options, maxFailures, onRun }: Range
 }
 
 /** How many schedules it takes until a rule that is left out is missed, undefined if none of them does. */
-export function missedAfter(ruleOff: string, size: Size, { seed, runs }: { seed: number; runs: number }): Missed | undefined {
+export function missedAfter(
+  ruleOff: string,
+  size: Size,
+  { seed, runs }: { seed: number; runs: number },
+): Missed | undefined {
   const options = { rules: rulesFor(ruleOff) };
   for (let next = seed; next < seed + runs; next++) {
     const { failure } = runPlan(planOf(next, size), options);

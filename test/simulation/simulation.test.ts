@@ -17,7 +17,9 @@ describe("three nodes, four devices, everything that can go wrong", () => {
     const kept = tally.failures.map((failure) => {
       const again = `npm run simulate -- --runs 1 --seed ${failure.seed}`;
       const { svg, deeds } = keep(failure, SIZE, { options, again });
-      return [`seed ${failure.seed}: ${failure.detail}`, `again: ${again}`, `drawn: ${svg}`, ...deeds].join("\n");
+      return [`seed ${failure.seed}: ${failure.detail}`, `again: ${again}`, `drawn: ${svg}`, ...deeds].join(
+        "\n",
+      );
     });
     expect(kept).toEqual([]);
     const never = EVENTS.filter((event) => tally.cover.of(event) === 0 && !RARE.includes(event));

@@ -88,7 +88,9 @@ export class StoreLine {
   /** The answer waits for what it says to be durable. */
   #confirm(flight: Flight, { result, durableAt }: Executed): void {
     if (durableAt === undefined) return this.#answer(flight, result);
-    this.#world.agenda.at(durableAt, () => this.#answer(flight, this.#world.survived(flight.on) ? result : FAILED));
+    this.#world.agenda.at(durableAt, () =>
+      this.#answer(flight, this.#world.survived(flight.on) ? result : FAILED),
+    );
   }
 
   /** The connection broke before the answer came, and the client library sends the call again. */

@@ -143,7 +143,12 @@ export class SimStore {
     return { is: "claimed", previous };
   }
 
-  #appendUnlessOwned(by: StoreCall, arg: AppendUnlessOwned, now: Time, at: number): AppendUnlessOwnedResult | NoDevice {
+  #appendUnlessOwned(
+    by: StoreCall,
+    arg: AppendUnlessOwned,
+    now: Time,
+    at: number,
+  ): AppendUnlessOwnedResult | NoDevice {
     const box = this.#box(arg.address);
     if (box === undefined) return NO_DEVICE;
     if (this.#rules.unlessOwned && box.owner !== undefined && !same(box.owner, arg.suspect))
@@ -168,7 +173,13 @@ export class SimStore {
 
   #append(
     box: Box,
-    { by, arg, wakes, now, at }: {
+    {
+      by,
+      arg,
+      wakes,
+      now,
+      at,
+    }: {
       by: StoreCall;
       arg: { address: DeviceAddress; envelopes: readonly Envelope[] };
       wakes: Owner | undefined;
@@ -222,7 +233,12 @@ export class SimStore {
     return { is: "done" };
   }
 
-  #drop(address: DeviceAddress, box: Box, which: (kept: Kept) => boolean, why: "removed" | "expired" | "retired"): void {
+  #drop(
+    address: DeviceAddress,
+    box: Box,
+    which: (kept: Kept) => boolean,
+    why: "removed" | "expired" | "retired",
+  ): void {
     let dropped: Kept[] | undefined;
     for (const kept of box.entries) if (which(kept)) (dropped ??= []).push(kept);
     if (dropped === undefined) return;
@@ -241,7 +257,11 @@ export class SimStore {
   #look(address: DeviceAddress, now: Time): LookResult {
     const box = this.#box(address);
     if (box === undefined) return NO_DEVICE;
-    return { is: "seen", owner: box.owner, waiting: box.entries.filter((e) => !this.#expired(e, now)).length };
+    return {
+      is: "seen",
+      owner: box.owner,
+      waiting: box.entries.filter((e) => !this.#expired(e, now)).length,
+    };
   }
 
   #wake({ node, address }: { node: NodeId; address: DeviceAddress }): { is: "done" } {
@@ -290,7 +310,8 @@ export class SimStore {
   become(replica: SimStore): void {
     const before = [...this.#boxes].map(([address, box]) => [address, box.entries] as const);
     this.#boxes.clear();
-    for (const [address, box] of replica.#boxes) this.#boxes.set(address, { ...box, entries: [...box.entries] });
+    for (const [address, box] of replica.#boxes)
+      this.#boxes.set(address, { ...box, entries: [...box.entries] });
     for (const [address, entries] of before) {
       const now = this.entries(address);
       for (const kept of entries) if (!has(now, kept)) this.watch.gone(address, kept, "forgotten");

@@ -32,7 +32,13 @@ export class Trace {
 
   /** A store call at the moment of its execution. */
   call(by: string, at: number, on: StoreCall, result: StoreResult, label: (id: EnvelopeId) => string): void {
-    this.arrow({ from: by, to: "store", sent: at, got: at, label: `${on.verb}${ids(on, label)} → ${outcome(result)}` });
+    this.arrow({
+      from: by,
+      to: "store",
+      sent: at,
+      got: at,
+      label: `${on.verb}${ids(on, label)} → ${outcome(result)}`,
+    });
   }
 
   /** Plain lines in the order of time. */

@@ -19,7 +19,10 @@ export interface Work extends Asked {
 export type Order = Work;
 
 /** Hands out the seeds; `take` says with each part whether to go on. */
-export async function startWorkers({ jobs, ...work }: Work & { readonly jobs: number }, take: (parts: TallyParts) => boolean): Promise<void> {
+export async function startWorkers(
+  { jobs, ...work }: Work & { readonly jobs: number },
+  take: (parts: TallyParts) => boolean,
+): Promise<void> {
   let next = work.seed;
   const end = work.seed + work.runs;
   const order = (): Order | undefined => {
@@ -36,7 +39,9 @@ export async function startWorkers({ jobs, ...work }: Work & { readonly jobs: nu
 
 function employ(order: () => Order | undefined, take: (parts: TallyParts) => unknown): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = fork(join(import.meta.dirname, "worker.ts"), [], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    const worker = fork(join(import.meta.dirname, "worker.ts"), [], {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
     const give = (): void => {
       const next = order();
       if (next === undefined) worker.disconnect();
@@ -47,7 +52,9 @@ function employ(order: () => Order | undefined, take: (parts: TallyParts) => unk
       give();
     });
     worker.on("error", reject);
-    worker.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`a worker ended with status ${code}`))));
+    worker.on("exit", (code) =>
+      code === 0 ? resolve() : reject(new Error(`a worker ended with status ${code}`)),
+    );
     give();
   });
 }

@@ -96,7 +96,8 @@ export class World {
     this.trace = trace;
     this.#dice = new Dice(mix(plan.seed, 2));
     this.store = new SimStore(rules.store, plan.weather.caps);
-    this.#replica = plan.weather.replica === undefined ? undefined : new SimStore(rules.store, plan.weather.caps);
+    this.#replica =
+      plan.weather.replica === undefined ? undefined : new SimStore(rules.store, plan.weather.caps);
     const { limits, quiet } = plan.weather;
     this.ledger = new Ledger({ store: this.store, limits, quiet, cover: this.cover });
     this.ledger.storeNow = () => this.storeNow;
@@ -164,9 +165,11 @@ export class World {
       }
       if (!client.running) client.start();
       if (!client.connected) return `${client.name} is not connected`;
-      if (client.committing || client.waiting > 0) return `${client.waiting} envelopes wait at ${client.name}`;
+      if (client.committing || client.waiting > 0)
+        return `${client.waiting} envelopes wait at ${client.name}`;
       const kept = this.store.entries(client.address).filter((entry) => entry.expiry > this.storeNow);
-      if (kept.length > 0) return `${kept.length} entries in the mailbox of ${client.name} (${this.#nodeOf(client)})`;
+      if (kept.length > 0)
+        return `${kept.length} entries in the mailbox of ${client.name} (${this.#nodeOf(client)})`;
     }
     for (const process of this.#nodes) {
       if (process === undefined || process.paused) return "a node is down";
@@ -181,7 +184,10 @@ export class World {
   }
 
   #nodeOf(client: SimClient): string {
-    return this.#nodes.map((p) => `${p?.name}: ${p?.describe()}`).join("; ") + `; owner ${JSON.stringify(this.store.owner(client.address))}`;
+    return (
+      this.#nodes.map((p) => `${p?.name}: ${p?.describe()}`).join("; ") +
+      `; owner ${JSON.stringify(this.store.owner(client.address))}`
+    );
   }
 
   #waitsFor(said: Said): string | undefined {
@@ -220,7 +226,8 @@ export class World {
 
   #countsNothing(process: NodeProcess | undefined): void {
     const bytes = process?.sizes().unsettledBytes;
-    if (bytes !== 0) throw new BrokenPromise("caps are respected", `${process?.name} counts ${bytes} bytes in no flow`);
+    if (bytes !== 0)
+      throw new BrokenPromise("caps are respected", `${process?.name} counts ${bytes} bytes in no flow`);
   }
 
   #goHome(until: number): void {
@@ -288,8 +295,16 @@ export class World {
       case "silence-link":
         return this.#silenceLink(deed);
       case "trouble":
-        this.note(this.#nodes[deed.node]?.name ?? "store", `store ${deed.mode} for ${Math.round(deed.ms)} ms`, true);
-        return this.#nodes[deed.node]?.trouble(deed.mode, deed.often, Math.min(deed.ms, this.plan.calmAt - this.now));
+        this.note(
+          this.#nodes[deed.node]?.name ?? "store",
+          `store ${deed.mode} for ${Math.round(deed.ms)} ms`,
+          true,
+        );
+        return this.#nodes[deed.node]?.trouble(
+          deed.mode,
+          deed.often,
+          Math.min(deed.ms, this.plan.calmAt - this.now),
+        );
       case "failover":
         return this.#failover();
       case "store-clock":
@@ -381,7 +396,9 @@ export class World {
     const owner = this.store.retire(client.address);
     this.#replica?.retire(client.address);
     if (owner === undefined) return;
-    this.#later(takes(this.#dice, this.plan.weather.store), () => this.processOf(owner.node)?.wakes([client.address]));
+    this.#later(takes(this.#dice, this.plan.weather.store), () =>
+      this.processOf(owner.node)?.wakes([client.address]),
+    );
   }
 
   // --- nodes ---------------------------------------------------------------------------------------------------------
@@ -436,7 +453,8 @@ export class World {
     this.note(process.name, `stands still for ${Math.round(ms)} ms`, true);
     process.pause();
     this.#later(ms, () => process.resume());
-    if (ms > 8_000) this.#later(this.#dice.between(7_000, ms), () => this.#loseLease(index, this.#dice.between(0, 2_000)));
+    if (ms > 8_000)
+      this.#later(this.#dice.between(7_000, ms), () => this.#loseLease(index, this.#dice.between(0, 2_000)));
   }
 
   #bootIfDown(index: number): void {
@@ -455,7 +473,8 @@ export class World {
   /** It waits for what is under way, then ends its connections. */
   #closed(process: NodeProcess, ms: number, deadline: number): void {
     if (!process.up) return;
-    if (!process.idle && this.now < deadline) return this.#later(50, () => this.#closed(process, ms, deadline));
+    if (!process.idle && this.now < deadline)
+      return this.#later(50, () => this.#closed(process, ms, deadline));
     process.endAll();
     process.crash();
     if (this.#nodes[process.index] === process) this.#nodes[process.index] = undefined;
@@ -492,7 +511,8 @@ export class World {
     if (this.trace !== undefined) this.trace.call(by, this.now, on, result, (id) => this.#idLabel(id));
     if (on.verb === "wake") this.#deliverWakes(on.arg.node);
     const lag = this.plan.weather.replica;
-    if (this.#replica === undefined || lag === undefined || READS.has(on.verb)) return { result, durableAt: undefined };
+    if (this.#replica === undefined || lag === undefined || READS.has(on.verb))
+      return { result, durableAt: undefined };
     this.#replicating.push({ on, now, at: this.now });
     const durableAt = this.now + lag;
     this.agenda.at(durableAt, () => this.#replicate());
@@ -529,7 +549,8 @@ export class World {
     this.#later(takes(this.#dice, this.plan.weather.store), () => {
       const process = this.processOf(node);
       if (process === undefined) return;
-      if (process.stalledUntil > this.now) return this.#later(process.stalledUntil - this.now, () => this.#deliverWakes(node));
+      if (process.stalledUntil > this.now)
+        return this.#later(process.stalledUntil - this.now, () => this.#deliverWakes(node));
       this.#replica?.takeWakes(node);
       process.wakes(this.store.takeWakes(node));
     });
@@ -558,7 +579,8 @@ export class World {
   cipherOf(index: number, rows: StoredRows): Cipher {
     const strangers = new Set<AccountId>();
     const dice = new Dice(mix(this.plan.seed, 900 + index));
-    for (let other = 0; other < this.plan.clients; other++) if (dice.happens(0.2)) strangers.add(accountAt(other));
+    for (let other = 0; other < this.plan.clients; other++)
+      if (dice.happens(0.2)) strangers.add(accountAt(other));
     const cipher = this.cast.cipher({ index, rows, strangers });
     if (!this.rules.client.holdBack) giveUpOrder(cipher);
     const seal = cipher.seal.bind(cipher);
@@ -588,7 +610,8 @@ export class World {
 
   saidOf(message: MessageId): Said {
     const said = this.#said.get(message);
-    if (said === undefined) throw new BrokenPromise("what was sealed is what arrives", "a message that nobody said");
+    if (said === undefined)
+      throw new BrokenPromise("what was sealed is what arrives", "a message that nobody said");
     return said;
   }
 
@@ -604,11 +627,15 @@ export class World {
   /** The sender's word about a message. */
   ended(message: MessageId, end: "sent" | "expired" | "refused", code: string | undefined): void {
     const said = this.saidOf(message);
-    if (said.end !== undefined && said.end !== end && !this.#clients[said.from]?.diary.restored)
+    if (said.end !== undefined && said.end !== end && this.isJudged(said.from))
       throw new BrokenPromise("nothing is stuck", `${said.label} is ${end} after it was ${said.end}`);
     said.end = end;
     said.endCode = code;
-    this.note(personAt(said.from), `${said.label} ${end}${code === undefined ? "" : ` (${code})`}`, end !== "sent");
+    this.note(
+      personAt(said.from),
+      `${said.label} ${end}${code === undefined ? "" : ` (${code})`}`,
+      end !== "sent",
+    );
   }
 
   queued(message: MessageId): void {
@@ -618,7 +645,8 @@ export class World {
   /** A sender's process ended: what was not kept yet is gone. Its store went back: so may be what was. */
   forgetSaid(client: number, which: "not kept" | "all"): void {
     for (const said of this.#said.values())
-      if (said.from === client && said.end === undefined && (which === "all" || !said.queued)) said.forgotten = true;
+      if (said.from === client && said.end === undefined && (which === "all" || !said.queued))
+        said.forgotten = true;
   }
 
   /** Whether a sender's numbers can be judged: a store that went back uses some again. */
@@ -629,7 +657,10 @@ export class World {
   /** A client took its store for one that went back. */
   tookForRestored(client: SimClient): void {
     if (!client.diary.restored)
-      throw new BrokenPromise("a whole store is not taken for an old one", `${client.name} replaces its keys for nothing`);
+      throw new BrokenPromise(
+        "a whole store is not taken for an old one",
+        `${client.name} replaces its keys for nothing`,
+      );
   }
 
   /** An envelope did not open: only where a store went back, and with it what opens envelopes. */
@@ -637,7 +668,11 @@ export class World {
     const plain = this.cast.plain(id);
     const said = plain === undefined ? undefined : this.#said.get(plain.message);
     const restored = [recipient, indexOf(plain?.from ?? addressAt(recipient))].some((i) => !this.isJudged(i));
-    if (!restored) throw new BrokenPromise("what was sealed is what arrives", `${this.#idLabel(id)} did not open: ${code}`);
+    if (!restored)
+      throw new BrokenPromise(
+        "what was sealed is what arrives",
+        `${this.#idLabel(id)} did not open: ${code}`,
+      );
     this.cover.count("did not open after a restore");
     if (said !== undefined) said.forgotten = true;
   }
@@ -670,7 +705,8 @@ export class World {
   #frameLabel(frame: ClientFrame | RelayFrame): string {
     if (frame.frame === "push") return `push ${this.#idLabel(frame.id)}`;
     if ("ids" in frame) return `${frame.frame} ${frame.ids.map((id) => this.#idLabel(id)).join(" ")}`;
-    if (frame.frame === "submit") return `submit ${frame.envelopes.map((e) => this.#idLabel(e.id)).join(" ")}`;
+    if (frame.frame === "submit")
+      return `submit ${frame.envelopes.map((e) => this.#idLabel(e.id)).join(" ")}`;
     if (frame.frame === "hello") return `hello ${frame.epoch}`;
     return frame.frame;
   }
