@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { ConnectionKind } from "@lethe/protocol";
 import { PATHS } from "@lethe/protocol";
-import { within } from "./waiting.ts";
+import { eventually, within } from "./waiting.ts";
 
 const MAIN = fileURLToPath(new URL("../../relay/main.ts", import.meta.url));
 
@@ -118,6 +118,14 @@ export class RelayProcess {
       if (!line.startsWith("#") && at > 0) samples.set(line.slice(0, at), Number(line.slice(at + 1)));
     }
     return samples;
+  }
+
+  /** The metrics as soon as so many envelopes in all have been counted as accepted: counts are told once a tick. */
+  metricsOnceAccepted(total: number): Promise<ReadonlyMap<string, number>> {
+    return eventually(PATIENCE_MS, `a count of ${total} accepted envelopes`, async () => {
+      const metrics = await this.metrics();
+      return (metrics.get("lethe_accepted_total") ?? 0) >= total ? metrics : undefined;
+    });
   }
 
   async metric(name: string): Promise<number> {

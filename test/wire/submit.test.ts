@@ -401,25 +401,20 @@ describe("a group's shared ciphertext", () => {
 
 describe("the relay's counters", () => {
   it("agree with what happened, and nothing is left behind", async () => {
-    const ben = await someone("ben");
-    await using device = await Wire.device(relay, ben);
+    await using place = await aFolder();
+    await using own = await RelayProcess.start({ data: place.path });
+    const ben = await Person.called("ben").register(own);
+    await using device = await Wire.device(own, ben);
     await device.take("drained");
-    const before = await relay.metrics();
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(own);
     for (let i = 0; i < 5; i++) {
       sender.send(submitTo(ben, sealed(`live ${i}`)));
       device.send({ frame: "delivered", ids: [(await device.take("push")).id] });
       await sender.take("accepted");
     }
-    const after = await relay.metrics();
-    const grown = (name: string): number => (after.get(name) ?? 0) - (before.get(name) ?? 0);
-    expect({
-      accepted: grown("lethe_accepted_total"),
-      live: grown("lethe_delivered_live_total"),
-      pushed: grown("lethe_pushed_total"),
-      stored: grown("lethe_stored_total"),
-      spilled: grown("lethe_spilled_total"),
-    }).toEqual({ accepted: 5, live: 5, pushed: 5, stored: 0, spilled: 0 });
-    expect(after.get("lethe_unsettled_bytes")).toBe(0);
+    const counts = await own.metricsOnceAccepted(5);
+    const names = ["accepted", "delivered_live", "pushed", "stored", "spilled"];
+    expect(names.map((name) => counts.get(`lethe_${name}_total`))).toEqual([5, 5, 5, 0, 0]);
+    expect(counts.get("lethe_unsettled_bytes")).toBe(0);
   });
 });

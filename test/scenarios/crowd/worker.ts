@@ -72,7 +72,15 @@ class Talker {
     client.on("receipt", ({ id, state }) => {
       if (state === "delivered") this.#write({ is: "delivered", id });
     });
-    for (const event of ["gap", "expired", "refused", "displaced", "stopped", "restored", "quarantined"] as const)
+    for (const event of [
+      "gap",
+      "expired",
+      "refused",
+      "displaced",
+      "stopped",
+      "restored",
+      "quarantined",
+    ] as const)
       client.on(event, (about) => this.#write({ is: "trouble", what: `${event} ${JSON.stringify(about)}` }));
     for (const event of ["key-changed", "unknown-content"] as const)
       client.on(event, () => this.#write({ is: "trouble", what: event }));
@@ -126,7 +134,13 @@ mkdirSync(task.folder, { recursive: true });
 const talkers = await Promise.all(
   task.people.map(async ({ name, peers }) => {
     const store = join(task.folder, `${name}.db`);
-    const client = await Client.create({ relay: task.relay, user: name, store, requests: "accept", receiptJitterMs: 10_000 });
+    const client = await Client.create({
+      relay: task.relay,
+      user: name,
+      store,
+      requests: "accept",
+      receiptJitterMs: 10_000,
+    });
     return new Talker(client, task, peers, await readHistory(task.folder, name));
   }),
 );
