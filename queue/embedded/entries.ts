@@ -31,6 +31,7 @@ export class EntryTable {
   offset = new Uint32Array(FIRST_CAPACITY);
   /** Of the ciphertext. */
   bytes = new Uint32Array(FIRST_CAPACITY);
+  /** Where it is in the tail; serial 0 is nowhere. */
   tailSerial = new Uint32Array(FIRST_CAPACITY);
   tailAt = new Uint32Array(FIRST_CAPACITY);
   /** Neighbours in the expiry bucket; -1 is none. */
@@ -56,6 +57,7 @@ export class EntryTable {
     this.expiry[slot] = entry.expiry;
     this.appended[slot] = entry.appended;
     this.bytes[slot] = entry.ciphertextBytes;
+    this.tailSerial[slot] = 0;
     this.#group[slot] = entry.kind === "group" ? 1 : 0;
     this.#state[slot] = PENDING;
     this.id[slot] = entry.id;

@@ -5,7 +5,13 @@
 import { type FileLayer } from "./files.ts";
 import type { Timers } from "../timers.ts";
 import { Leaving } from "./leaving.ts";
-import { EVACUATE_BELOW, PASSES_A_BOUND, PASSES_TO_WAIT, SMALL_SEGMENT_PART } from "./limits.ts";
+import {
+  EVACUATE_BELOW,
+  PASSES_A_BOUND,
+  PASSES_TO_WAIT,
+  SMALL_SEGMENT_PART,
+  SMALL_SEGMENTS_TO_GATHER,
+} from "./limits.ts";
 import type { Segment } from "./segments.ts";
 import { type StoreParts } from "./parts.ts";
 import { Wiping } from "./wiping.ts";
@@ -43,6 +49,11 @@ export class Forgetting {
     return this.#passing;
   }
 
+  /** Resolves when the passes that were asked for have come to their end. */
+  idle(): Promise<void> {
+    return this.#passing;
+  }
+
   /** Nothing that was removed is left in a file of a store that was closed. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -56,9 +67,11 @@ export class Forgetting {
     const oldest = which === "all" ? segments.pass : segments.pass - PASSES_TO_WAIT;
     const isDue = ({ deadSince }: Segment): boolean => deadSince !== undefined && deadSince.pass <= oldest;
     await this.#unlinkEmpty(isDue);
+    const small = this.#small();
     for (const segment of segments.all()) {
-      if (segment.state === "spoiled" || (isDue(segment) && this.#isWorthLeaving(segment)))
-        await this.#leave(segment);
+      const isSparse = isDue(segment) && segment.liveBytes < segment.end * EVACUATE_BELOW;
+      const isLeft = segment.state === "sealed" && (isSparse || small.has(segment));
+      if (isLeft || segment.state === "spoiled") await this.#leave(segment);
     }
     for (const segment of segments.all()) if (isDue(segment)) await this.#wiping.wipe(segment);
     if (segments.pass % PASSES_TO_WAIT === 0 || which === "all") await this.#parts.also();
@@ -88,9 +101,12 @@ export class Forgetting {
     await segment.gone();
   }
 
-  #isWorthLeaving(segment: Segment): boolean {
-    if (segment.state !== "sealed") return false;
-    const length = Math.max(segment.end, this.#parts.tuning.segmentBytes * SMALL_SEGMENT_PART);
-    return segment.liveBytes < length * EVACUATE_BELOW;
+  /** Small sealed segments, once they are so many that gathering them is worth it. */
+  #small(): ReadonlySet<Segment> {
+    const { mail, tuning } = this.#parts;
+    const isSmall = ({ state, end }: Segment): boolean =>
+      state === "sealed" && end < tuning.segmentBytes * SMALL_SEGMENT_PART;
+    const small = mail.segments.all().filter(isSmall);
+    return new Set(small.length < SMALL_SEGMENTS_TO_GATHER ? [] : small);
   }
 }

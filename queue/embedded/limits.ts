@@ -30,8 +30,10 @@ export const PASSES_TO_WAIT = 3;
 
 /** Survivors are copied forward only when they are less than this part of their segment. */
 export const EVACUATE_BELOW = 1 / 5;
-/** A segment shorter than this counts as this long for the rule above, so that restarts do not leave a trail of files. */
+/** A sealed segment shorter than this part of a full one is small: a restart leaves one. */
 export const SMALL_SEGMENT_PART = 1 / 8;
+/** So many small segments are copied together. */
+export const SMALL_SEGMENTS_TO_GATHER = 4;
 
 /** One read or overwrite of neighbouring records. */
 export const EXTENT_BYTES = 262_144;

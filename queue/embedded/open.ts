@@ -7,6 +7,7 @@ import { Wakes } from "../local/wakes.ts";
 import { StoreOpenError } from "../mailbox.ts";
 import { realTimers, type Timers } from "../timers.ts";
 import { type Box, Boxes } from "./boxes.ts";
+import type { LedgerContents } from "./directory/calls.ts";
 import { DirectoryClient } from "./directory/client.ts";
 import { embeddedChores, embeddedDirectory } from "./directory/directory.ts";
 import { eachConnection } from "./directory/ledger.ts";
@@ -57,12 +58,18 @@ async function openOver(
   client: DirectoryClient,
   mailFolder: string,
   config: EmbeddedConfig,
-  parts: EmbeddedParts,
+  { files, timers, tuning }: EmbeddedParts,
 ): Promise<EmbeddedBackend> {
   const { now } = config;
-  const { mailbox, forgetting } = await openMailbox(client, parts.files(mailFolder), config, parts);
+  const { mailbox, forgetting } = await openMail({
+    client,
+    files: files(mailFolder),
+    timers,
+    tuning,
+    config,
+  });
   const leases = new LocalLeases(now);
-  const chores = new LocalChores(embeddedChores(client), now, parts.timers);
+  const chores = new LocalChores(embeddedChores(client), now, timers);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await chores.close();
@@ -80,21 +87,25 @@ async function openOver(
   };
 }
 
-async function openMailbox(
-  client: DirectoryClient,
-  files: FileLayer,
-  config: EmbeddedConfig,
-  { timers, tuning }: EmbeddedParts,
-): Promise<{ mailbox: EmbeddedMailbox; forgetting: Forgetting }> {
+export interface MailParts {
+  readonly client: DirectoryClient;
+  readonly files: FileLayer;
+  readonly timers: Timers;
+  readonly tuning: Tuning;
+  readonly config: Pick<EmbeddedConfig, "now" | "limits" | "report">;
+}
+
+export interface OpenMail {
+  readonly mailbox: EmbeddedMailbox;
+  readonly forgetting: Forgetting;
+}
+
+/** Recovers the mail in `files`, and begins to forget. */
+export async function openMail({ client, files, timers, tuning, config }: MailParts): Promise<OpenMail> {
   const { now, report, limits } = config;
   const ledger = new Ledger(client, timers);
   const contents = await ledger.contents();
-  const boxes = new Boxes(contents.retired);
-  eachConnection(contents, (address, epoch, lastSeen) => {
-    const box = boxes.of(address);
-    if (box !== undefined) Object.assign(box, { epoch, lastSeen } satisfies Partial<Box>);
-  });
-  const mail = new Mail(boxes, new Segments());
+  const mail = new Mail(boxesOf(contents), new Segments());
   const { maxPosition, doubles } = await recover({ files, mail, now, report });
   const positions = await Positions.open({
     mark: Math.max(contents.positionMark, maxPosition),
@@ -118,4 +129,13 @@ async function openMailbox(
     wakes: new Wakes(),
   });
   return { mailbox, forgetting };
+}
+
+function boxesOf(contents: LedgerContents): Boxes {
+  const boxes = new Boxes(contents.retired);
+  eachConnection(contents, (address, epoch, lastSeen) => {
+    const box = boxes.of(address);
+    if (box !== undefined) Object.assign(box, { epoch, lastSeen } satisfies Partial<Box>);
+  });
+  return boxes;
 }

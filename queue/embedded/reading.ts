@@ -73,19 +73,24 @@ export class Reading {
     let bytes = 0;
     for (const slot of slots) bytes += table.bytes[slot] as number;
     const copy = Buffer.allocUnsafe(bytes);
-    let at = 0;
+    let copied = 0;
     for (const [i, slot] of slots.entries()) {
       const length = table.bytes[slot] as number;
-      const chunk = this.#parts.tail.read(table.tailSerial[slot] as number);
+      const at = table.tailAt[slot] as number;
+      const chunk = this.#parts.tail.read(
+        table.tailSerial[slot] as number,
+        at,
+        table.position[slot] as number,
+      );
       if (chunk === undefined) {
         page.push(undefined);
         const entry = this.#entry(slot);
         wants.push(this.#want(slot, (ciphertext) => (page[i] = { ...entry, ciphertext })));
       } else {
-        const from = (table.tailAt[slot] as number) + HEADER_BYTES + IDENTITY_BYTES;
-        chunk.copy(copy, at, from, from + length);
-        page.push({ ...this.#entry(slot), ciphertext: copy.subarray(at, at + length) });
-        at += length;
+        const from = at + HEADER_BYTES + IDENTITY_BYTES;
+        chunk.copy(copy, copied, from, from + length);
+        page.push({ ...this.#entry(slot), ciphertext: copy.subarray(copied, copied + length) });
+        copied += length;
       }
     }
     return page;

@@ -116,7 +116,10 @@ class Recovery {
     this.#parts.report({ is: "corrupt-record", segment: segment.name, count: damaged });
   }
 
-  /** Of two copies of a position the one in the newer segment stays. */
+  /**
+   * Of two copies of a position the one in the older segment stays: it was synced before the other was made. The other
+   * may be known to the system only, even where a sync succeeds now, if one failed before the process ended.
+   */
   dropDoubles(): number {
     const { mail, now } = this.#parts;
     const { table } = mail;
@@ -127,10 +130,10 @@ class Recovery {
       for (const slot of [...box.slots()]) {
         const isDouble = kept >= 0 && table.position[kept] === table.position[slot];
         if (isDouble) {
-          const isNewer = (table.segment[slot] as number) > (table.segment[kept] as number);
-          mail.remove(isNewer ? kept : slot, now());
+          const isOlder = (table.segment[slot] as number) < (table.segment[kept] as number);
+          mail.remove(isOlder ? kept : slot, now());
           doubles++;
-          if (!isNewer) continue;
+          if (!isOlder) continue;
         }
         kept = slot;
       }

@@ -1,7 +1,7 @@
 // The end of the log in memory: records are encoded here, written to the file from here, and read from here for as long
 // as their chunk has not been used again. Always true: a record lies in one chunk; a chunk that holds bytes which are
 // not synced yet is never used again (`release` says up to where they are).
-import { envelopeBytes, type RecordFields, writeRecord } from "./record.ts";
+import { envelopeBytes, positionAt, type RecordFields, writeRecord } from "./record.ts";
 
 /** Where a record lies: the chunk's serial number, counted up for ever, and the offset in it. */
 export interface TailPlace {
@@ -20,11 +20,11 @@ export interface Span {
 export class Tail {
   readonly #chunkBytes: number;
   readonly #chunks: (Buffer | undefined)[];
-  /** The chunk that records go to now. */
-  #serial = 0;
+  /** The chunk that records go to now. None is number 0, which entries have that were never in the tail. */
+  #serial = 1;
   #at = 0;
   /** The oldest chunk that may hold bytes which are not synced. */
-  #pinned = 0;
+  #pinned = 1;
 
   constructor(chunkBytes: number, chunks: number) {
     this.#chunkBytes = chunkBytes;
@@ -46,11 +46,11 @@ export class Tail {
     return { serial: this.#serial, at, bytes };
   }
 
-  /** The chunk's bytes, undefined once it has been used again. */
-  read(serial: number): Buffer | undefined {
-    return serial > this.#serial - this.#chunks.length
-      ? this.#chunks[serial % this.#chunks.length]
-      : undefined;
+  /** The chunk with the record of this position at `at`; undefined once the chunk has been used again. */
+  read(serial: number, at: number, position: number): Buffer | undefined {
+    if (serial === 0 || serial <= this.#serial - this.#chunks.length) return undefined;
+    const chunk = this.#chunks[serial % this.#chunks.length];
+    return chunk !== undefined && positionAt(chunk, at) === position ? chunk : undefined;
   }
 
   view(span: Span): Uint8Array {

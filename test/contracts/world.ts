@@ -104,7 +104,7 @@ export function anEnvelope(
 
 /** Appends while nobody owns the mailbox, and expects every envelope to be stored. */
 export async function store(
-  { mailbox }: Backend,
+  { mailbox }: Pick<Backend, "mailbox">,
   address: DeviceAddress,
   ...envelopes: readonly Envelope[]
 ): Promise<Position[]> {
@@ -117,7 +117,7 @@ export async function store(
 }
 
 export async function claim(
-  { mailbox }: Backend,
+  { mailbox }: Pick<Backend, "mailbox">,
   address: DeviceAddress,
   owner: Owner,
   epoch: number,
@@ -132,7 +132,7 @@ export function pageOf(result: ReadResult | undefined): readonly Entry[] {
 }
 
 /** Everything in the mailbox, read in pages of three. */
-export async function all({ mailbox }: Backend, address: DeviceAddress): Promise<Entry[]> {
+export async function all({ mailbox }: Pick<Backend, "mailbox">, address: DeviceAddress): Promise<Entry[]> {
   const entries: Entry[] = [];
   for (;;) {
     const after = entries.at(-1)?.position ?? START;
@@ -143,7 +143,7 @@ export async function all({ mailbox }: Backend, address: DeviceAddress): Promise
 }
 
 export async function remove(
-  { mailbox }: Backend,
+  { mailbox }: Pick<Backend, "mailbox">,
   address: DeviceAddress,
   entries: readonly Entry[],
 ): Promise<void> {
