@@ -48,6 +48,7 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
   const node = new DeliveryNode({
     node: randomBytes(16).toString("hex") as NodeId,
     limits: { ...DELIVERY_LIMITS, liveStart: settings.liveWindow },
+    cluster: false,
   });
   const metrics = new Metrics(() => ({
     connections: gateway.connections,

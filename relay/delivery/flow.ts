@@ -48,6 +48,8 @@ export interface FlowPort {
   readonly limits: DeliveryLimits;
   readonly rules: DeliveryRules;
   readonly now: Instant;
+  /** There are no other nodes: an owner would be here, so nobody is looked up before an append. */
+  readonly alone: boolean;
   alive(owner: Owner): boolean;
   lookUp(flow: Flow, items: Item[]): void;
   append(flow: Flow, items: Item[], suspect: Owner | undefined): void;
@@ -91,6 +93,10 @@ export function route(flow: Flow, port: FlowPort): void {
     return;
   }
   flow.route = undefined;
+  if (port.alone) {
+    append(flow, items, undefined, port); // an owner that is on record all the same is named, and gets the offers
+    return;
+  }
   for (const item of items) item.at = "looking";
   flow.busy++;
   port.lookUp(flow, items);

@@ -63,7 +63,7 @@ export interface DeliveryNodeOptions {
   readonly node: NodeId;
   readonly limits?: DeliveryLimits;
   readonly rules?: DeliveryRules;
-  /** False where there are no other nodes: an owner at another node id is then a leftover. */
+  /** False where there are no other nodes and never will be: what has no owner here is stored without a look-up. */
   readonly cluster?: boolean;
 }
 
@@ -71,6 +71,7 @@ export class DeliveryNode {
   #id: NodeId;
   readonly #limits: DeliveryLimits;
   readonly #rules: DeliveryRules;
+  readonly #cluster: boolean;
   #alive: ReadonlySet<NodeId>;
   readonly #flows = new Map<DeviceAddress, Flow>();
   readonly #routes = new Map<DeviceAddress, Owner>();
@@ -96,6 +97,7 @@ export class DeliveryNode {
     this.#id = options.node;
     this.#limits = options.limits ?? DELIVERY_LIMITS;
     this.#rules = options.rules ?? ALL_DELIVERY_RULES;
+    this.#cluster = options.cluster ?? true;
     this.#alive = new Set([options.node]);
     this.#links = new Links({
       open: (peer) => this.#effect({ do: "link-open", peer }),
@@ -337,6 +339,7 @@ export class DeliveryNode {
       rules: this.#rules,
       now: 0,
       alive: (owner) => owner.node === this.#id || this.#alive.has(owner.node),
+      alone: !this.#cluster,
       lookUp: (flow, items) =>
         this.#call({ verb: "lookUp", arg: flow.address }, { for: "lookUp", flow, items }),
       append: (flow, items, suspect) =>
