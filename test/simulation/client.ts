@@ -140,7 +140,7 @@ export class SimClient {
       pipe.dieLow(told);
       if (!told) this.#world.notHeardOf(pipe);
     }
-    this.#world.forgetSaid(this.index, "not kept");
+    this.#world.talk.forget(this.index, "not kept");
     this.diary.crashed();
   }
 
@@ -170,7 +170,7 @@ export class SimClient {
     if (run.wake !== undefined) run.wake.act = undefined;
     if (run.committing !== undefined && !run.committing.durable) this.#apply(run.committing.writes);
     this.#world.note(this.name, "leaves", false);
-    this.#world.forgetSaid(this.index, "not kept");
+    this.#world.talk.forget(this.index, "not kept");
     this.diary.crashed();
   }
 
@@ -186,7 +186,7 @@ export class SimClient {
     this.diary.restored = true;
     this.#world.cover.count("client store restored");
     this.#world.note(this.name, "STORE RESTORED", true);
-    this.#world.forgetSaid(this.index, "all");
+    this.#world.talk.forget(this.index, "all");
   }
 
   /** The clock is set: a process that runs counts on steadily, the next one begins with the new time. */
@@ -390,7 +390,7 @@ export class SimClient {
     for (const { id, ciphertext } of envelopes) {
       this.#world.ledger.submitted({
         id,
-        label: this.#world.labelOf(this.#world.cast.plain(id)),
+        label: this.#world.talk.labelOf(this.#world.cast.plain(id)),
         to: addressAt(indexOfAccount(recipient)),
         expiry,
         ciphertext,
@@ -460,7 +460,7 @@ export class SimClient {
     }
     if (value === undefined) {
       rows.delete(key);
-      if (table === "inbox") this.#world.settledRow(this.index, key);
+      if (table === "inbox") this.#world.talk.settled(this.index, key);
     } else {
       rows.set(key, value.slice());
       if (table === OPENED_TABLE) this.#world.ledger.durable(key as EnvelopeId);
@@ -471,10 +471,10 @@ export class SimClient {
 
   #hand(run: Run, entry: Entry): void {
     if (entry.content.kind === "message") {
-      const said = this.#world.saidOf(entry.message);
+      const said = this.#world.talk.of(entry.message);
       this.#world.note(this.name, `has ${said.label}${entry.late ? " (late)" : ""}`, false);
       this.diary.handed(said, entry, this.#world.isJudged(said.from));
-      this.#world.remembersEntry(this.index, entry.entry, said);
+      this.#world.talk.handed(this.index, entry.entry, said);
     }
     this.#world.agenda.in(this.#pace.between(0, this.#world.plan.weather.reading), () => {
       if (this.#run !== run) return;
@@ -502,9 +502,9 @@ export class SimClient {
         return this.diary.gap(told, this.#world.now, this.#world.isJudged(indexOf(told.from)));
       case "sent":
       case "expired":
-        return this.#world.ended(told.message, told.tell, undefined);
+        return this.#world.talk.ended(told.message, told.tell);
       case "refused":
-        return this.#world.ended(told.message, "refused", told.code);
+        return this.#world.talk.ended(told.message, "refused", told.code);
       case "stopped":
         if (told.code !== "storage-failed") this.stopped = told.code;
         return this.#world.note(this.name, `stopped: ${told.code}`, true);
@@ -516,7 +516,7 @@ export class SimClient {
       case "signal":
         return this.#world.cover.count("signal");
       case "queued":
-        return this.#world.queued(told.message);
+        return this.#world.talk.queued(told.message);
       case "store-restored":
         return this.#world.tookForRestored(this);
       case "connection":

@@ -2,6 +2,7 @@
 import type { NodeId } from "@lethe/queue";
 import type { LinkFrame } from "../../relay/delivery/types.ts";
 import { Dice, mix } from "./chance.ts";
+import { linkLabel } from "./labels.ts";
 import { Pipe } from "./pipe.ts";
 import type { NodeProcess } from "./process.ts";
 import type { World } from "./world.ts";
@@ -23,7 +24,7 @@ export class NodeLink {
     this.high = high;
     this.#lowId = low.id;
     this.#highId = high.id;
-    const dice = new Dice(mix(world.plan.seed, 600 + low.index, high.index, world.links.size));
+    const dice = new Dice(mix(world.plan.seed, 600 + low.index, high.index, world.cluster.links.size));
     this.pipe = new Pipe(world.agenda, dice, world.plan.weather.network);
     this.pipe.low({
       take: (frame) => low.linkFrame(this.#highId, this, frame),
@@ -36,20 +37,21 @@ export class NodeLink {
     if (world.trace !== undefined)
       this.pipe.watch = (way, frame, sent, got) => {
         const [from, to] = way === "up" ? [low.name, high.name] : [high.name, low.name];
-        world.arrow({ from, to, sent, got, label: world.linkLabel(frame) });
+        const label = linkLabel(frame, (id) => world.idLabel(id));
+        world.trace?.arrow({ from, to, sent, got, label });
       };
   }
 
   static between(world: World, low: NodeProcess, high: NodeProcess): NodeLink {
     const link = new NodeLink(world, low, high);
-    world.links.add(link);
+    world.cluster.links.add(link);
     low.links.set(high.id, link);
     high.links.set(low.id, link);
     return link;
   }
 
   #gone(end: NodeProcess, peer: NodeId): void {
-    this.#world.links.delete(this);
+    this.#world.cluster.links.delete(this);
     end.linkEnded(peer, this);
   }
 
@@ -70,7 +72,7 @@ export class NodeLink {
   silence(way: "up" | "down" | "both"): void {
     this.pipe.silence(way);
     const { agenda } = this.#world;
-    const dice = new Dice(mix(this.#world.plan.seed, 700, this.#world.links.size));
+    const dice = new Dice(mix(this.#world.plan.seed, 700, this.#world.cluster.links.size));
     agenda.in(PATIENCE_MS * (0.5 + dice.fraction()), () => this.pipe.giveUpHigh(1006));
     agenda.in(PATIENCE_MS * (0.5 + dice.fraction()), () => this.pipe.giveUpLow(1006));
   }

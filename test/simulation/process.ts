@@ -1,46 +1,19 @@
-// One node process between its start and its end: the real delivery node, and around it what the relay's edge does:
-// greetings, frames to events, effects to frames, links. Always true: nothing reaches a process that has ended.
-import {
-  addressOf,
-  type ClientFrame,
-  type ConnectionKind,
-  type DeviceAddress,
-  type EnvelopeId,
-  type FrameOf,
-  PROBLEMS,
-  type ProblemCode,
-  type RelayFrame,
-  type Time,
-} from "@lethe/protocol";
+// One node process between its start and its end: the real delivery node, with its store line, its links, and its
+// front to the clients. Always true: nothing reaches a process that has ended, or stands still.
+import type { ConnectionKind, DeviceAddress, EnvelopeId, ProblemCode } from "@lethe/protocol";
 import type { NodeId } from "@lethe/queue";
 import { DeliveryNode } from "../../relay/delivery/node.ts";
 import type { Effect, LinkFrame, NodeEvent, StoreCall, StoreResult } from "../../relay/delivery/types.ts";
-import { retryAfter } from "../../relay/edge/client-socket.ts";
 import type { Planned } from "./agenda.ts";
 import { Dice, mix, takes } from "./chance.ts";
 import type { ClientPipe } from "./client.ts";
+import { Front } from "./front.ts";
 import { BrokenPromise } from "./ledger.ts";
 import { NodeLink } from "./node-link.ts";
-import { indexOf, indexOfAccount, personAt } from "./people.ts";
+import { indexOf, personAt } from "./people.ts";
 import type { Trouble } from "./plan.ts";
 import { StoreLine } from "./store-line.ts";
 import type { World } from "./world.ts";
-
-export const PING_MS = 30_000;
-const RELAY = "relay.example";
-
-interface Socket {
-  readonly number: number;
-  readonly kind: ConnectionKind;
-  readonly pipe: ClientPipe;
-  at: "greeting" | "proving" | "claiming" | "open";
-  hello: FrameOf<"hello"> | undefined;
-  address: DeviceAddress | undefined;
-  accepted: EnvelopeId[];
-  refused: Map<ProblemCode, EnvelopeId[]>;
-  out: RelayFrame[];
-  dirty: boolean;
-}
 
 export class NodeProcess {
   readonly name: string;
@@ -49,18 +22,16 @@ export class NodeProcess {
   readonly #dice: Dice;
   readonly #node: DeliveryNode;
   readonly #store: StoreLine;
-  readonly #sockets = new Map<number, Socket>();
+  readonly #front: Front;
   readonly links = new Map<NodeId, NodeLink>();
   /** Made at its start: the monotonic clock begins anywhere. */
   readonly #clock: number;
   /** When each envelope that is not settled here came, counted. */
   readonly #came = new Map<EnvelopeId, number>();
   #comings = 0;
-  #dirty: Socket[] = [];
   #depth = 0;
   #tick: Planned | undefined;
   #tickAt = Number.POSITIVE_INFINITY;
-  #nextSocket = 1;
   id: NodeId;
   up = true;
   /** Its lease is lost and it has not noticed, or has not taken a new one. */
@@ -69,7 +40,7 @@ export class NodeProcess {
   /** What waits for a process that stands still. */
   #held: (() => void)[] | undefined;
 
-  constructor(world: World, index: number, name: string, boot: number) {
+  constructor(world: World, { index, name, boot }: { index: number; name: string; boot: number }) {
     this.#world = world;
     this.index = index;
     this.name = name;
@@ -84,6 +55,13 @@ export class NodeProcess {
     this.#store = new StoreLine(world, new Dice(mix(world.plan.seed, 500 + index, boot)), {
       name,
       answer: (call, on, result) => this.#enter(() => this.#answered(call, on, result)),
+    });
+    this.#front = new Front(world, {
+      line: (socket) => this.#line(socket),
+      enter: (act) => this.#enter(act),
+      step: (event) => this.step(event),
+      came: (envelope) => this.#cameIn(envelope),
+      refuse: (connection, envelope, code) => this.#refuse(connection, envelope, code),
     });
   }
 
@@ -126,7 +104,7 @@ export class NodeProcess {
     for (const effect of this.#node.step(event, this.#world.now + this.#clock)) this.#carry(effect, event);
     this.#depth--;
     if (this.#depth > 0) return;
-    this.#flush();
+    this.#front.flush();
     this.#planTick();
   }
 
@@ -156,18 +134,18 @@ export class NodeProcess {
       case "accepted":
         this.#came.delete(effect.id);
         this.#world.ledger.accepted(effect.id);
-        return this.#answerTo(effect.connection, (socket) => socket.accepted.push(effect.id));
+        return this.#front.accepted(effect.connection, effect.id);
       case "refused":
-        return this.#refuse(effect);
+        return this.#refuse(effect.connection, effect.id, effect.code);
       case "welcome":
-        return this.#welcome(effect.connection);
+        return this.#front.welcome(effect.connection);
       case "drained":
-        return this.#send(effect.connection, { frame: "drained" });
+        return this.#front.send(effect.connection, { frame: "drained" });
       case "epoch-behind":
         this.#world.cover.count("epoch behind");
-        return this.#send(effect.connection, { frame: "epoch-behind", last: effect.last });
+        return this.#front.send(effect.connection, { frame: "epoch-behind", last: effect.last });
       case "end":
-        return this.#end(effect.connection, effect.code);
+        return this.#front.end(effect.connection, effect.code);
       case "link-open":
         return this.#openLink(effect.peer);
       case "link-send":
@@ -206,18 +184,21 @@ export class NodeProcess {
   }
 
   #push({ connection, id, kind, ciphertext }: Effect & { do: "push" }): void {
-    const socket = this.#sockets.get(connection);
-    if (socket?.address === undefined) return;
-    if (kind !== "signal")
-      this.#world.ledger.pushed(this.#line(socket.number), socket.address, { id, ciphertext });
-    this.#put(socket, { frame: "push", id, kind, ciphertext });
+    const address = this.#front.find(connection)?.address;
+    if (address === undefined) return;
+    if (kind !== "signal") this.#world.ledger.pushed(this.#line(connection), address, { id, ciphertext });
+    this.#front.send(connection, { frame: "push", id, kind, ciphertext });
   }
 
   #line(socket: number): string {
     return `${this.name}#${this.#clock}/${socket}`;
   }
 
-  #refuse({ connection, id, code }: Effect & { do: "refused" }): void {
+  #cameIn(id: EnvelopeId): void {
+    if (!this.#came.has(id)) this.#came.set(id, ++this.#comings);
+  }
+
+  #refuse(connection: number, id: EnvelopeId, code: ProblemCode): void {
     const { cover } = this.#world;
     cover.count("refused");
     this.#came.delete(id);
@@ -225,11 +206,7 @@ export class NodeProcess {
     if (code === "busy") cover.count("busy");
     if (code === "expired") cover.count("refused as expired");
     if (code === "no-device") cover.count("no device");
-    this.#answerTo(connection, (socket) => {
-      const ids = socket.refused.get(code);
-      if (ids === undefined) socket.refused.set(code, [id]);
-      else ids.push(id);
-    });
+    this.#front.refused(connection, id, code);
   }
 
   // --- store ---------------------------------------------------------------------------------------------------------
@@ -260,184 +237,16 @@ export class NodeProcess {
   }
 
   #liveLine(address: DeviceAddress): string | undefined {
-    for (const socket of this.#sockets.values())
+    for (const socket of this.#front.sockets)
       if (socket.address === address && this.#node.sessionPhase(socket.number) === "live")
         return this.#line(socket.number);
     return undefined;
   }
 
-  // --- client sockets ------------------------------------------------------------------------------------------------
+  // --- clients -------------------------------------------------------------------------------------------------------
 
   accept(pipe: ClientPipe, kind: ConnectionKind): void {
-    const number = this.#nextSocket++;
-    const socket: Socket = {
-      number,
-      kind,
-      pipe,
-      at: "greeting",
-      hello: undefined,
-      address: undefined,
-      accepted: [],
-      refused: new Map(),
-      out: [],
-      dirty: false,
-    };
-    this.#sockets.set(number, socket);
-    pipe.high({
-      take: (frames) => this.#enter(() => this.#frames(socket, frames)),
-      closed: () => this.#enter(() => this.#closed(socket)),
-    });
-  }
-
-  #frames(socket: Socket, frames: readonly ClientFrame[]): void {
-    for (const frame of frames) if (this.#sockets.has(socket.number)) this.#frame(socket, frame);
-    this.#flush();
-  }
-
-  #closed(socket: Socket): void {
-    if (!this.#sockets.delete(socket.number)) return;
-    if (socket.kind === "device" && socket.at !== "greeting" && socket.at !== "proving")
-      this.step({ is: "gone", connection: socket.number });
-    this.#world.ledger.ended(this.#line(socket.number));
-  }
-
-  #end(connection: number, code: ProblemCode): void {
-    const socket = this.#sockets.get(connection);
-    if (socket === undefined || code === "shutting-down") return;
-    this.#put(socket, { frame: "error", code: PROBLEMS[code].number });
-    this.#write(socket);
-    socket.pipe.closeHigh(PROBLEMS[code].close ?? 1011);
-    this.#closed(socket);
-  }
-
-  #send(connection: number, frame: RelayFrame): void {
-    const socket = this.#sockets.get(connection);
-    if (socket !== undefined) this.#put(socket, frame);
-  }
-
-  #put(socket: Socket, frame: RelayFrame): void {
-    socket.out.push(frame);
-    this.#touch(socket);
-  }
-
-  #answerTo(connection: number, put: (socket: Socket) => void): void {
-    const socket = this.#sockets.get(connection);
-    if (socket === undefined) return;
-    put(socket);
-    this.#touch(socket);
-  }
-
-  #touch(socket: Socket): void {
-    if (socket.dirty) return;
-    socket.dirty = true;
-    this.#dirty.push(socket);
-  }
-
-  #flush(): void {
-    if (this.#dirty.length === 0) return;
-    const dirty = this.#dirty;
-    this.#dirty = [];
-    for (const socket of dirty) this.#write(socket);
-  }
-
-  #write(socket: Socket): void {
-    socket.dirty = false;
-    const frames: RelayFrame[] = [];
-    if (socket.accepted.length > 0) frames.push({ frame: "accepted", ids: socket.accepted });
-    for (const [code, ids] of socket.refused)
-      frames.push({ frame: "refused", code: PROBLEMS[code].number, retryAfter: retryAfter(code), ids });
-    for (const frame of socket.out) frames.push(frame);
-    socket.accepted = [];
-    if (socket.refused.size > 0) socket.refused = new Map();
-    socket.out = [];
-    if (frames.length > 0) socket.pipe.down(frames);
-  }
-
-  #frame(socket: Socket, frame: ClientFrame): void {
-    switch (frame.frame) {
-      case "ping":
-        return this.#put(socket, { frame: "pong", token: frame.token });
-      case "hello":
-        socket.hello = frame;
-        socket.at = "proving";
-        return this.#put(socket, { frame: "challenge", version: 1, relay: RELAY, nonce: new Uint8Array(32) });
-      case "hello-anonymous":
-        socket.at = "open";
-        return this.#sendWelcome(socket);
-      case "proof":
-        return this.#proof(socket);
-      case "submit":
-        return this.#submit(socket, frame);
-      case "signal":
-        for (const { device, id, ciphertext } of frame.envelopes)
-          this.step({ is: "signalled", address: addressOf(frame.recipient, device), id, ciphertext });
-        return;
-      case "delivered":
-        this.#world.ledger.acked(this.#line(socket.number), frame.ids);
-        return this.step({ is: "acked", connection: socket.number, ids: frame.ids });
-      case "ask-devices":
-        if (this.#world.isGone(frame.account)) {
-          const { number: code } = PROBLEMS["not-permitted"];
-          return this.#put(socket, { frame: "ask-refused", request: frame.request, code, retryAfter: 0 });
-        }
-        return this.#put(socket, {
-          frame: "has-devices",
-          request: frame.request,
-          ...this.#world.cast.devices(indexOfAccount(frame.account)),
-        });
-      case "ask-prekeys":
-        return this.#put(socket, {
-          frame: "has-prekeys",
-          request: frame.request,
-          ...this.#world.cast.prekeys(indexOfAccount(frame.account)),
-        });
-      case "ask-name":
-      case "submit-group":
-      case "watch":
-      case "unwatch":
-      case "pong":
-        return;
-    }
-  }
-
-  #proof(socket: Socket): void {
-    const { hello } = socket;
-    if (hello === undefined || socket.at !== "proving") return;
-    socket.at = "claiming";
-    socket.address = addressOf(hello.account, hello.device);
-    this.step({ is: "connected", connection: socket.number, address: socket.address, epoch: hello.epoch });
-  }
-
-  #welcome(connection: number): void {
-    const socket = this.#sockets.get(connection);
-    if (socket === undefined) return;
-    socket.at = "open";
-    this.#sendWelcome(socket);
-  }
-
-  #sendWelcome(socket: Socket): void {
-    this.#put(socket, {
-      frame: "welcome",
-      version: 1,
-      relay: RELAY,
-      now: this.#world.wall as Time,
-      maxEnvelopeBytes: 65_536,
-      maxTtlMs: 30 * 86_400_000,
-      pingMs: PING_MS,
-    });
-  }
-
-  #submit(socket: Socket, frame: FrameOf<"submit">): void {
-    for (const { device, id, ciphertext } of frame.envelopes) {
-      if (frame.expiry <= this.#world.wall) {
-        this.#refuse({ do: "refused", connection: socket.number, id, code: "expired" });
-        continue;
-      }
-      const envelope = { id, kind: "pairwise", expiry: frame.expiry, ciphertext } as const;
-      const address = addressOf(frame.recipient, device);
-      if (!this.#came.has(id)) this.#came.set(id, ++this.#comings);
-      this.step({ is: "submitted", connection: socket.number, address, envelope });
-    }
+    this.#front.accept(pipe, kind);
   }
 
   // --- links ---------------------------------------------------------------------------------------------------------
@@ -446,8 +255,8 @@ export class NodeProcess {
     this.#world.agenda.in(takes(this.#dice, this.#world.plan.weather.network), () => {
       if (!this.up || this.links.has(peer)) return;
       if (this.paused) return this.#enter(() => this.#openLink(peer));
-      const other = this.#world.processOf(peer);
-      if (other === undefined || other.paused || this.#world.isApart(this.index, other.index)) {
+      const other = this.#world.cluster.processOf(peer);
+      if (other === undefined || other.paused || this.#world.cluster.isApart(this.index, other.index)) {
         this.step({ is: "link-down", peer });
         return;
       }
@@ -517,11 +326,7 @@ export class NodeProcess {
     this.up = false;
     if (this.#tick !== undefined) this.#tick.act = undefined;
     this.#store.die();
-    for (const socket of this.#sockets.values()) {
-      socket.pipe.dieHigh(this.#dice.happens(0.7));
-      this.#world.ledger.ended(this.#line(socket.number));
-    }
-    this.#sockets.clear();
+    this.#front.die(() => this.#dice.happens(0.7));
     for (const link of [...this.links.values()]) link.die(this, this.#dice.happens(0.8));
     this.links.clear();
   }
@@ -541,24 +346,15 @@ export class NodeProcess {
   close(): void {
     this.closing = true;
     this.step({ is: "closing" });
-    for (const socket of this.#sockets.values())
-      this.#put(socket, {
-        frame: "goaway",
-        code: PROBLEMS["shutting-down"].number,
-        retryAfter: this.#dice.below(1_000),
-      });
-    this.#flush();
+    this.#front.goaway(() => this.#dice.below(1_000));
   }
 
   endAll(): void {
-    for (const socket of [...this.#sockets.values()]) {
-      socket.pipe.closeHigh(1012);
-      this.#closed(socket);
-    }
+    this.#front.endAll();
   }
 
   describe(): string {
-    return [...this.#sockets.values()]
+    return [...this.#front.sockets]
       .filter((s) => s.address !== undefined)
       .map(
         (s) => `${personAt(indexOf(s.address as DeviceAddress))} ${this.#node.sessionPhase(s.number) ?? "-"}`,

@@ -3,7 +3,8 @@
 import type { StoreCall, StoreResult } from "../../relay/delivery/types.ts";
 import { type Dice, takes } from "./chance.ts";
 import type { Trouble } from "./plan.ts";
-import type { Executed, World } from "./world.ts";
+import type { Executed } from "./shared-store.ts";
+import type { World } from "./world.ts";
 
 const FAILED: StoreResult = { is: "failed", code: "storage-failed" };
 
@@ -73,14 +74,14 @@ export class StoreLine {
     if (mode === "fails-executed") {
       cover.count("store call executed and failed");
       ledger.excuse(flight.on);
-      this.#world.execute(flight.on, this.#port.name);
+      this.#world.shared.execute(flight.on, this.#port.name);
       return this.#answer(flight, FAILED);
     }
     if (this.#dead) {
       cover.count("store call of a dead node");
       ledger.excuse(flight.on);
     }
-    const executed = this.#world.execute(flight.on, this.#port.name);
+    const executed = this.#world.shared.execute(flight.on, this.#port.name);
     if (mode === "twice") this.#again(flight);
     else this.#confirm(flight, executed);
   }
@@ -89,7 +90,7 @@ export class StoreLine {
   #confirm(flight: Flight, { result, durableAt }: Executed): void {
     if (durableAt === undefined) return this.#answer(flight, result);
     this.#world.agenda.at(durableAt, () =>
-      this.#answer(flight, this.#world.survived(flight.on) ? result : FAILED),
+      this.#answer(flight, this.#world.shared.survived(flight.on) ? result : FAILED),
     );
   }
 
@@ -99,7 +100,7 @@ export class StoreLine {
     this.#world.ledger.excuse(flight.on);
     this.#world.agenda.in(takes(this.#dice, this.#world.plan.weather.store), () => {
       if (this.#dead) return;
-      this.#confirm(flight, this.#world.execute(flight.on, this.#port.name));
+      this.#confirm(flight, this.#world.shared.execute(flight.on, this.#port.name));
     });
   }
 

@@ -83,7 +83,6 @@ export class SimStore {
   readonly #caps: StoreCaps;
   readonly #boxes = new Map<DeviceAddress, Box>();
   readonly #retired = new Set<DeviceAddress>();
-  readonly leases = new Set<NodeId>();
   /** Wakes not taken yet, by node. */
   readonly wakes = new Map<NodeId, Set<DeviceAddress>>();
   watch: StoreWatch = NOBODY;

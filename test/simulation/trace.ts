@@ -1,6 +1,6 @@
 // What happened, for people: collected only when a schedule is run again to be drawn.
-import type { EnvelopeId } from "@lethe/protocol";
 import type { StoreCall, StoreResult } from "../../relay/delivery/types.ts";
+import type { LabelOf } from "./labels.ts";
 
 export interface Arrow {
   readonly from: string;
@@ -18,6 +18,13 @@ export interface Note {
   readonly fault: boolean;
 }
 
+export interface Called {
+  readonly by: string;
+  readonly at: number;
+  readonly on: StoreCall;
+  readonly result: StoreResult;
+}
+
 export class Trace {
   readonly arrows: Arrow[] = [];
   readonly notes: Note[] = [];
@@ -26,12 +33,12 @@ export class Trace {
     this.arrows.push(arrow);
   }
 
-  note(on: string, at: number, text: string, fault: boolean): void {
-    this.notes.push({ on, at, text, fault });
+  note(note: Note): void {
+    this.notes.push(note);
   }
 
   /** A store call at the moment of its execution. */
-  call(by: string, at: number, on: StoreCall, result: StoreResult, label: (id: EnvelopeId) => string): void {
+  call({ by, at, on, result }: Called, label: LabelOf): void {
     this.arrow({
       from: by,
       to: "store",
@@ -55,7 +62,7 @@ export class Trace {
   }
 }
 
-function ids(on: StoreCall, label: (id: EnvelopeId) => string): string {
+function ids(on: StoreCall, label: LabelOf): string {
   switch (on.verb) {
     case "appendUnlessOwned":
     case "appendAsOwner":
