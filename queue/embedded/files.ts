@@ -24,6 +24,8 @@ export interface FileLayer {
   open(name: string): Promise<StoreFile>;
   unlink(name: string): Promise<void>;
   syncNames(): Promise<void>;
+  /** Bytes of the disk, and how many of them this user may still fill. */
+  room(): Promise<{ readonly free: number; readonly size: number }>;
 }
 
 const open = promisify(fs.open);
@@ -34,6 +36,7 @@ const fdatasync = promisify(fs.fdatasync);
 const ftruncate = promisify(fs.ftruncate);
 const unlink = promisify(fs.unlink);
 const readdir = promisify(fs.readdir);
+const statfs = promisify(fs.statfs);
 
 /** A file through raw descriptors: a FileHandle costs several microseconds more for each call. */
 class RealFile implements StoreFile {
@@ -94,6 +97,10 @@ export function folderFiles(folder: string): FileLayer {
     open: async (name) => new RealFile(await open(join(folder, name), "r+")),
     unlink: (name) => unlink(join(folder, name)),
     syncNames: () => syncFolder(folder),
+    room: async () => {
+      const { bavail, blocks, bsize } = await statfs(folder);
+      return { free: bavail * bsize, size: blocks * bsize };
+    },
   };
 }
 

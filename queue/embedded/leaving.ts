@@ -4,8 +4,12 @@ import type { Entry } from "../mailbox.ts";
 import { COPY_ROUND_BYTES } from "./limits.ts";
 import type { Settled, Staged } from "./log.ts";
 import type { StoreParts } from "./parts.ts";
-import { envelopeBytes, IDENTITY_BYTES } from "./record.ts";
+import { envelopeBytes, IDENTITY_BYTES, type RecordFields } from "./record.ts";
 import type { Segment } from "./segments.ts";
+
+interface Copy extends RecordFields {
+  readonly slot: number;
+}
 
 export class Leaving {
   readonly #parts: StoreParts;
@@ -47,40 +51,34 @@ export class Leaving {
     const slotOf = new Map(slots.map((slot) => [table.position[slot], slot]));
     const [entries] = await reading.pages([slots]);
     if (entries === undefined) return false;
-    while (!log.hasRoom) await log.room();
-    const { group } = log;
-    let isStored = true;
+    const copies: Copy[] = [];
     for (const entry of entries) {
       const slot = slotOf.get(entry.position);
-      if (slot === undefined || !table.is(slot, entry.position)) continue;
-      const staged = this.#stage(slot, entry);
-      group.onSettled((settled) => {
-        isStored &&= settled.is === "stored";
-        this.#settle(slot, entry, segment, staged, settled);
-      });
+      if (slot !== undefined && table.is(slot, entry.position)) copies.push(this.#copyOf(slot, entry));
     }
-    if (group.bytes > 0) await group.done;
+    let isStored = copies.length === 0;
+    if (isStored) return true;
+    await log.copy(copies, (settled, staged) => {
+      isStored = settled.is === "stored";
+      for (const [i, copy] of copies.entries()) this.#settle(copy, segment, staged[i] as Staged, settled);
+    });
     return isStored;
   }
 
-  #stage(slot: number, entry: Entry): Staged {
-    const { mail, log } = this.#parts;
-    const { address } = mail.table.box(slot);
-    return log.stage({ ...entry, address, appended: mail.appendedAt(slot) });
+  #copyOf(slot: number, entry: Entry): Copy {
+    const { mail } = this.#parts;
+    return { ...entry, slot, address: mail.table.box(slot).address, appended: mail.appendedAt(slot) };
   }
 
-  #settle(slot: number, entry: Entry, from: Segment, staged: Staged, settled: Settled): void {
+  #settle({ slot, position, ciphertext }: Copy, from: Segment, staged: Staged, settled: Settled): void {
     if (settled.is === "failed") return;
     const { mail, now } = this.#parts;
     const { table } = mail;
     const offset = settled.base + staged.offset;
-    if (table.is(slot, entry.position) && table.segment[slot] === from.number) {
+    if (table.is(slot, position) && table.segment[slot] === from.number) {
       mail.move(slot, settled.segment, offset, now());
       table.tailSerial[slot] = staged.tailSerial;
       table.tailAt[slot] = staged.tailAt;
-    } else {
-      const body = IDENTITY_BYTES + entry.ciphertext.length;
-      mail.segments.buryUncounted(settled.segment, offset, body, now());
-    }
+    } else mail.segments.buryUncounted(settled.segment, offset, IDENTITY_BYTES + ciphertext.length, now());
   }
 }

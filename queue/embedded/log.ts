@@ -7,6 +7,7 @@ import type { StoreFailure } from "../mailbox.ts";
 import { codeOf, type FileLayer, isNoRoom, writeAll } from "./files.ts";
 import type { Tuning } from "./limits.ts";
 import type { RecordFields } from "./record.ts";
+import { DiskRoom } from "./room.ts";
 import { Segment, type Segments, segmentName } from "./segments.ts";
 import { type Span, Tail } from "./tail.ts";
 
@@ -23,15 +24,17 @@ export interface Staged {
   readonly tailAt: number;
 }
 
-/** Records that are synced together. */
+/** Records that are synced together. Copies of what is stored already may use the room that new mail leaves free. */
 export class Group {
+  readonly of: "mail" | "copies";
   readonly spans: Span[] = [];
   readonly done: Promise<void>;
   bytes = 0;
   readonly #settles: ((settled: Settled) => void)[] = [];
   #resolve: () => void = () => undefined;
 
-  constructor() {
+  constructor(of: Group["of"]) {
+    this.of = of;
     this.done = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -66,8 +69,9 @@ type LogState = "ready" | "full" | "failed" | "closed";
 export class SegmentLog {
   readonly tail: Tail;
   readonly #parts: LogParts;
+  readonly #room: DiskRoom;
   #state: LogState = "ready";
-  #open = new Group();
+  #open = new Group("mail");
   #active: Segment | undefined = undefined;
   #waitingBytes = 0;
   #mistrustedInARow = 0;
@@ -78,6 +82,7 @@ export class SegmentLog {
 
   constructor(parts: LogParts) {
     this.#parts = parts;
+    this.#room = new DiskRoom(parts.files);
     this.tail = new Tail(parts.tuning.chunkBytes, parts.tuning.tailChunks);
     const tailBytes = parts.tuning.chunkBytes * parts.tuning.tailChunks;
     if (parts.tuning.waitingBytes * 4 > tailBytes)
@@ -101,16 +106,25 @@ export class SegmentLog {
 
   /** Encodes a record into the open group, which is committed in this turn's end or after the one under way. */
   stage(record: RecordFields): Staged {
-    const { serial, at, bytes } = this.tail.write(record, this.#parts.seed);
-    const group = this.#open;
-    const last = group.spans.at(-1);
-    if (last !== undefined && last.serial === serial) last.to = at + bytes;
-    else group.spans.push({ serial, from: at, to: at + bytes });
-    const offset = group.bytes;
-    group.bytes += bytes;
-    this.#waitingBytes += bytes;
+    const before = this.#open.bytes;
+    const staged = this.#encode(this.#open, record);
+    this.#waitingBytes += this.#open.bytes - before;
     this.#commitSoon();
-    return { offset, tailSerial: serial, tailAt: at };
+    return staged;
+  }
+
+  /** Appends copies as a group of their own; `settle` is called before anything else is committed. */
+  copy(
+    records: readonly RecordFields[],
+    settle: (settled: Settled, staged: readonly Staged[]) => void,
+  ): Promise<void> {
+    return this.exclusive(async () => {
+      const group = new Group("copies");
+      const staged = records.map((record) => this.#encode(group, record));
+      const settled = await this.#commit(group);
+      this.#release();
+      settle(settled, staged);
+    });
   }
 
   /** Runs `work` while no group is being committed. */
@@ -157,6 +171,21 @@ export class SegmentLog {
     for (const segment of this.#parts.segments.all()) await segment.file.close();
   }
 
+  #encode(group: Group, record: RecordFields): Staged {
+    const { serial, at, bytes } = this.tail.write(record, this.#parts.seed);
+    const last = group.spans.at(-1);
+    if (last !== undefined && last.serial === serial && last.to === at) last.to = at + bytes;
+    else group.spans.push({ serial, from: at, to: at + bytes });
+    const offset = group.bytes;
+    group.bytes += bytes;
+    return { offset, tailSerial: serial, tailAt: at };
+  }
+
+  /** Only what is staged in the open group still has to stay in the tail. */
+  #release(): void {
+    this.tail.release(this.#open.spans[0]?.serial ?? this.tail.serial);
+  }
+
   #commitSoon(): void {
     this.#committing ??= new Promise((resolve, reject) => {
       setImmediate(() => {
@@ -172,9 +201,9 @@ export class SegmentLog {
 
   async #commitOpen(): Promise<void> {
     const group = this.#open;
-    this.#open = new Group();
+    this.#open = new Group("mail");
     const settled = await this.#commit(group);
-    this.tail.release(this.#open.spans[0]?.serial ?? this.tail.serial);
+    this.#release();
     this.#waitingBytes -= group.bytes;
     group.settle(settled);
     for (const resolve of this.#roomWanted.splice(0)) resolve();
@@ -183,6 +212,7 @@ export class SegmentLog {
   /** Never throws. */
   async #commit(group: Group): Promise<Settled> {
     if (this.#state === "failed" || this.#state === "closed") return { is: "failed", code: "storage-failed" };
+    if (group.of === "mail" && !(await this.#room.admits(group.bytes))) return this.#full();
     const segment = await this.#segment().catch((error: unknown) => this.#refuse(error));
     if (!(segment instanceof Segment)) return segment;
     const base = segment.end;
@@ -193,8 +223,7 @@ export class SegmentLog {
     if (failure !== undefined) return failure;
     segment.end = base + group.bytes;
     this.#mistrustedInARow = 0;
-    if (this.#state === "full") this.#parts.report({ is: "storage-room-again" });
-    this.#state = "ready";
+    if (group.of === "mail") this.#isFullNoMore();
     return { is: "stored", segment, base };
   }
 
@@ -249,6 +278,11 @@ export class SegmentLog {
       this.#parts.report({ is: "storage-failed", code: codeOf(error) });
     }
     return { is: "failed", code: "storage-failed" };
+  }
+
+  #isFullNoMore(): void {
+    if (this.#state === "full") this.#parts.report({ is: "storage-room-again" });
+    this.#state = "ready";
   }
 
   #full(): StoreFailure {

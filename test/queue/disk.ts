@@ -116,6 +116,7 @@ export class Disk {
         await call("unlink", name);
         this.#names.delete(name);
       },
+      room: async () => ({ free: this.capacity - this.used, size: this.capacity }),
       syncNames: async () => {
         await call("syncNames", "");
         this.#platterNames = new Map(this.#names);
