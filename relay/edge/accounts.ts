@@ -2,7 +2,7 @@
 // checks themselves. Always true: a wrong access key, an unknown account and a blocked sender give one code.
 import { timingSafeEqual } from "node:crypto";
 import { blake2b } from "@noble/hashes/blake2.js";
-import type { AccountId, DeviceNumber } from "@lethe/protocol";
+import { type AccountId, addressOf, type DeviceAddress, type DeviceNumber } from "@lethe/protocol";
 import type { AccountRecord, Directory } from "@lethe/queue";
 
 /** How long an account's record may be used without asking again, ms: changes made elsewhere hold after this. */
@@ -12,6 +12,8 @@ export const ACCOUNT_CACHE = 50_000;
 
 interface Cached {
   readonly record: AccountRecord | undefined;
+  /** The addresses of its devices. The same string each time: a map that has seen it finds it again without hashing. */
+  readonly addresses: ReadonlyMap<DeviceNumber, DeviceAddress>;
   readonly until: number;
   /** The key that last hashed to the record's hash: it is compared, not hashed again. */
   proved: Uint8Array | undefined;
@@ -39,7 +41,8 @@ export class Accounts {
     const cached = this.atHand(account);
     if (cached !== undefined) return cached;
     const record = await this.#directory.account(account);
-    const fresh: Cached = { record, until: this.#now() + ACCOUNT_CACHE_MS, proved: undefined };
+    const until = this.#now() + ACCOUNT_CACHE_MS;
+    const fresh: Cached = { record, addresses: addressesOf(record), until, proved: undefined };
     if (this.#cache.size >= ACCOUNT_CACHE) this.#cache.delete(this.#cache.keys().next().value as AccountId);
     this.#cache.delete(account);
     this.#cache.set(account, fresh);
@@ -55,7 +58,7 @@ export class Accounts {
   knock(cached: Cached, accessKey: Uint8Array | undefined, identified: boolean): Knock {
     const { record } = cached;
     if (accessKey === undefined) return identified && record !== undefined ? "permitted" : "not-permitted";
-    if (cached.proved !== undefined && timingSafeEqual(cached.proved, accessKey)) return "permitted";
+    if (cached.proved !== undefined && sameKey(cached.proved, accessKey)) return "permitted";
     const hash = accessKeyHash(accessKey); // also for an unknown account: the same work, the same time
     if (record === undefined || !timingSafeEqual(hash, record.accessKeyHash)) return "not-permitted";
     cached.proved = Uint8Array.from(accessKey);
@@ -64,6 +67,24 @@ export class Accounts {
 }
 
 export type { Cached };
+
+function addressesOf(record: AccountRecord | undefined): ReadonlyMap<DeviceNumber, DeviceAddress> {
+  const addresses = new Map<DeviceNumber, DeviceAddress>();
+  if (record === undefined) return addresses;
+  for (const { device } of record.devices) {
+    // Through bytes and back: one flat string, where a joined one is a rope that every map would have to flatten.
+    const flat = Buffer.from(addressOf(record.account, device), "latin1").toString("latin1");
+    addresses.set(device, flat as DeviceAddress);
+  }
+  return addresses;
+}
+
+/** In constant time, like `timingSafeEqual`, whose way out of JavaScript costs more than the 16 bytes: every message pays. */
+function sameKey(a: Uint8Array, b: Uint8Array): boolean {
+  let difference = a.length ^ b.length;
+  for (let i = 0; i < a.length; i++) difference |= (a[i] as number) ^ (b[i] as number);
+  return difference === 0;
+}
 
 /** BLAKE2b-256 of a delivery access key: what the relay keeps of it. */
 export function accessKeyHash(key: Uint8Array): Uint8Array {

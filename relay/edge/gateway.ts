@@ -2,7 +2,6 @@
 // turn of the event loop. It decides nothing about delivery; permission to submit is decided by `accounts.ts`.
 import {
   type AccountId,
-  accountOf,
   addressOf,
   agreeOn,
   type ClientFrame,
@@ -14,21 +13,20 @@ import {
   type FrameOf,
   fromBytes,
   groupIdTuple,
-  isUserName,
-  PROBLEMS,
   type ProblemCode,
+  type SealedFor,
   type Time,
-  toBytes,
 } from "@lethe/protocol";
-import type { Backend, EnvelopeKind } from "@lethe/queue";
+import { type Backend, type EnvelopeKind, StoreFailedError } from "@lethe/queue";
 import type { WebSocket } from "ws";
 import type { DeliveryNode } from "../delivery/node.ts";
 import type { Effect, NodeEvent } from "../delivery/types.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { Accounts, type Cached, compareDevices, groupIdFor, requesterOf } from "./accounts.ts";
-import { ClientSocket, retryAfter, type SocketPort } from "./client-socket.ts";
+import { Accounts, type Cached, compareDevices, groupIdFor } from "./accounts.ts";
+import { ClientSocket, type SocketPort } from "./client-socket.ts";
 import { GREETING_MS, greet, proves } from "./greeting.ts";
+import { LookUps } from "./look-ups.ts";
 import { Presence } from "./presence.ts";
 import { StoreCalls } from "./store-calls.ts";
 
@@ -57,6 +55,7 @@ export class Gateway {
   readonly accounts: Accounts;
   readonly presence: Presence;
   readonly #sockets = new Map<number, ClientSocket>();
+  readonly #lookUps: LookUps;
   readonly #stores: StoreCalls;
   readonly #port: SocketPort;
   #dirty: ClientSocket[] = [];
@@ -67,6 +66,7 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#o = options;
     this.accounts = new Accounts(options.backend.directory, options.instant);
+    this.#lookUps = new LookUps(this.accounts, options.backend.directory);
     this.presence = new Presence({
       mailbox: options.backend.mailbox,
       now: options.now,
@@ -233,7 +233,7 @@ export class Gateway {
   #openFrame(socket: ClientSocket, frame: ClientFrame): void {
     switch (frame.frame) {
       case "submit":
-        return this.#withAccount(socket, frame.recipient, (cached) => this.#submit(socket, frame, cached));
+        return this.#submitFrame(socket, frame);
       case "submit-group":
         return this.#submitGroup(socket, frame);
       case "signal":
@@ -251,11 +251,15 @@ export class Gateway {
       case "unwatch":
         return this.presence.unwatch(socket.number, frame.account);
       case "ask-name":
-        return this.#wait(socket, () => this.#askName(socket, frame));
+        return this.#wait(socket, () => this.#lookUps.name(socket, frame));
       case "ask-devices":
-        return this.#withAccount(socket, frame.account, (cached) => this.#askDevices(socket, frame, cached));
+        return this.#withAccount(socket, frame.account, (cached) =>
+          this.#lookUps.devices(socket, frame, cached),
+        );
       case "ask-prekeys":
-        return this.#withAccount(socket, frame.account, (cached) => this.#askPrekeys(socket, frame, cached));
+        return this.#withAccount(socket, frame.account, (cached) =>
+          this.#wait(socket, () => this.#lookUps.prekeys(socket, frame, cached)),
+        );
       case "hello":
       case "hello-anonymous":
       case "proof":
@@ -329,36 +333,44 @@ export class Gateway {
     work().then(
       () => socket.resume(),
       (error: unknown) => {
-        this.#o.log.error({ code: "internal", reason: String(error) }, "a frame could not be handled");
-        socket.end("internal");
+        if (!(error instanceof StoreFailedError))
+          this.#o.log.error({ code: "internal", reason: String(error) }, "a frame could not be handled");
+        socket.end(error instanceof StoreFailedError ? error.code : "internal");
       },
     );
   }
 
+  // The way of every message: nothing is allocated for checks that pass.
+  #submitFrame(socket: ClientSocket, frame: FrameOf<"submit">): void {
+    const cached = this.accounts.atHand(frame.recipient);
+    if (cached !== undefined) this.#submit(socket, frame, cached);
+    else this.#withAccount(socket, frame.recipient, (fetched) => this.#submit(socket, frame, fetched));
+  }
+
   #submit(socket: ClientSocket, frame: FrameOf<"submit">, cached: Cached): void {
-    const ids = frame.envelopes.map((e) => e.id);
+    const { envelopes } = frame;
     const identified = socket.kind === "device";
     if (
       this.accounts.knock(cached, frame.accessKey, identified) !== "permitted" ||
       cached.record === undefined
     )
-      return this.#refuse(socket, ids, "not-permitted");
-    const devices = frame.envelopes.map((e) => e.device);
-    if (repeats(devices) || repeats(ids)) return this.#refuse(socket, ids, "repeated-id");
+      return this.#refuse(socket, idsOf(envelopes), "not-permitted");
+    if (envelopes.length > 1 && (repeats(devicesOf(envelopes)) || repeats(idsOf(envelopes))))
+      return this.#refuse(socket, idsOf(envelopes), "repeated-id");
     if (frame.listVersion !== cached.record.listVersion) {
-      const { missing, extra } = compareDevices(cached.record, devices);
+      const { missing, extra } = compareDevices(cached.record, devicesOf(envelopes));
       socket.send({
         frame: "stale-list",
         account: frame.recipient,
         version: cached.record.listVersion,
         missing,
         extra,
-        ids,
+        ids: idsOf(envelopes),
       });
       this.#o.metrics.refused("stale-list");
       return;
     }
-    for (const e of frame.envelopes)
+    for (const e of envelopes)
       this.#submitOne(socket, cached, e.device, e.id, "pairwise", frame.expiry, e.ciphertext);
   }
 
@@ -373,15 +385,15 @@ export class Gateway {
   ): void {
     const now = this.#o.now();
     const expiry = Math.min(wantedExpiry, now + this.#o.limits.ttlMs) as Time;
-    if (cached.record?.devices.some((d) => d.device === device) !== true)
-      return this.#refuse(socket, [id], "no-device");
+    const address = cached.addresses.get(device);
+    if (address === undefined) return this.#refuse(socket, [id], "no-device");
     if (ciphertext.length > this.#o.limits.envelopeBytes)
       return this.#refuse(socket, [id], "envelope-too-large");
     if (expiry <= now) return this.#refuse(socket, [id], "expired");
     this.step({
       is: "submitted",
       connection: socket.number,
-      address: addressOf(cached.record.account, device),
+      address,
       // Copied: a view would keep the whole chunk that it was read from.
       envelope: { id, kind, expiry, ciphertext: Buffer.from(ciphertext) },
     });
@@ -442,59 +454,14 @@ export class Gateway {
       this.step({ is: "signalled", address, id: e.id, ciphertext: Buffer.from(e.ciphertext) });
     }
   }
-
-  // --- look-ups ------------------------------------------------------------------------------------------------------
-
-  async #askName(socket: ClientSocket, frame: FrameOf<"ask-name">): Promise<void> {
-    const account = isUserName(frame.name)
-      ? await this.#o.backend.directory.accountOfName(frame.name)
-      : undefined;
-    if (account === undefined) this.#askRefused(socket, frame.request, "unknown-name");
-    else socket.send({ frame: "is-account", request: frame.request, account });
-  }
-
-  #askRefused(socket: ClientSocket, request: number, code: ProblemCode): void {
-    socket.send({
-      frame: "ask-refused",
-      request,
-      code: PROBLEMS[code].number,
-      retryAfter: retryAfter(code),
-    });
-  }
-
-  #askDevices(socket: ClientSocket, frame: FrameOf<"ask-devices">, cached: Cached): void {
-    const permitted = this.accounts.knock(cached, frame.accessKey, socket.kind === "device") === "permitted";
-    if (!permitted || cached.record === undefined)
-      return this.#askRefused(socket, frame.request, "not-permitted");
-    socket.send({
-      frame: "has-devices",
-      request: frame.request,
-      version: cached.record.listVersion,
-      deviceList: cached.record.deviceList,
-      certificates: cached.record.devices.map((d) => d.certificate),
-    });
-  }
-
-  #askPrekeys(socket: ClientSocket, frame: FrameOf<"ask-prekeys">, cached: Cached): void {
-    const permitted = this.accounts.knock(cached, frame.accessKey, socket.kind === "device") === "permitted";
-    if (!permitted) return this.#askRefused(socket, frame.request, "not-permitted");
-    this.#wait(socket, async () => {
-      const secret = frame.accessKey ?? toBytes(ownAccount(socket));
-      const bundle = await this.#o.backend.directory.takePrekeys({
-        address: addressOf(frame.account, frame.device),
-        requester: requesterOf(secret, frame.requestId),
-        oneTime: true,
-      });
-      if (bundle === undefined) this.#askRefused(socket, frame.request, "no-device");
-      else socket.send({ frame: "has-prekeys", request: frame.request, ...bundle });
-    });
-  }
 }
 
-function ownAccount(socket: ClientSocket): AccountId {
-  const { greeting } = socket;
-  if (greeting.at !== "open" || greeting.address === undefined) throw new Error("not a device's connection");
-  return accountOf(greeting.address);
+function idsOf(envelopes: readonly SealedFor[]): EnvelopeId[] {
+  return envelopes.map((e) => e.id);
+}
+
+function devicesOf(envelopes: readonly { readonly device: DeviceNumber }[]): DeviceNumber[] {
+  return envelopes.map((e) => e.device);
 }
 
 function repeats(items: readonly (string | number)[]): boolean {

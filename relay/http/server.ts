@@ -17,10 +17,11 @@ import {
   type ProblemJson,
   Refusal,
 } from "@lethe/protocol";
-import type { AccountRecord, Backend, PublicPrekey } from "@lethe/queue";
+import { type AccountRecord, type Backend, type PublicPrekey, StoreFailedError } from "@lethe/queue";
 import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import { WebSocketServer } from "ws";
 import type { z } from "zod";
+import { retryAfter } from "../edge/client-socket.ts";
 import type { Gateway } from "../edge/gateway.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
@@ -72,7 +73,7 @@ function problems(app: FastifyInstance, { now, log, metrics }: HttpOptions): voi
     ...(retryAfter === undefined ? {} : { retryAfter }),
   });
   app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
-    const refusal = error instanceof Refusal ? error : fromFastify(error);
+    const refusal = refusalOf(error);
     if (refusal.code === "internal")
       log.error({ code: "internal", reason: String(error) }, "a request failed");
     metrics.refused(refusal.code);
@@ -86,7 +87,10 @@ function problems(app: FastifyInstance, { now, log, metrics }: HttpOptions): voi
   );
 }
 
-function fromFastify(error: { statusCode?: number }): Refusal {
+/** What an error is to the one who asked: a refusal, a disk that is full or fails, or a fault of ours. */
+function refusalOf(error: Error & { statusCode?: number }): Refusal {
+  if (error instanceof Refusal) return error;
+  if (error instanceof StoreFailedError) return new Refusal(error.code, undefined, retryAfter(error.code));
   if (error.statusCode === 413) return new Refusal("frame-too-large");
   if (error.statusCode !== undefined && error.statusCode < 500) return new Refusal("bad-request");
   return new Refusal("internal");

@@ -1,0 +1,76 @@
+// What clients ask about others: the account of a name, a device list, prekeys. Always true: each question has one
+// answer; on an anonymous connection a wrong access key and an unknown account are answered alike.
+import {
+  type AccountId,
+  accountOf,
+  addressOf,
+  type FrameOf,
+  isUserName,
+  PROBLEMS,
+  type ProblemCode,
+  toBytes,
+} from "@lethe/protocol";
+import { type Directory, StoreFailedError } from "@lethe/queue";
+import { type Accounts, type Cached, requesterOf } from "./accounts.ts";
+import { type ClientSocket, retryAfter } from "./client-socket.ts";
+
+export class LookUps {
+  readonly #accounts: Accounts;
+  readonly #directory: Directory;
+
+  constructor(accounts: Accounts, directory: Directory) {
+    this.#accounts = accounts;
+    this.#directory = directory;
+  }
+
+  async name(socket: ClientSocket, { request, name }: FrameOf<"ask-name">): Promise<void> {
+    const account = isUserName(name) ? await this.#directory.accountOfName(name) : undefined;
+    if (account === undefined) refuse(socket, request, "unknown-name");
+    else socket.send({ frame: "is-account", request, account });
+  }
+
+  devices(socket: ClientSocket, frame: FrameOf<"ask-devices">, cached: Cached): void {
+    const { record } = cached;
+    if (!this.#isPermitted(socket, frame.accessKey, cached) || record === undefined)
+      return refuse(socket, frame.request, "not-permitted");
+    socket.send({
+      frame: "has-devices",
+      request: frame.request,
+      version: record.listVersion,
+      deviceList: record.deviceList,
+      certificates: record.devices.map((d) => d.certificate),
+    });
+  }
+
+  async prekeys(socket: ClientSocket, frame: FrameOf<"ask-prekeys">, cached: Cached): Promise<void> {
+    if (!this.#isPermitted(socket, frame.accessKey, cached))
+      return refuse(socket, frame.request, "not-permitted");
+    const secret = frame.accessKey ?? toBytes(ownAccount(socket));
+    const address = addressOf(frame.account, frame.device);
+    const take = { address, requester: requesterOf(secret, frame.requestId), oneTime: true };
+    const bundle = await this.#directory.takePrekeys(take).catch(storeFailure);
+    if (bundle === undefined) refuse(socket, frame.request, "no-device");
+    else if (bundle instanceof StoreFailedError) refuse(socket, frame.request, bundle.code);
+    else socket.send({ frame: "has-prekeys", request: frame.request, ...bundle });
+  }
+
+  #isPermitted(socket: ClientSocket, accessKey: Uint8Array | undefined, cached: Cached): boolean {
+    return this.#accounts.knock(cached, accessKey, socket.kind === "device") === "permitted";
+  }
+}
+
+function refuse(socket: ClientSocket, request: number, code: ProblemCode): void {
+  socket.send({ frame: "ask-refused", request, code: PROBLEMS[code].number, retryAfter: retryAfter(code) });
+}
+
+function ownAccount(socket: ClientSocket): AccountId {
+  const { greeting } = socket;
+  if (greeting.at !== "open" || greeting.address === undefined) throw new Error("not a device's connection");
+  return accountOf(greeting.address);
+}
+
+/** A disk that is full or fails is an answer; anything else is a fault. */
+function storeFailure(error: unknown): StoreFailedError {
+  if (error instanceof StoreFailedError) return error;
+  throw error;
+}
