@@ -34,12 +34,6 @@ export interface Offered {
   acked: boolean;
 }
 
-/** Pushed from the mailbox: every copy of one id, one acknowledgement removes them all. */
-interface Stored {
-  readonly positions: Position[];
-  readonly bytes: number;
-}
-
 export type Phase = "claiming" | "draining" | "live" | "closed";
 
 export interface Session {
@@ -54,11 +48,11 @@ export interface Session {
   waiting: Map<EnvelopeId, Offered>;
   /** The append under way, if any. */
   appending: ReadonlyMap<EnvelopeId, Offered>;
-  /** Pushed from the mailbox and not acknowledged. */
-  readonly stored: Map<EnvelopeId, Stored>;
-  /** Pushed, not acknowledged, and neither in memory nor stored: its append was refused. Its bytes still count. */
-  readonly lapsed: Map<EnvelopeId, number>;
+  /** Pushed on this connection and not acknowledged, with their bytes: the push window, wherever their copies are. */
+  readonly unacked: Map<EnvelopeId, number>;
   unackedBytes: number;
+  /** Places in the mailbox of what is not acknowledged: one acknowledgement removes every copy. */
+  readonly stored: Map<EnvelopeId, Position[]>;
   cursor: Position;
   /** A read or append is under way. */
   busy: boolean;
@@ -109,9 +103,9 @@ export function newSession(
     inFlight: new Map(),
     waiting: new Map(),
     appending: new Map(),
-    stored: new Map(),
-    lapsed: new Map(),
+    unacked: new Map(),
     unackedBytes: 0,
+    stored: new Map(),
     cursor: 0 as Position,
     busy: false,
     rescan: false,
@@ -174,32 +168,28 @@ function mayPushLive(s: Session, envelope: Envelope, port: SessionPort): boolean
     port.rules.liveFirst &&
     port.limits.liveStart > 0 &&
     hasRoom(s, envelope, port) &&
-    !isUnacked(s, envelope.id)
+    !s.unacked.has(envelope.id)
   );
 }
 
 function hasRoom(s: Session, envelope: Envelope, port: SessionPort): boolean {
-  const pushed = unackedCount(s);
+  const pushed = s.unacked.size;
   if (pushed === 0 || !port.rules.window) return true;
   return (
     pushed < port.limits.pushEnvelopes && s.unackedBytes + envelope.ciphertext.length <= port.limits.pushBytes
   );
 }
 
-/** Pushed on this connection and not acknowledged. What is in flight and also read from the mailbox counts twice. */
-function unackedCount(s: Session): number {
-  return s.inFlight.size + s.stored.size + s.lapsed.size;
-}
-
-function isUnacked(s: Session, id: EnvelopeId): boolean {
-  return s.inFlight.has(id) || s.stored.has(id) || s.lapsed.has(id);
+function push(s: Session, envelope: Envelope, port: SessionPort): void {
+  if (!s.unacked.has(envelope.id)) s.unackedBytes += envelope.ciphertext.length;
+  s.unacked.set(envelope.id, envelope.ciphertext.length);
+  port.push(s, envelope);
 }
 
 function pushLive(s: Session, item: Offered, port: SessionPort): void {
   item.pushedAt = port.now;
   s.inFlight.set(item.envelope.id, item);
-  s.unackedBytes += item.envelope.ciphertext.length;
-  port.push(s, item.envelope);
+  push(s, item.envelope, port);
 }
 
 /** Durable first: what is in flight keeps its place ahead of what waits; then the drain pushes the rest. */
@@ -208,7 +198,6 @@ export function spill(s: Session, port: SessionPort): void {
   const pushed = [...s.inFlight.values()];
   const batch = [...pushed, ...s.waiting.values()];
   if (batch.length === 0) return;
-  for (const item of pushed) s.unackedBytes -= item.envelope.ciphertext.length;
   s.inFlight = new Map();
   s.waiting = new Map();
   s.appending = new Map(batch.map((item) => [item.envelope.id, item]));
@@ -262,24 +251,16 @@ function storedBatch(
   const gone: { position: Position; id: EnvelopeId }[] = [];
   batch.forEach((item, i) => {
     const outcome = outcomes[i];
-    const { id, ciphertext } = item.envelope;
+    const { id } = item.envelope;
     if (typeof outcome === "number") {
       if (item.acked) gone.push({ position: outcome, id });
-      else if (i < pushed && !isClosed(s)) note(s, outcome, id, ciphertext.length);
+      else if (i < pushed && !isClosed(s)) note(s, outcome, id);
       if (!item.acked) port.answer(s, [item], "stored");
       return;
     }
-    if (item.acked) return;
-    if (i < pushed && !isClosed(s)) lapse(s, id, ciphertext.length);
-    port.answer(s, [item], outcome ?? "storage-failed");
+    if (!item.acked) port.answer(s, [item], outcome ?? "storage-failed");
   });
   if (gone.length > 0) port.remove(s, gone);
-}
-
-function lapse(s: Session, id: EnvelopeId, bytes: number): void {
-  if (isUnacked(s, id)) return;
-  s.lapsed.set(id, bytes);
-  s.unackedBytes += bytes;
 }
 
 // A store that takes nothing: what is pushed stays in memory and may still be acknowledged; what waits is refused. The
@@ -300,10 +281,7 @@ function refusedBatch(
   const newer = s.inFlight;
   s.inFlight = new Map(kept.map((item) => [item.envelope.id, item]));
   for (const [id, item] of newer) s.inFlight.set(id, item);
-  for (const item of kept) {
-    item.pushedAt = port.now;
-    s.unackedBytes += item.envelope.ciphertext.length;
-  }
+  for (const item of kept) item.pushedAt = port.now;
   port.answer(s, waiting, code);
   s.cursor = 0 as Position;
   s.retryAt = port.now + port.limits.retryEvery;
@@ -313,23 +291,18 @@ function isClosed(s: Session): boolean {
   return s.phase === "closed";
 }
 
-function note(s: Session, position: Position, id: EnvelopeId, bytes: number): void {
+function note(s: Session, position: Position, id: EnvelopeId): void {
   const known = s.stored.get(id);
-  if (known !== undefined) {
-    known.positions.push(position);
-    return;
-  }
-  s.stored.set(id, { positions: [position], bytes });
-  s.unackedBytes += bytes;
+  if (known === undefined) s.stored.set(id, [position]);
+  else known.push(position);
 }
 
 /** Reads on, if there is room to push what comes. */
 export function drain(s: Session, port: SessionPort): void {
   if (s.busy || isClosed(s) || s.phase === "claiming" || s.retryAt !== undefined) return;
-  const unacked = unackedCount(s);
-  const entries = port.limits.pushEnvelopes - unacked;
+  const entries = port.limits.pushEnvelopes - s.unacked.size;
   const bytes = port.limits.pushBytes - s.unackedBytes;
-  const idle = unacked === 0;
+  const idle = s.unacked.size === 0;
   // A page a window's half at a time: asking for each freed place alone would cost a read an envelope.
   if (!idle && (entries < port.limits.pushEnvelopes / 2 || bytes <= 0)) return;
   if (s.rescan) {
@@ -364,11 +337,10 @@ export function page(s: Session, result: ReadResult, port: SessionPort): void {
 function pushStored(s: Session, entry: Entry, port: SessionPort): void {
   if (entry.position > s.cursor) s.cursor = entry.position;
   // Position and id together: after a failover a position may come to belong to another envelope.
-  if (s.stored.get(entry.id)?.positions.includes(entry.position) === true) return;
-  const known = isUnacked(s, entry.id);
-  note(s, entry.position, entry.id, known ? 0 : entry.ciphertext.length);
-  if (known && port.rules.pushOnce) return; // a second copy of what is pushed: the one acknowledgement removes both
-  port.push(s, entry);
+  if (s.stored.get(entry.id)?.includes(entry.position) === true) return;
+  note(s, entry.position, entry.id);
+  // A copy of what is pushed already: the one acknowledgement removes both.
+  if (!s.unacked.has(entry.id) || !port.rules.pushOnce) push(s, entry, port);
 }
 
 /** What waits keeps its place behind what is being read. */
@@ -399,17 +371,13 @@ export function acked(s: Session, ids: readonly EnvelopeId[], port: SessionPort)
     const live = s.inFlight.get(id);
     if (live !== undefined) {
       s.inFlight.delete(id);
-      s.unackedBytes -= live.envelope.ciphertext.length;
       measure(s, port.now - live.pushedAt);
       delivered.push(live);
     }
-    s.unackedBytes -= s.lapsed.get(id) ?? 0;
-    settleCopies(s, id, delivered, s.lapsed.delete(id) || live !== undefined);
-    const stored = s.stored.get(id);
-    if (stored === undefined) continue;
+    s.unackedBytes -= s.unacked.get(id) ?? 0;
+    settleCopies(s, id, delivered, s.unacked.delete(id));
+    for (const position of s.stored.get(id) ?? []) gone.push({ position, id });
     s.stored.delete(id);
-    s.unackedBytes -= stored.bytes;
-    for (const position of stored.positions) gone.push({ position, id });
   }
   if (delivered.length > 0) port.answer(s, delivered, "delivered");
   if (gone.length > 0 && port.rules.removeOnAck) port.remove(s, gone);
@@ -424,7 +392,7 @@ function settleCopies(s: Session, id: EnvelopeId, delivered: Offered[], pushed: 
     delivered.push(appending);
   }
   const waiting = s.waiting.get(id);
-  if (waiting === undefined || !(pushed || s.stored.has(id))) return;
+  if (waiting === undefined || !pushed) return;
   s.waiting.delete(id);
   delivered.push(waiting);
 }

@@ -349,7 +349,7 @@ describe("a live session finds mail", () => {
     expect(a.step({ is: "wakes", addresses: [ben] })).toEqual(["read 63 after 0"]);
     expect(a.answer("read", a.page([entry(1, "known"), entry(2, "past", [0x02])]))).toEqual([
       "push past 02 to 1",
-      "read 61 after 2",
+      "read 62 after 2",
     ]);
     a.answer("read", a.page([]));
     expect(a.ack("known", "past")).toEqual(["accepted known to 9", "remove 1 known, 2 past"]);
