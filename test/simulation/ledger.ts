@@ -1,7 +1,7 @@
 // What was promised for every envelope, and whether it holds. Told of each thing as it happens, it checks each promise of
 // delivery.md at the step at which it could break. Always true: a broken promise is thrown at once, with its name.
 import type { DeviceAddress, EnvelopeId } from "@lethe/protocol";
-import type { NodeId, Owner } from "@lethe/queue";
+import type { Owner } from "@lethe/queue";
 import type { DeliveryLimits, StoreCall } from "../../relay/delivery/types.ts";
 import type { Coverage } from "./coverage.ts";
 import { type Kept, same, type SimStore } from "./store.ts";
@@ -50,6 +50,14 @@ export interface Letter {
   acked: boolean;
 }
 
+/** Offers of one envelope to one session over one link. */
+interface Offers {
+  offers: number;
+  answers: number;
+  /** The link that carried them is gone. */
+  over: boolean;
+}
+
 /** A device's connection at a node, as far as its pushes go. */
 interface Line {
   /** Pushed and not acknowledged, with their sizes. */
@@ -68,9 +76,7 @@ export class Ledger {
   readonly #quiet: boolean;
   readonly #cover: Coverage;
   readonly #lines = new Map<string, Line>();
-  readonly #offers = new Map<string, Set<string>>();
-  /** Offers whose link ended: an answer may still come, over the next one. */
-  readonly #orphaned = new Map<string, Set<string>>();
+  readonly #offers = new Map<string, Map<string, Offers>>();
   readonly #excused = new Set<StoreCall>();
   readonly #wakesLost = new Map<DeviceAddress, number>();
   /** The clock that decides about expiry in the mailbox, and the one that decides when an envelope is submitted. */
@@ -244,28 +250,39 @@ export class Ledger {
 
   /** An offer has arrived at the node that it names. */
   offered(link: string, owner: Owner, ids: readonly EnvelopeId[]): void {
-    let open = this.#offers.get(link);
-    if (open === undefined) this.#offers.set(link, (open = new Set()));
-    for (const id of ids) open.add(offerOf(owner, id));
+    const open = this.#offersOn(link);
+    for (const id of ids) {
+      const known = open.get(offerOf(owner, id));
+      if (known === undefined) open.set(offerOf(owner, id), { offers: 1, answers: 0, over: false });
+      else known.offers++;
+    }
   }
 
+  #offersOn(link: string): Map<string, Offers> {
+    let open = this.#offers.get(link);
+    if (open === undefined) {
+      open = new Map();
+      this.#offers.set(link, open);
+    }
+    return open;
+  }
+
+  /** Offers of one envelope to one session may share an answer, and each has one at most. */
   answered(link: string, owner: Owner, ids: readonly EnvelopeId[]): void {
-    const open = this.#offers.get(link);
-    const orphaned = this.#orphaned.get(link);
-    for (const id of ids)
-      if (open?.delete(offerOf(owner, id)) !== true && orphaned?.delete(offerOf(owner, id)) !== true)
+    const open = this.#offersOn(link);
+    for (const id of ids) {
+      const known = open.get(offerOf(owner, id));
+      if (known === undefined || ++known.answers > known.offers)
         throw new BrokenPromise(
           "every offer is answered once",
           `${this.#letter(id).label} to session ${owner.session}`,
         );
+    }
   }
 
-  /** The link is gone at the answering side: what was not answered need not be any more. */
+  /** The link is gone at the answering side: what was not answered need not be, but may over the next one. */
   linkEnded(link: string): void {
-    const open = this.#offers.get(link);
-    if (open === undefined) return;
-    this.#offers.delete(link);
-    this.#orphaned.set(link, open.union(this.#orphaned.get(link) ?? new Set()));
+    for (const offers of this.#offersOn(link).values()) offers.over = true;
   }
 
   // --- the end -------------------------------------------------------------------------------------------------------
@@ -280,14 +297,22 @@ export class Ledger {
         );
   }
 
-  everyOfferAnswered(nodes: ReadonlySet<NodeId>): void {
+  /** Every offer that reached one of these processes over a link that stands has been answered. */
+  everyOfferAnswered(processes: ReadonlySet<string>): void {
     for (const [link, open] of this.#offers) {
-      if (open.size === 0 || !link.split(">").every((node) => nodes.has(node as NodeId))) continue;
-      throw new BrokenPromise(
-        "every offer is answered once",
-        `${open.size} offers on ${link} were never answered`,
-      );
+      if (!processes.has(link.split(">")[1] ?? "")) continue;
+      for (const [offer, { answers, over }] of open)
+        if (answers === 0 && !over)
+          throw new BrokenPromise(
+            "every offer is answered once",
+            `${this.#words(offer)} on ${link} never was`,
+          );
     }
+  }
+
+  #words(offer: string): string {
+    const [node, session, id] = offer.split("/", 3);
+    return `${this.letters.get(id as EnvelopeId)?.label} to ${node}/${session}`;
   }
 }
 

@@ -190,8 +190,17 @@ export class NodeProcess {
     this.#front.send(connection, { frame: "push", id, kind, ciphertext });
   }
 
+  /** Names this process, whatever its id becomes. */
+  get key(): string {
+    return `${this.name}#${this.#clock}`;
+  }
+
   #line(socket: number): string {
-    return `${this.name}#${this.#clock}/${socket}`;
+    return `${this.key}/${socket}`;
+  }
+
+  #linkFrom(peer: NodeId): string {
+    return `${peer}>${this.key}`;
   }
 
   #cameIn(id: EnvelopeId): void {
@@ -270,7 +279,7 @@ export class NodeProcess {
   #sendOver(peer: NodeId, frame: LinkFrame): void {
     const link = this.links.get(peer);
     if (link === undefined) return;
-    if (frame.is === "answer") this.#world.ledger.answered(`${peer}>${this.id}`, frame.owner, frame.ids);
+    if (frame.is === "answer") this.#world.ledger.answered(this.#linkFrom(peer), frame.owner, frame.ids);
     link.send(this, frame);
   }
 
@@ -283,7 +292,7 @@ export class NodeProcess {
   #linkFrame(peer: NodeId, frame: LinkFrame): void {
     if (frame.is === "offer")
       this.#world.ledger.offered(
-        `${peer}>${this.id}`,
+        this.#linkFrom(peer),
         frame.owner,
         frame.envelopes.map((e) => e.id),
       );
@@ -301,7 +310,7 @@ export class NodeProcess {
   linkGone(peer: NodeId): void {
     if (!this.links.delete(peer)) return;
     this.#world.cover.count("link broken");
-    this.#world.ledger.linkEnded(`${peer}>${this.id}`);
+    this.#world.ledger.linkEnded(this.#linkFrom(peer));
     this.step({ is: "link-down", peer });
   }
 

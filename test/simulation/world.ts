@@ -8,7 +8,6 @@ import {
   type EnvelopeId,
   type Time,
 } from "@lethe/protocol";
-import type { NodeId } from "@lethe/queue";
 import type { Cipher, StoredRows, Write } from "../../client-lib/delivery/events.ts";
 import { contactRow } from "../../client-lib/delivery/rows.ts";
 import { Agenda } from "./agenda.ts";
@@ -165,23 +164,25 @@ export class World {
     this.talk.endedWell();
     this.shared.contents.sweep(this.storeNow);
     this.ledger.nothingKept();
-    const ids = new Set<NodeId>();
     for (const process of this.cluster.nodes) {
       if (process === undefined) continue;
-      ids.add(process.id);
       process.step({ is: "tick" });
       const bytes = process.sizes().unsettledBytes;
       if (bytes !== 0) throw new BrokenPromise("caps are respected", `${process.name} counts ${bytes} bytes`);
     }
-    this.ledger.everyOfferAnswered(ids);
     for (const client of this.#clients) client.leave();
     this.#goHome(this.now + FINALE_MS);
   }
 
   #goHome(until: number): void {
-    if (this.cluster.nodes.every((process) => process?.idle === true)) this.#over = true;
-    else if (this.now >= until) throw new BrokenPromise("a node is idle at its end", this.cluster.describe());
-    else this.agenda.in(200, () => this.#goHome(until));
+    if (this.cluster.nodes.every((process) => process?.idle === true)) return this.#end();
+    if (this.now >= until) throw new BrokenPromise("a node is idle at its end", this.cluster.describe());
+    this.agenda.in(200, () => this.#goHome(until));
+  }
+
+  #end(): void {
+    this.ledger.everyOfferAnswered(new Set(this.cluster.nodes.flatMap((process) => process?.key ?? [])));
+    this.#over = true;
   }
 
   // --- deeds ---------------------------------------------------------------------------------------------------------
