@@ -204,9 +204,12 @@ export class Connection {
     return true;
   }
 
-  /** The relay knows a later epoch: either an answer to an old connection, or the store was restored. */
+  /**
+   * The relay has seen this epoch, or a later one, and not from us: an epoch is raised for each connection, and frames of
+   * older connections are not listened to. The store was restored or copied.
+   */
   #behind(turn: Turn, last: number): void {
-    if (last <= this.#epoch) return;
+    if (last < this.#epoch) return;
     this.#epoch = last + 1;
     turn.stage(
       put("self", "epoch", epochRow, { epoch: this.#epoch }),

@@ -33,13 +33,15 @@ describe("the device connection", () => {
     expect(hello(anna)).toEqual([1, 43]);
   });
 
-  it("ignores an epoch-behind that its own epoch has passed since", () => {
+  it("takes an epoch that somebody else has used for a restored store, and an older one for nothing", () => {
     const anna = new Bench();
     anna.step({ event: "start" });
     anna.step({ event: "opened", socket: "device", connection: 1 });
-    anna.frames("device", { frame: "epoch-behind", last: 1 });
+    anna.frames("device", { frame: "epoch-behind", last: 0 });
     expect(anna.tellsOf("store-restored")).toEqual([]);
-    expect(anna.core.view.epoch).toBe(1);
+    anna.frames("device", { frame: "epoch-behind", last: 1 });
+    expect(anna.tellsOf("store-restored")).toHaveLength(1);
+    expect(anna.core.view.epoch).toBe(2);
   });
 
   it("tells of a displacement and does not reconnect by itself", () => {

@@ -1,0 +1,164 @@
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import {
+  Client,
+  type ClientOptions,
+  openMemoryStore,
+  openSqliteStore,
+  type ReceivedMessage,
+} from "@lethe/client";
+import { RelayProcess } from "./support/relay-process.ts";
+
+let relay: RelayProcess;
+let folder: string;
+const open = new Set<Client>();
+
+beforeAll(async () => {
+  relay = await RelayProcess.start();
+  folder = await mkdtemp(join(tmpdir(), "lethe-life-"));
+});
+afterEach(async () => {
+  for (const client of open) await client.close();
+  open.clear();
+});
+afterAll(async () => {
+  await relay[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true });
+});
+
+async function client(user: string, options: Partial<ClientOptions> = {}): Promise<Client> {
+  const made = await Client.create({
+    relay: relay.url,
+    user,
+    store: openMemoryStore(),
+    requests: "accept",
+    receiptJitterMs: 20,
+    ...options,
+  });
+  open.add(made);
+  return made;
+}
+
+async function close(...clients: Client[]): Promise<void> {
+  for (const each of clients) {
+    await each.close();
+    open.delete(each);
+  }
+}
+
+/** Everything from now on; `next` waits for so many in all. */
+function listen(to: Client): {
+  all: (string | undefined)[];
+  until: (count: number) => Promise<(string | undefined)[]>;
+} {
+  const all: (string | undefined)[] = [];
+  let look = (): void => undefined;
+  to.on("message", (message: ReceivedMessage) => {
+    all.push(message.text);
+    look();
+  });
+  return {
+    all,
+    until: (count) =>
+      new Promise((resolve) => {
+        look = () => {
+          if (all.length >= count) resolve(all);
+        };
+        look();
+      }),
+  };
+}
+
+describe("a device's life", () => {
+  it("is displaced by a copy of itself, does not fight, and comes back when it is told to", async () => {
+    const file = join(folder, "copy.db");
+    const first = await client("copy-a", { store: file });
+    if (first.connection !== "online") await first.once("connection", ({ state }) => state === "online");
+    await close(first);
+    await copyFile(file, join(folder, "second.db"));
+    await copyFile(`${file}.key`, join(folder, "second.db.key"));
+    const again = await client("copy-a", { store: file });
+    if (again.connection !== "online") await again.once("connection", ({ state }) => state === "online");
+    const displaced = again.once("displaced");
+    const restored = client("copy-a", { store: join(folder, "second.db") });
+    const second = await restored;
+    await second.once("restored");
+    await displaced;
+    expect(again.connection).toBe("offline");
+    again.reconnect();
+    await again.once("restored");
+  });
+
+  it("goes on after its store was put back to an older state: new keys, new ratchet, mail flows", async () => {
+    const file = join(folder, "ben.db");
+    const anna = await client("anna");
+    const ben = await client("ben", { store: file });
+    const atAnna = listen(anna);
+    const atBen = listen(ben);
+    await anna.send("ben", "one");
+    await atBen.until(1);
+    await ben.send("anna", "two");
+    await atAnna.until(1);
+    await close(ben);
+    await copyFile(file, join(folder, "old.db"));
+    await copyFile(`${file}.key`, join(folder, "old.db.key"));
+    const later = await client("ben", { store: file });
+    const atLater = listen(later);
+    await anna.send("ben", "three");
+    await atLater.until(1);
+    await later.send("anna", "four");
+    await atAnna.until(2);
+    await close(later);
+    const old = await client("ben", { store: join(folder, "old.db") });
+    const atOld = listen(old);
+    await Promise.all([old.once("restored"), old.once("prekeys", ({ uploaded }) => uploaded > 0)]);
+    await old.send("anna", "five");
+    expect(await atAnna.until(3)).toEqual(["two", "four", "five"]);
+    await anna.send("ben", "six");
+    expect(await atOld.until(1)).toEqual(["six"]);
+  });
+
+  it("has more one-time keys made when they were handed out", async () => {
+    const file = join(folder, "carl.db");
+    const carl = await client("carl", { store: file });
+    const atCarl = listen(carl);
+    for (let i = 0; i < 6; i++) {
+      const writer = await client(`writer-${i}`);
+      await writer.send("carl", `${i}`);
+      await close(writer);
+    }
+    await atCarl.until(6);
+    await close(carl);
+    const again = await client("carl", { store: file });
+    const { uploaded } = await again.once("prekeys");
+    expect(uploaded).toBe(6);
+    const writer = await client("writer-last");
+    const atAgain = listen(again);
+    await writer.send("carl", "still");
+    expect(await atAgain.until(1)).toEqual(["still"]);
+  });
+
+  it("expires what the relay did not take in time, and says so", async () => {
+    await using own = await RelayProcess.start();
+    const [anna, ben] = [await client("anna", { relay: own.url }), await client("ben", { relay: own.url })];
+    const atBen = listen(ben);
+    await anna.send("ben", "first");
+    await atBen.until(1);
+    await own.stop("SIGKILL");
+    const expired = anna.once("expired");
+    const brief = await anna.queue("ben", "brief", { ttl: 300 });
+    await expect(brief.sent).rejects.toMatchObject({ code: "expired" });
+    expect(await expired).toMatchObject({ user: "ben", id: brief.id });
+    await close(anna, ben);
+  });
+
+  it("keeps everything of a person in a store that says nothing to a reader", async () => {
+    const store = await openSqliteStore({ file: join(folder, "dora.db"), passphrase: "x" });
+    const dora = await client("dora", { store });
+    expect(dora.contacts()).toEqual([]);
+    await close(dora);
+    await expect(store.list("identity")).rejects.toMatchObject({ code: "store-closed" });
+  });
+});
