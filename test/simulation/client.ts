@@ -1,28 +1,18 @@
 // One device: the real client core with simulated sockets, a simulated store and an application that settles what it
-// gets. Always true: a commit is sent, durable and confirmed at three different times, and a crash may fall between them.
+// gets. Always true: nothing reaches a run of the process that has ended.
 import type { ClientFrame, ConnectionKind, EnvelopeId, RelayFrame, Time } from "@lethe/protocol";
 import { type ClientCore, createClientCore } from "../../client-lib/delivery/core.ts";
-import type {
-  CoreEvent,
-  Effect,
-  Entry,
-  MessageId,
-  Row,
-  StoredRows,
-  Told,
-  Write,
-} from "../../client-lib/delivery/events.ts";
-import { CORE_TABLES } from "../../client-lib/delivery/rows.ts";
+import type { CoreEvent, Effect, Entry, MessageId, Told, Write } from "../../client-lib/delivery/events.ts";
 import type { Planned } from "./agenda.ts";
 import { Dice, mix, takes } from "./chance.ts";
 import { Diary } from "./diary.ts";
+import { Disk, type Tables } from "./disk.ts";
 import { accountAt, addressAt, indexOf, indexOfAccount, OPENED_TABLE, personAt } from "./people.ts";
 import type { Pipe } from "./pipe.ts";
 import type { CrashWhen, Deed } from "./plan.ts";
 import type { World } from "./world.ts";
 
 export type ClientPipe = Pipe<readonly ClientFrame[], readonly RelayFrame[]>;
-type Tables = Map<string, Map<string, Uint8Array>>;
 
 /** How often a timer is a millisecond early. */
 const EARLY = 0;
@@ -38,8 +28,6 @@ interface Run {
   readonly core: ClientCore;
   readonly sockets: Map<string, Socket>;
   wake: Planned | undefined;
-  /** Sent to the store and not confirmed. */
-  committing: { readonly commit: number; readonly writes: readonly Write[]; durable: boolean } | undefined;
 }
 
 export class SimClient {
@@ -49,15 +37,12 @@ export class SimClient {
   readonly #world: World;
   readonly #dice: Dice;
   readonly #pace: Dice;
-  #rows: Tables = new Map();
+  readonly #disk: Disk;
   #run: Run | undefined;
   #clock = 0;
-  #slowUntil = 0;
-  #nextCommitFails = false;
   #crashWhen: { readonly when: CrashWhen; readonly ms: number } | undefined;
   #starts = 0;
-  /** Left on purpose: comes back by itself at this time. */
-  online = false;
+  /** Why it will not start again. */
   stopped: string | undefined;
 
   constructor(world: World, index: number) {
@@ -67,13 +52,20 @@ export class SimClient {
     this.diary = new Diary(this.name, world.cover);
     this.#dice = new Dice(mix(world.plan.seed, 100 + index));
     this.#pace = new Dice(mix(world.plan.seed, 200 + index));
-    this.#befriend();
+    this.#disk = new Disk({
+      agenda: world.agenda,
+      dice: this.#pace,
+      pace: world.plan.weather.disk,
+      rules: world.rules.client,
+      changed: (write) => this.#changed(write),
+    });
+    this.#disk.write([...world.contactRows(index), ...world.cast.rows(index)]);
   }
 
-  /** Rows of contacts that know each other's access key already; others begin with a request. */
-  #befriend(): void {
-    for (const row of this.#world.contactRows(this.index)) this.#write(row);
-    for (const row of this.#world.cast.rows(this.index)) this.#write(row);
+  /** A row is in the store, or gone from it. */
+  #changed({ table, key, value }: Write): void {
+    if (table === OPENED_TABLE && value !== undefined) this.#world.ledger.durable(key as EnvelopeId);
+    if (table === "inbox" && value === undefined) this.#world.talk.settled(this.index, key);
   }
 
   get address(): ReturnType<typeof addressAt> {
@@ -94,7 +86,7 @@ export class SimClient {
     if (this.#run !== undefined || this.stopped !== undefined || this.#world.rested) return;
     if (this.#world.isAbsent(this.index)) return;
     this.#starts++;
-    const rows = this.#stored();
+    const rows = this.#disk.read();
     const cipher = this.#world.cipherOf(this.index, rows);
     const chance = new Dice(mix(this.#world.plan.seed, 300 + this.index, this.#starts));
     const core = createClientCore({
@@ -106,20 +98,9 @@ export class SimClient {
       requests: "accept",
       urls: this.#world.plan.nodes,
     });
-    this.#run = { core, sockets: new Map(), wake: undefined, committing: undefined };
+    this.#run = { core, sockets: new Map(), wake: undefined };
     this.#world.note(this.name, this.#starts === 1 ? "starts" : "starts again", false);
     this.#step({ event: "start", now: this.now });
-  }
-
-  #stored(): StoredRows {
-    const rows: Record<string, Row[]> = {};
-    for (const [table, keys] of this.#rows) {
-      const list: Row[] = [];
-      for (const [key, value] of keys) list.push({ key, value: value.slice() });
-      rows[table] = list;
-    }
-    for (const table of CORE_TABLES) rows[table] ??= [];
-    return rows;
   }
 
   /** The process is gone, with what it had not written. */
@@ -130,11 +111,7 @@ export class SimClient {
     this.#world.note(this.name, "CRASH", true);
     this.#world.cover.count("client crashed");
     if (run.wake !== undefined) run.wake.act = undefined;
-    const { committing } = run;
-    if (committing !== undefined) {
-      this.#world.cover.count("client crashed with a commit under way");
-      if (!committing.durable) this.#applyOrNot(committing.writes);
-    }
+    if (this.#disk.abandon()) this.#world.cover.count("client crashed with a commit under way");
     for (const { pipe } of run.sockets.values()) {
       const told = this.#pace.happens(0.7);
       pipe.dieLow(told);
@@ -168,21 +145,19 @@ export class SimClient {
     if (this.#run !== run) return;
     this.#run = undefined;
     if (run.wake !== undefined) run.wake.act = undefined;
-    if (run.committing !== undefined && !run.committing.durable) this.#apply(run.committing.writes);
+    this.#disk.settle();
     this.#world.note(this.name, "leaves", false);
     this.#world.talk.forget(this.index, "not kept");
     this.diary.crashed();
   }
 
   snapshot(): Tables {
-    const copy: Tables = new Map();
-    for (const [table, rows] of this.#rows) copy.set(table, new Map(rows));
-    return copy;
+    return this.#disk.snapshot();
   }
 
   /** The store is as it was earlier: what came since is forgotten, though its device acknowledged it. */
   restore(snapshot: Tables): void {
-    this.#rows = snapshot;
+    this.#disk.restore(snapshot);
     this.diary.restored = true;
     this.#world.cover.count("client store restored");
     this.#world.note(this.name, "STORE RESTORED", true);
@@ -199,11 +174,11 @@ export class SimClient {
   }
 
   slowDisk(ms: number): void {
-    this.#slowUntil = this.#world.now + ms;
+    this.#disk.slow(this.#world.now + ms);
   }
 
   failNextCommit(): void {
-    this.#nextCommitFails = true;
+    this.#disk.failNext();
   }
 
   // --- deeds ---------------------------------------------------------------------------------------------------------
@@ -258,7 +233,7 @@ export class SimClient {
   }
 
   get committing(): boolean {
-    return this.#run?.committing !== undefined;
+    return this.#disk.committing;
   }
 
   // --- steps and effects ---------------------------------------------------------------------------------------------
@@ -349,7 +324,7 @@ export class SimClient {
   #pushed(id: EnvelopeId): void {
     const plain = this.#world.cast.plain(id);
     if (plain === undefined) return;
-    if (this.#rows.get(OPENED_TABLE)?.has(id) === true) this.#world.cover.count("duplicate at the device");
+    if (this.#disk.has(OPENED_TABLE, id)) this.#world.cover.count("duplicate at the device");
     if (plain.place !== undefined) this.diary.arrived(plain.from, plain.place, this.#world.now);
     if (plain.content.kind === "receipt") this.#world.cover.count("receipt");
   }
@@ -401,27 +376,15 @@ export class SimClient {
   // --- the store -----------------------------------------------------------------------------------------------------
 
   #commit(run: Run, commit: number, writes: readonly Write[]): void {
-    const { weather } = this.#world.plan;
-    const slow = this.#slowUntil > this.#world.now ? this.#slowUntil - this.#world.now : 0;
-    const fails = this.#nextCommitFails;
-    this.#nextCommitFails = false;
-    const committing = { commit, writes, durable: false };
-    run.committing = committing;
-    if (this.#maybeCrash("sent")) return;
-    this.#world.agenda.in(slow + takes(this.#pace, weather.disk), () => {
-      if (this.#run !== run) return;
-      if (!fails || this.#pace.happens(0.5)) this.#apply(writes);
-      committing.durable = true;
-      if (this.#maybeCrash("durable")) return;
-      this.#world.agenda.in(takes(this.#pace, weather.disk), () => {
-        if (this.#run === run) this.#committed(run, commit, fails);
-      });
+    this.#disk.commit(writes, {
+      durable: () => this.#maybeCrash("durable"),
+      confirmed: (failed) => this.#confirmed(run, commit, failed),
     });
+    this.#maybeCrash("sent");
   }
 
-  #committed(run: Run, commit: number, fails: boolean): void {
-    run.committing = undefined;
-    if (!fails) {
+  #confirmed(run: Run, commit: number, failed: boolean): void {
+    if (!failed) {
       this.#step({ event: "committed", now: this.now, commit });
       this.#maybeCrash("confirmed");
       return;
@@ -431,40 +394,6 @@ export class SimClient {
     if (this.#run !== run) return;
     this.crash();
     this.#world.agenda.in(200, () => this.start());
-  }
-
-  #apply(writes: readonly Write[]): void {
-    const { remember, epochDurable } = this.#world.rules.client;
-    for (const write of writes) {
-      if (!remember && write.table === "seen") continue;
-      if (!epochDurable && write.table === "self") continue;
-      this.#write(write);
-    }
-  }
-
-  /** A process that ends: its last commit is there, or not. */
-  #applyOrNot(writes: readonly Write[]): void {
-    if (!this.#pace.happens(0.5)) return;
-    // Rule `oneTransaction` left out: some of it is.
-    const part = this.#world.rules.client.oneTransaction
-      ? writes.length
-      : this.#pace.below(writes.length + 1);
-    this.#apply(writes.slice(0, part));
-  }
-
-  #write({ table, key, value }: Write): void {
-    let rows = this.#rows.get(table);
-    if (rows === undefined) {
-      rows = new Map();
-      this.#rows.set(table, rows);
-    }
-    if (value === undefined) {
-      rows.delete(key);
-      if (table === "inbox") this.#world.talk.settled(this.index, key);
-    } else {
-      rows.set(key, value.slice());
-      if (table === OPENED_TABLE) this.#world.ledger.durable(key as EnvelopeId);
-    }
   }
 
   // --- the application -----------------------------------------------------------------------------------------------
