@@ -69,6 +69,9 @@ interface Line {
 /** Pushed live after it expired by the relay's clock: at most a stalled look-up and an offer's time-out later. */
 const EXPIRY_GRACE_MS = 30_000;
 
+/** Mail this young may have its wake under way still, slow as the store may be. */
+const WAKE_MS = 12_000;
+
 export class Ledger {
   readonly letters = new Map<EnvelopeId, Letter>();
   readonly #store: SimStore;
@@ -173,7 +176,7 @@ export class Ledger {
       this.looks++;
       this.#cover.count("found by a look");
       const lostAt = this.#wakesLost.get(address) ?? Number.NEGATIVE_INFINITY;
-      if (this.#excused.has(entry.by) || entry.since <= lostAt || now - entry.since < 30_000) continue;
+      if (this.#excused.has(entry.by) || entry.since <= lostAt || now - entry.since < WAKE_MS) continue;
       throw new BrokenPromise(
         "4 a device that is online is pushed to",
         `${this.#letter(entry.id).label} waited ${Math.round(now - entry.since)} ms for a look`,
