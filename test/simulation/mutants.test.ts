@@ -6,7 +6,11 @@ import { missedAfter } from "./runner.ts";
 const SIZE = { nodes: 3, clients: 4 };
 
 /** Where a fault has to fall between two particular steps, the search begins close to a seed where it does. */
-const BEGIN: Readonly<Record<string, number>> = {};
+const BEGIN: Readonly<Record<string, number>> = {
+  "store.epoch": 400,
+  "store.removeById": 8_600,
+  "node.look": 2_500,
+};
 
 describe("a rule that is left out is missed", () => {
   for (const rule of RULE_NAMES)
