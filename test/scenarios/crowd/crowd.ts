@@ -118,7 +118,9 @@ export class Crowd {
   /** Everybody closes as an application does that is done. */
   async finish(): Promise<void> {
     this.#order({ finish: true });
-    const ends = await Promise.all(this.#workers.map((worker) => worker?.exited));
+    const ends = await Promise.all(
+      this.#workers.flatMap((worker) => (worker === undefined ? [] : [worker.exited])),
+    );
     if (ends.some((code) => code !== 0)) throw new Error(`workers ended with ${ends.join(", ")}`);
   }
 
