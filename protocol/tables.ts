@@ -47,7 +47,7 @@ function caps(): string {
   return table(
     ["limit", "value"],
     Object.entries(limits)
-      .sort()
+      .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, value]) => [`\`${name}\``, value.toLocaleString("en-GB").replaceAll(",", " ")]),
   );
 }
