@@ -1,7 +1,11 @@
 import { defineConfig } from "vitest/config";
 
 // Two projects: quick tests touch neither processes nor many seeds; thorough ones take minutes and real processes.
-const thorough = ["test/scenarios/**/*.test.ts", "test/simulation/**/*.test.ts", "test/**/*.thorough.test.ts"];
+const thorough = [
+  "test/scenarios/**/*.test.ts",
+  "test/simulation/**/*.test.ts",
+  "test/**/*.thorough.test.ts",
+];
 const shared = { testTimeout: 120_000, hookTimeout: 60_000, pool: "forks" as const };
 
 export default defineConfig({
