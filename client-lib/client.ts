@@ -33,6 +33,8 @@ export interface Contact {
 }
 
 const LOOK_UP_MS = 30_000;
+/** How long `close` waits for handlers that are running, ms. */
+const HANDLERS_MS = 1_000;
 
 export class Client {
   /** The name of this account. */
@@ -213,14 +215,23 @@ export class Client {
     this.#engine.step({ event: "connect" });
   }
 
-  /** Ends the connections and closes the store. What waits in the outbox goes on when it is opened again. */
+  /** Ends the connections and closes the store, once handlers that are running have ended (a second at most). What waits in the outbox goes on when it is opened again. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#handlersEnd();
     await this.#engine.stop();
     await this.#background.stop();
     this.#outgoing.failAll(new ClientError("closed"));
     await this.#opened.store.close();
+  }
+
+  /** What handlers settle now is settled for good. One that waits for this very close is not waited for. */
+  #handlersEnd(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#opened.clock.after(HANDLERS_MS, resolve);
+      this.#handing.stop().then(resolve, reject).finally(cancel);
+    });
   }
 
   #mustBeOpen(): void {

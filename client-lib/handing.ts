@@ -21,6 +21,7 @@ export class Handing {
   readonly #chains = new Map<AccountId, Promise<void>>();
   /** Messages that nobody listens for yet. The core's cap on unsettled entries is theirs. */
   #unheard: Entry[] = [];
+  #stopped = false;
 
   constructor(config: HandingConfig) {
     this.#config = config;
@@ -38,6 +39,12 @@ export class Handing {
     for (const entry of unheard) this.#chain(entry);
   }
 
+  /** Nothing further is handed over; resolves when the handlers that are running have ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#chains.values());
+  }
+
   #chain(entry: Entry): void {
     const account = accountOf(entry.from);
     const before = this.#chains.get(account) ?? Promise.resolve();
@@ -53,6 +60,7 @@ export class Handing {
     const { emitter, people, settled } = this.#config;
     try {
       const from = await people.confirmed(account);
+      if (this.#stopped) return;
       if (entry.content.kind === "receipt") await this.#receipt(from, entry.content);
       else await this.#message(entry, account, from, entry.content.body);
       settled(entry.entry);

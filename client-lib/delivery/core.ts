@@ -23,6 +23,7 @@ import type {
   CoreEvent,
   Effect,
   Entry,
+  Happening,
   MessageId,
   RefusalCode,
   StoredRows,
@@ -154,8 +155,11 @@ class Core implements ClientCore {
     return turn.effects;
   }
 
-  #take(turn: Turn, event: CoreEvent): void {
+  #take(turn: Turn, event: Happening | (CoreEvent & { event: "batch" })): void {
     switch (event.event) {
+      case "batch":
+        for (const each of event.events) this.#take(turn, each);
+        return;
       case "start":
         return this.#start(turn);
       case "stop":
@@ -358,7 +362,7 @@ class Core implements ClientCore {
       turn.tell({ tell: "name-refused", ask: question.ask, code: ended.code });
   }
 
-  #askName(turn: Turn, { ask, name, until }: CoreEvent & { event: "ask-name" }): void {
+  #askName(turn: Turn, { ask, name, until }: Happening & { event: "ask-name" }): void {
     if (!this.#lookups.ask(turn, { about: "name", ask, name, until }, undefined))
       turn.tell({ tell: "name-refused", ask, code: "busy" });
   }

@@ -145,7 +145,8 @@ export type Decision = "accepted" | "blocked";
 export type LocalCode = "outbox-full" | "body-too-large" | "blocked" | "not-sealable" | "answer-lost";
 export type RefusalCode = ProblemCode | LocalCode | (string & {});
 
-export type CoreEvent = { readonly now: Time } & (
+/** What has happened. */
+export type Happening =
   | { readonly event: "start" }
   /** Ends the connections; `start` begins again. */
   | { readonly event: "stop" }
@@ -182,7 +183,12 @@ export type CoreEvent = { readonly now: Time } & (
   | { readonly event: "decide"; readonly account: AccountId; readonly decision: Decision }
   /** A name was found to belong to an account. */
   | { readonly event: "named"; readonly account: AccountId; readonly name: string }
-  | { readonly event: "ask-name"; readonly ask: number; readonly name: string; readonly until: Time }
+  | { readonly event: "ask-name"; readonly ask: number; readonly name: string; readonly until: Time };
+
+/** Something has happened, or several things: what they stage together is one commit. */
+export type CoreEvent = { readonly now: Time } & (
+  | Happening
+  | { readonly event: "batch"; readonly events: readonly Happening[] }
 );
 
 /** An entry of the inbox, as the application gets it. The same entry comes again until it is settled. */

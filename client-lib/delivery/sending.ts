@@ -8,7 +8,7 @@ import type {
   Chance,
   Cipher,
   Content,
-  CoreEvent,
+  Happening,
   MessageId,
   Place,
   RefusalCode,
@@ -88,7 +88,7 @@ export class Sending {
   }
 
   /** Takes a message. One that was taken before, under the same id, is not taken again. */
-  send(turn: Turn, { message, to, body, ttl }: CoreEvent & { event: "send" }): void {
+  send(turn: Turn, { message, to, body, ttl }: Happening & { event: "send" }): void {
     const { contacts, sent, outbox } = this.#parts;
     if (sent.of(message)?.to === to) return turn.tellAfter({ tell: "queued", message });
     const refuse = (code: RefusalCode) => turn.tell({ tell: "refused", message, to, code });

@@ -6,6 +6,8 @@ export interface Clock {
   now(): Time;
   /** Calls once, in about so many ms; the result cancels it. */
   after(ms: number, call: () => void): () => void;
+  /** Calls once, when what has already happened around the process has been heard of. */
+  soon(call: () => void): void;
 }
 
 /** The longest time that a timer of the platform takes: a longer one is asked for again. */
@@ -17,4 +19,5 @@ export const systemClock: Clock = {
     const timer = setTimeout(call, Math.min(Math.max(0, ms), MAX_TIMER_MS));
     return () => clearTimeout(timer);
   },
+  soon: (call) => void setImmediate(call),
 };

@@ -1,15 +1,13 @@
 // Carries out what the core decides: sockets, store, timer. It decides nothing itself.
-// Always true: events reach the core one at a time, in the order in which they happened; effects are carried out in
-// their order; after `stop` nothing reaches the application any more.
+// Always true: events reach the core in the order in which they happened, those of one moment as one batch, so that
+// they share a commit; effects are carried out in their order; after `stop` nothing reaches the application any more.
 import { type ConnectionKind, decodeFrames, PATHS, type RelayFrame } from "@lethe/protocol";
 import type { ClientCore } from "../delivery/core.ts";
-import type { CoreEvent, Effect, Entry, Told } from "../delivery/events.ts";
+import type { Effect, Entry, Happening, Told } from "../delivery/events.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Clock } from "./clock.ts";
 import { toMessages } from "./messages.ts";
 import type { OpenSocket, Socket } from "./socket.ts";
-
-export type EventBody = CoreEvent extends infer E ? (E extends CoreEvent ? Omit<E, "now"> : never) : never;
 
 export interface EngineConfig {
   readonly core: ClientCore;
@@ -28,8 +26,9 @@ const PROTOCOL_ERROR = 1002;
 export class Engine {
   readonly #config: EngineConfig;
   readonly #sockets = new Map<string, Socket>();
-  #queue: EventBody[] = [];
+  #queue: Happening[] = [];
   #busy = false;
+  #planned = false;
   #stopped = false;
   #cancelWake: () => void = () => undefined;
   /** The commit that is under way. */
@@ -39,17 +38,30 @@ export class Engine {
     this.#config = config;
   }
 
-  /** Takes an event; those that effects cause are taken after it. */
-  step(event: EventBody): void {
+  /** Takes an event. What others wait for is taken at once, with what stands before it; the rest soon, together. */
+  step(event: Happening): void {
     this.#queue.push(event);
+    if (event.event === "committed" || event.event === "commit-failed" || event.event === "stop")
+      this.#flush();
+    else if (!this.#planned) {
+      this.#planned = true;
+      this.#config.clock.soon(() => {
+        this.#planned = false;
+        this.#flush();
+      });
+    }
+  }
+
+  #flush(): void {
+    // Effects of this very flush may cause events: they are taken after it, below.
     if (this.#busy) return;
     this.#busy = true;
     try {
-      for (;;) {
-        const next = this.#queue.shift();
-        if (next === undefined) return;
-        const effects = this.#config.core.step({ ...next, now: this.#config.clock.now() } as CoreEvent);
-        for (const effect of effects) this.#carryOut(effect);
+      while (this.#queue.length > 0) {
+        const events = this.#queue;
+        this.#queue = [];
+        const now = this.#config.clock.now();
+        for (const effect of this.#config.core.step({ event: "batch", events, now })) this.#carryOut(effect);
       }
     } finally {
       this.#busy = false;
@@ -96,9 +108,7 @@ export class Engine {
     }
   }
 
-  /** Begins after what is running now, so that whatever is staged at the same time goes into one commit more, not many. */
   async #commit({ commit, writes }: Effect & { do: "commit" }): Promise<void> {
-    await Promise.resolve();
     try {
       await this.#config.store.commit(writes);
     } catch (error) {

@@ -260,7 +260,7 @@ export class PairwiseCipher implements Cipher {
   /** Everything that an opened envelope proves, kept. */
   #commit(sender: DeviceAddress, opened: Committed): Write[] {
     const { ratchet, peer, consumed, replayTag, isNew } = opened;
-    const writes = [this.#keepPeer(peer)];
+    const writes = this.#keys.peers.get(sender) === peer ? [] : [this.#keepPeer(peer)];
     if (isNew) writes.push(...this.#addRatchet(ratchet));
     writes.push(this.#replace(ratchet));
     for (const id of consumed) {

@@ -1,7 +1,8 @@
 // How a row stands in the file: under a keyed hash of its key, encrypted, bound to its place. (crypto.md 1.10)
 // Always true: table and key are not readable from the file; a record that was moved, exchanged or altered does not
 // open; the digest of all records tells when one of them was put back to what it was.
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
+import { blake2b } from "@lethe/crypto";
 import { NONCE_BYTES, xchachaOpen, xchachaSeal } from "./xchacha.ts";
 import { StoreError } from "./store.ts";
 
@@ -9,19 +10,20 @@ export const SCHEMA_VERSION = 1;
 const PLACE_BYTES = 32;
 const LABEL = "Lethe/store/v1";
 const KEY_LENGTH_BYTES = 2;
+const TAG_BYTES = 16;
 
-/** The place of a record: 32 bytes, HMAC-SHA-256 of table and key. */
+/** The place of a record: 32 bytes, BLAKE2b-256 of a secret, table and key (it has no length extension). */
 export type Place = Uint8Array;
 
 export class Records {
-  readonly #recordKey: Buffer;
-  readonly #placeKey: Buffer;
-  readonly #digestKey: Buffer;
+  readonly #recordKey: Uint8Array;
+  readonly #placeKey: Uint8Array;
+  readonly #digestKey: Uint8Array;
   readonly #storeId: Uint8Array;
 
   /** `dataKey`: 32 bytes. `storeId`: 16 bytes. */
   constructor(dataKey: Uint8Array, storeId: Uint8Array) {
-    const derive = (what: string) => createHmac("sha256", dataKey).update(`${LABEL}/${what}`).digest();
+    const derive = (what: string) => blake2b(32, dataKey, Buffer.from(`${LABEL}/${what}`));
     this.#recordKey = derive("record");
     this.#placeKey = derive("place");
     this.#digestKey = derive("digest");
@@ -29,11 +31,8 @@ export class Records {
   }
 
   placeOf(table: string, key: string): Place {
-    const hmac = createHmac("sha256", this.#placeKey);
-    return hmac
-      .update(lengthPrefixed(Buffer.from(table)))
-      .update(Buffer.from(key, "latin1"))
-      .digest();
+    const bound = [lengthPrefixed(Buffer.from(table)), Buffer.from(key, "latin1")];
+    return blake2b(PLACE_BYTES, this.#placeKey, ...bound);
   }
 
   seal(table: string, key: string, value: Uint8Array): Buffer {
@@ -74,11 +73,10 @@ export class Records {
    * A record's share of the digest: 32 bytes. Shares are combined by XOR; nonces are random, so no two records of one
    * store have ever the same share, and a record put back changes the digest.
    */
-  share(table: string, place: Place, record: Uint8Array): Buffer {
-    const hmac = createHmac("sha256", this.#digestKey)
-      .update(lengthPrefixed(Buffer.from(table)))
-      .update(place);
-    return hmac.update(record.subarray(0, NONCE_BYTES)).update(record.subarray(-16)).digest();
+  share(table: string, place: Place, record: Uint8Array): Uint8Array {
+    const bound = [lengthPrefixed(Buffer.from(table)), place];
+    const [nonce, tag] = [record.subarray(0, NONCE_BYTES), record.subarray(-TAG_BYTES)];
+    return blake2b(PLACE_BYTES, this.#digestKey, ...bound, nonce, tag);
   }
 }
 

@@ -4,6 +4,7 @@
 import { randomBytes } from "node:crypto";
 import { chmodSync, closeSync, existsSync, openSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { ready } from "@lethe/crypto";
 import type { Row, Write } from "../delivery/events.ts";
 import { makeDataKey, openDataKey } from "./data-key.ts";
 import { combine, Records, SCHEMA_VERSION } from "./records.ts";
@@ -25,6 +26,7 @@ const HEADER = { table: "header", key: "header" } as const;
 
 /** Opens or makes the store. @throws StoreError */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<ClientStore> {
+  await ready();
   const database = openLocked(options.file);
   try {
     const records = await unlock(database, options);
