@@ -35,14 +35,15 @@ export class ExpiryBuckets {
     else this.#first.delete(this.#minute(slot));
   }
 
-  /** All slots whose expiry has come. */
-  due(now: Time): number[] {
+  /** Slots whose expiry has come, as many as are asked for. */
+  due(now: Time, count: number): number[] {
     const { next, expiry } = this.#table;
     const slots: number[] = [];
     for (const [minute, first] of this.#first) {
       if (minute * MINUTE_MS > now) continue;
       for (let slot = first; slot !== NONE; slot = next[slot] as number) {
         if ((expiry[slot] as number) <= now) slots.push(slot);
+        if (slots.length === count) return slots;
       }
     }
     return slots;

@@ -125,8 +125,9 @@ export class Mail {
     for (const slot of due) this.remove(slot, now);
   }
 
-  sweep(now: Time): number {
-    const due = this.#expiry.due(now);
+  /** Removes up to `count` expired entries; returns how many. */
+  sweep(now: Time, count: number): number {
+    const due = this.#expiry.due(now, count);
     for (const slot of due) {
       const box = this.table.box(slot);
       this.remove(slot, now);

@@ -37,6 +37,8 @@ export interface MailboxParts extends AppendsParts {
 }
 
 const NO_DEVICE: NoDevice = { is: "no-device" };
+/** Entries that a sweep removes in one turn: a few milliseconds. */
+const SWEEP_PIECE = 5_000;
 const DONE = { is: "done" } as const;
 
 export class EmbeddedMailbox implements Mailbox {
@@ -119,7 +121,7 @@ export class EmbeddedMailbox implements Mailbox {
   }
 
   sweep(): Promise<number> {
-    return this.#during(() => this.#parts.mail.sweep(this.#parts.now()));
+    return this.#during(() => this.#sweep());
   }
 
   stats(): MailboxStats {
@@ -165,6 +167,7 @@ export class EmbeddedMailbox implements Mailbox {
     const box = mail.boxes.known(address);
     if (box !== undefined) {
       mail.sweepBox(box, now());
+      mail.boxes.dropIfBlank(box);
       return { is: "seen", owner: box.owner, waiting: box.held };
     }
     return mail.boxes.isRetired(address) ? NO_DEVICE : { is: "seen", owner: undefined, waiting: 0 };
@@ -232,6 +235,18 @@ export class EmbeddedMailbox implements Mailbox {
       }
     }
     return groups;
+  }
+
+  /** In pieces, so that much that expires together stops nobody for long. */
+  async #sweep(): Promise<number> {
+    const { mail, now } = this.#parts;
+    let swept = 0;
+    for (let piece = SWEEP_PIECE; piece === SWEEP_PIECE; ) {
+      piece = mail.sweep(now(), SWEEP_PIECE);
+      swept += piece;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return swept;
   }
 
   /** The tombstone first: from then on no restart brings the mailbox back. */

@@ -56,29 +56,24 @@ export interface Calls {
 export type Verb = keyof Calls;
 export type Verbs = { readonly [V in Verb]: (...args: Calls[V]["args"]) => Calls[V]["result"] };
 
-/** Verbs that delete: the log is emptied into the database within the forget bound after one. */
-export const DELETING: ReadonlySet<Verb> = new Set<Verb>([
-  "putDeviceList",
-  "putAccessKeyHash",
-  "putPrekeys",
-  "takePrekeys",
-  "deleteAccount",
-  "retire",
-  "finishChore",
-]);
+/** Verbs that delete for good: nothing of it is in the files within the forget bound. */
+export const DELETING: ReadonlySet<Verb> = new Set<Verb>(["putDeviceList", "deleteAccount", "retire"]);
 
 export type Request = { readonly [V in Verb]: { readonly verb: V; readonly args: Calls[V]["args"] } }[Verb];
 export type Reply =
   | { readonly is: "ok"; readonly value: Calls[Verb]["result"] }
   | { readonly is: "failed"; readonly code: StoreFailure["code"]; readonly message: string };
 
+/** How far a pass over the database has come; "failed" is tried again later. */
+export type ForgottenUpTo = number | "end" | "failed";
+
 export type ToWorker =
   | { readonly is: "batch"; readonly requests: readonly Request[] }
-  | { readonly is: "checkpoint" }
+  | { readonly is: "forget"; readonly from: number }
   | { readonly is: "close" };
 export type FromWorker =
   | { readonly is: "open" }
   | { readonly is: "fault"; readonly fault: OpenFault }
   | { readonly is: "replies"; readonly replies: readonly Reply[] }
-  | { readonly is: "checkpointed"; readonly isComplete: boolean }
+  | { readonly is: "forgotten"; readonly upTo: ForgottenUpTo }
   | { readonly is: "closed" };

@@ -5,6 +5,7 @@ import { StoreClosedError, StoreFailedError, StoreOpenError } from "../../mailbo
 import {
   type Calls,
   DELETING,
+  type ForgottenUpTo,
   type FromWorker,
   type Reply,
   type Request,
@@ -28,10 +29,11 @@ export class DirectoryClient {
   #waiting: Waiting[] = [];
   #underWay: Waiting[] | undefined = undefined;
   #isScheduled = false;
-  #onCheckpoint: ((isComplete: boolean) => void)[] = [];
+  #onForgotten: ((upTo: ForgottenUpTo) => void)[] = [];
   #onIdle: (() => void) | undefined = undefined;
   #onClosed: (() => void) | undefined = undefined;
-  #hasDeleted = false;
+  /** True at first: the process before may have ended between deleting and forgetting. */
+  #hasDeleted = true;
 
   private constructor(worker: Worker) {
     this.#worker = worker;
@@ -73,15 +75,13 @@ export class DirectoryClient {
     });
   }
 
-  /** Empties the log if anything was deleted since it last was. */
+  /** Overwrites what was deleted since this was last done, a slice at a time, with requests in between. */
   async forget(): Promise<void> {
-    if (!this.#hasDeleted || this.#state !== "open") return;
+    if (!this.#hasDeleted) return;
     this.#hasDeleted = false;
-    const isComplete = await new Promise<boolean>((resolve) => {
-      this.#onCheckpoint.push(resolve);
-      this.#post({ is: "checkpoint" });
-    });
-    if (!isComplete) this.#hasDeleted = true;
+    let upTo: ForgottenUpTo = 0;
+    while (typeof upTo === "number" && this.#state === "open") upTo = await this.#forgetFrom(upTo);
+    if (upTo !== "end") this.#hasDeleted = true;
   }
 
   /** Settles what was asked for, then ends the thread. */
@@ -100,6 +100,13 @@ export class DirectoryClient {
     });
     this.#state = "closed";
     await this.#worker.terminate();
+  }
+
+  #forgetFrom(from: number): Promise<ForgottenUpTo> {
+    return new Promise((resolve) => {
+      this.#onForgotten.push(resolve);
+      this.#post({ is: "forget", from });
+    });
   }
 
   #isDead(): boolean {
@@ -139,8 +146,8 @@ export class DirectoryClient {
         this.#send();
         break;
       }
-      case "checkpointed":
-        this.#onCheckpoint.shift()?.(message.isComplete);
+      case "forgotten":
+        this.#onForgotten.shift()?.(message.upTo);
         break;
       case "closed":
         this.#onClosed?.();
@@ -157,7 +164,7 @@ export class DirectoryClient {
     for (const { settle } of [...(this.#underWay ?? []), ...this.#waiting]) settle(NO_REPLY);
     this.#underWay = undefined;
     this.#waiting = [];
-    for (const resolve of this.#onCheckpoint.splice(0)) resolve(false);
+    for (const resolve of this.#onForgotten.splice(0)) resolve("failed");
     this.#onIdle?.();
     this.#onClosed?.();
   }

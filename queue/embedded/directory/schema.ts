@@ -83,6 +83,7 @@ function prepare(db: DatabaseSync): void {
   db.exec("PRAGMA secure_delete = ON");
   db.exec("PRAGMA journal_mode = WAL");
   db.exec("PRAGMA synchronous = FULL");
+  db.exec("PRAGMA temp_store = MEMORY");
   db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   db.exec("BEGIN EXCLUSIVE");
   const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);

@@ -3,11 +3,12 @@
 import type { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { accountVerbs } from "./accounts.ts";
-import type { FromWorker, Reply, Request, ToWorker, Verbs } from "./calls.ts";
+import type { ForgottenUpTo, FromWorker, Reply, Request, ToWorker, Verbs } from "./calls.ts";
 import { choreVerbs } from "./chore-table.ts";
 import { ledgerVerbs } from "./ledger.ts";
 import { prekeyVerbs, TooMany } from "./prekeys.ts";
 import { type OpenFault, openDatabase, sqliteCode } from "./schema.ts";
+import { Scrubber } from "./scrub.ts";
 
 const FULL = 13;
 
@@ -47,12 +48,13 @@ function runBatch(db: DatabaseSync, verbs: Verbs, requests: readonly Request[]):
   }
 }
 
-/** Moves the log into the database and empties it: bytes that were deleted are in neither then. */
-function checkpoint(db: DatabaseSync): boolean {
+/** Moves the log into the database and empties it, then scrubs a slice of the database. */
+function forget(db: DatabaseSync, scrubber: Scrubber, from: number): ForgottenUpTo {
   try {
-    return db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.["busy"] === 0;
+    if (db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get()?.["busy"] !== 0) return "failed";
+    return scrubber.slice(from) ?? "end";
   } catch {
-    return false;
+    return "failed";
   }
 }
 
@@ -62,16 +64,17 @@ function serve(
   hear: (on: (message: ToWorker) => void) => void,
 ): void {
   const db = openDatabase(path);
+  const scrubber = new Scrubber(db, path);
   const verbs: Verbs = { ...accountVerbs(db), ...prekeyVerbs(db), ...ledgerVerbs(db), ...choreVerbs(db) };
   hear((message) => {
     switch (message.is) {
       case "batch":
         return say({ is: "replies", replies: runBatch(db, verbs, message.requests) });
-      case "checkpoint":
-        return say({ is: "checkpointed", isComplete: checkpoint(db) });
+      case "forget":
+        return say({ is: "forgotten", upTo: forget(db, scrubber, message.from) });
       case "close":
-        checkpoint(db);
         db.close();
+        scrubber.close();
         return say({ is: "closed" });
     }
   });
