@@ -1,9 +1,12 @@
 // Waiting in tests: for events, never for a while. Every wait has an end and a name, so that what does not come is said.
 
 /** The promise's value, or an error that names what did not come in time. */
-export async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
+export async function within<T>(ms: number, what: string | (() => string), promise: Promise<T>): Promise<T> {
   const timer = Promise.withResolvers<never>();
-  const handle = setTimeout(() => timer.reject(new Error(`${what} did not come within ${ms} ms`)), ms);
+  const late = (): void => {
+    timer.reject(new Error(`${typeof what === "string" ? what : what()} did not come within ${ms} ms`));
+  };
+  const handle = setTimeout(late, ms);
   try {
     return await Promise.race([promise, timer.promise]);
   } finally {

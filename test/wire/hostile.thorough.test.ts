@@ -333,7 +333,7 @@ class Life {
     const what = (): string =>
       `an answer (${this.#kind}, ${this.#standing}, ${this.#answers} of ${this.#owed}, last ${this.#frames.at(-1)?.frame}, inputs ${this.#inputs.join(" ")})`;
     while (!fits())
-      await within(PATIENCE_MS, what(), new Promise<void>((resolve) => (this.#arrived = resolve)));
+      await within(PATIENCE_MS, what, new Promise<void>((resolve) => (this.#arrived = resolve)));
   }
 
   /** Every question has its answer, every envelope its fate; each code is one of the table. */

@@ -108,7 +108,7 @@ export class Crowd {
     const reached = async (): Promise<void> => {
       while (this.sent < messages) await new Promise<void>((resolve) => (this.#changed = resolve));
     };
-    await within(PATIENCE_MS, `${messages} accepted messages (${this.sent} are)`, reached());
+    await within(PATIENCE_MS, () => `${messages} accepted messages (${this.sent} are)`, reached());
   }
 
   histories(): Promise<Histories> {
