@@ -1,6 +1,7 @@
 // What a chat is about, whatever shows it: whom one talks to, what was said, how far one's own messages have come.
 // Always true: the list is capped; a message's state only goes forward; what a face shows follows from `changed`.
 import type { Client } from "../client.ts";
+import { ClientError } from "../errors.ts";
 import { adviceFor } from "./advice.ts";
 
 export type State = "queued" | "sent" | "delivered" | "read" | "expired" | "refused";
@@ -38,6 +39,8 @@ export type Happening =
   | { readonly is: "gap"; readonly from: string; readonly missing: number }
   | { readonly is: "connection"; readonly state: "connecting" | "online" | "offline" }
   | { readonly is: "notice"; readonly text: string }
+  /** Nothing goes on by itself any more. */
+  | { readonly is: "halted"; readonly why: string }
   | { readonly is: "error"; readonly text: string };
 
 /** Lines that are remembered while the chat runs. */
@@ -53,6 +56,10 @@ export class Chat {
   readonly lines: Line[] = [];
   peer: string | undefined;
   connection: "connecting" | "online" | "offline" = "connecting";
+  /** Messages that the relay has not taken and that may still go. */
+  unsent = 0;
+  /** Why nothing goes on by itself any more. */
+  halted: string | undefined;
   /** Who is writing, and until when that is believed. */
   readonly typing = new Map<string, number>();
   readonly #accepts: string | undefined;
@@ -72,11 +79,14 @@ export class Chat {
     this.#listen();
   }
 
-  /** Hears of everything from the beginning. */
-  onHappening(listener: (what: Happening) => void): void {
+  /** The first to listen hears of everything from the beginning. The result ends it. */
+  onHappening(listener: (what: Happening) => void): () => void {
     this.#listeners.push(listener);
     for (const what of this.#unheard) listener(what);
     this.#unheard = [];
+    return () => {
+      this.#listeners = this.#listeners.filter((each) => each !== listener);
+    };
   }
 
   #say(what: Happening): void {
@@ -120,12 +130,21 @@ export class Chat {
       this.#say({ is: "gap", from, missing });
       this.#note(`${missing} of ${from}'s messages ${missing === 1 ? "is" : "are"} missing`);
     });
-    client.on("displaced", () =>
-      this.#note("This chat was opened somewhere else. /reconnect takes it back."),
-    );
-    client.on("stopped", ({ code }) => this.#note(`The relay does not let this device in: ${code}.`));
+    client.on("displaced", () => {
+      this.#note("This chat was opened somewhere else. /reconnect takes it back.");
+      this.#halt("displaced");
+    });
+    client.on("stopped", ({ code }) => {
+      this.#note(adviceFor(new ClientError(code)).says);
+      this.#halt(code);
+    });
     client.on("key-changed", ({ user }) => this.#note(`Careful: ${user}'s key is another than before.`));
     client.on("error", ({ error }) => this.#say({ is: "error", text: error.message }));
+  }
+
+  #halt(why: string): void {
+    this.halted = why;
+    this.#say({ is: "halted", why });
   }
 
   #add(line: Line): void {
@@ -147,6 +166,7 @@ export class Chat {
       return;
     }
     if (RANK[state] <= RANK[line.state]) return;
+    if (line.state === "queued") this.unsent -= 1;
     line.state = state;
     if (RANK[state] >= RANK.read) this.#numbers.delete(id);
     this.#say({ is: "state", number: line.number, state, code });
@@ -192,6 +212,7 @@ export class Chat {
     } as const;
     const shown: Line & { kind: "out" } = { ...line };
     this.#numbers.set(id, shown);
+    this.unsent += 1;
     this.#add(shown);
     const early = this.#early.get(id);
     this.#early.clear();
@@ -201,8 +222,10 @@ export class Chat {
   #command(input: string): "quit" | undefined {
     const [name = "", user = ""] = input.trim().split(/\s+/);
     if (name === "quit" || name === "q") return "quit";
-    if (name === "reconnect") this.client.reconnect();
-    else if (name === "to" && user !== "") this.#then(() => this.#turnTo(user));
+    if (name === "reconnect") {
+      this.halted = undefined;
+      this.client.reconnect();
+    } else if (name === "to" && user !== "") this.#then(() => this.#turnTo(user));
     else if (name === "accept" && user !== "") this.#then(() => this.#accept(user));
     else if (name === "block" && user !== "") this.#then(() => this.client.block(user));
     else {

@@ -1,6 +1,5 @@
 // The chat in a pipe: each line of the input is a message, each event a line of the output. The forms are a promise to
 // scripts: they are in `lethe chat --help`, and only ever added to.
-import { once } from "node:events";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import type { Chat, Happening } from "./conversation.ts";
@@ -12,6 +11,9 @@ export interface LinesRun {
   readonly stdout: Writable;
   readonly signal: AbortSignal;
 }
+
+/** Messages on their way at most: a long input waits, and does not fill the memory. */
+const MAX_UNSENT = 1_000;
 
 export async function runLines(chat: Chat, { user, stdin, stdout, signal }: LinesRun): Promise<number> {
   const print = (line: string): void => {
@@ -26,29 +28,29 @@ export async function runLines(chat: Chat, { user, stdin, stdout, signal }: Line
     if (line !== undefined) print(line);
   });
   const input = createInterface({ input: stdin, signal });
-  let quit = false;
-  input.on("line", (line) => {
-    if (chat.enter(line) === "quit") {
-      quit = true;
-      input.close();
-    }
-  });
-  await once(input, "close");
-  await chat.settled();
-  if (!quit && !signal.aborted) await everythingSent(chat, signal);
-  return 0;
+  for await (const line of input) {
+    if (chat.enter(line) === "quit") return 0;
+    await chat.settled();
+    await until(chat, signal, () => chat.unsent < MAX_UNSENT);
+    if (chat.halted !== undefined) return 1;
+  }
+  if (!signal.aborted) await until(chat, signal, () => chat.unsent === 0);
+  return chat.halted === undefined ? 0 : 1;
 }
 
-/** At the end of the input: until the relay has all of it, or the person has had enough. */
-async function everythingSent(chat: Chat, signal: AbortSignal): Promise<void> {
+/** Resolves when it is so; or when nothing goes on by itself any more, or the person has had enough. */
+async function until(chat: Chat, signal: AbortSignal, isSo: () => boolean): Promise<void> {
+  const over = (): boolean => isSo() || chat.halted !== undefined || signal.aborted;
+  if (over()) return;
   const { promise, resolve } = Promise.withResolvers<void>();
   const look = (): void => {
-    if (chat.lines.every((line) => line.kind !== "out" || line.state !== "queued")) resolve();
+    if (over()) resolve();
   };
-  chat.onHappening(look);
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  look();
+  const off = chat.onHappening(look);
+  signal.addEventListener("abort", look);
   await promise;
+  signal.removeEventListener("abort", look);
+  off();
 }
 
 /** One line for each happening; several lines of a message become one, with \n between. */
@@ -72,6 +74,8 @@ export function formOf(what: Happening): string | undefined {
       return `connection ${what.state}`;
     case "error":
       return `error ${flat(what.text)}`;
+    case "halted":
+      return `halted ${what.why}`;
     case "notice":
       return undefined;
   }

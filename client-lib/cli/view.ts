@@ -116,6 +116,8 @@ function headOf(text: string, columns: number): string {
 }
 
 function clock(at: number): string {
+  // The sender's word: any number may stand there.
   const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return "--:--";
   return `${String(date.getHours()).padStart(2, "0")}:${String(date.getMinutes()).padStart(2, "0")}`;
 }

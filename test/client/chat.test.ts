@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -97,6 +98,19 @@ describe("lethe chat, in pipes", () => {
     await unknown.end();
   });
 
+  it("takes a long input as it can be sent, and all of it arrives in order", async () => {
+    const kim = chat("kim", "--with", "lea");
+    await kim.line(/^connection online$/);
+    const lea = chat("lea", "--with", "kim");
+    const lines = Array.from({ length: 300 }, (_, i) => `line ${i}`);
+    lea.type(...lines);
+    expect(await lea.end()).toBe(0);
+    await kim.line(/^< lea: line 299$/);
+    expect(kim.lines.filter((line) => line.startsWith("<"))).toEqual(lines.map((line) => `< lea: ${line}`));
+    expect(lea.lines.filter((line) => line.startsWith("sent"))).toHaveLength(300);
+    await kim.end();
+  });
+
   it("opens a store by its passphrase, and by no other", async () => {
     const [right, other] = [join(folder, "right"), join(folder, "wrong")];
     await writeFile(right, "correct horse\n");
@@ -124,6 +138,14 @@ describe("the lethe command", () => {
   it("starts a relay, which ends with it", async () => {
     const { stdout } = await run(process.execPath, [LETHE, "relay", "--help"]);
     expect(stdout).toContain("--port");
+    const args = [LETHE, "relay", "--port", "0", "--data", join(folder, "relay"), "--log", "silent"];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    const [line] = (await once(child.stdout, "data")) as [Buffer];
+    const url = /listening (\S+)/.exec(line.toString())?.[1] ?? "";
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+    child.kill("SIGTERM");
+    expect(await once(child, "exit")).toEqual([0, null]);
+    await expect(fetch(`${url}/health`)).rejects.toThrow();
   });
 
   const old = "/usr/bin/node";
