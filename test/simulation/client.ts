@@ -2,7 +2,7 @@
 // gets. Always true: nothing reaches a run of the process that has ended.
 import type { ClientFrame, ConnectionKind, EnvelopeId, RelayFrame, Time } from "@lethe/protocol";
 import { type ClientCore, createClientCore } from "../../client-lib/delivery/core.ts";
-import type { CoreEvent, Effect, Entry, MessageId, Told, Write } from "../../client-lib/delivery/events.ts";
+import type { Effect, Entry, Happening, MessageId, Told, Write } from "../../client-lib/delivery/events.ts";
 import type { Planned } from "./agenda.ts";
 import { Dice, mix, takes } from "./chance.ts";
 import { Diary } from "./diary.ts";
@@ -28,6 +28,9 @@ interface Run {
   readonly core: ClientCore;
   readonly sockets: Map<string, Socket>;
   wake: Planned | undefined;
+  /** What the core has not been told yet. */
+  happened: Happening[];
+  busy: boolean;
 }
 
 export class SimClient {
@@ -98,9 +101,9 @@ export class SimClient {
       requests: "accept",
       urls: this.#world.plan.nodes,
     });
-    this.#run = { core, sockets: new Map(), wake: undefined };
+    this.#run = { core, sockets: new Map(), wake: undefined, happened: [], busy: false };
     this.#world.note(this.name, this.#starts === 1 ? "starts" : "starts again", false);
-    this.#step({ event: "start", now: this.now });
+    this.#step({ event: "start" });
   }
 
   /** The process is gone, with what it had not written. */
@@ -141,7 +144,7 @@ export class SimClient {
   leave(): void {
     const run = this.#run;
     if (run === undefined) return;
-    this.#step({ event: "stop", now: this.now });
+    this.#step({ event: "stop" });
     if (this.#run !== run) return;
     this.#run = undefined;
     if (run.wake !== undefined) run.wake.act = undefined;
@@ -185,12 +188,12 @@ export class SimClient {
 
   say(message: MessageId, { to, bytes, ttl }: Deed & { do: "say" }): void {
     const body = this.#world.cast.body(bytes);
-    const send = { event: "send", now: this.now, message, to: accountAt(to), body } as const;
+    const send = { event: "send", message, to: accountAt(to), body } as const;
     this.#step(ttl === undefined ? send : { ...send, ttl });
   }
 
   type(to: number): void {
-    this.#step({ event: "signal", now: this.now, to: accountAt(to), body: this.#world.cast.typing() });
+    this.#step({ event: "signal", to: accountAt(to), body: this.#world.cast.typing() });
   }
 
   cut(kind: ConnectionKind): void {
@@ -238,13 +241,32 @@ export class SimClient {
 
   // --- steps and effects ---------------------------------------------------------------------------------------------
 
-  #step(event: CoreEvent): void {
+  /** What others wait for is taken at once; the rest at once too, or a moment later, all that happened by then together. */
+  #step(event: Happening): void {
     const run = this.#run;
     if (run === undefined) return;
-    for (const effect of run.core.step(event)) {
-      if (this.#run !== run) return;
-      this.#carry(run, effect);
+    run.happened.push(event);
+    const waitedFor =
+      event.event === "committed" || event.event === "commit-failed" || event.event === "stop";
+    if (waitedFor || !this.#world.plan.weather.batched) return this.#flush(run);
+    if (run.happened.length === 1) this.#world.agenda.in(this.#pace.fraction(), () => this.#flush(run));
+  }
+
+  #flush(run: Run): void {
+    if (run.busy) return;
+    run.busy = true;
+    while (run.happened.length > 0 && this.#run === run) {
+      const events = run.happened;
+      run.happened = [];
+      const [first] = events;
+      const now = this.now;
+      const alone = events.length === 1 && first !== undefined;
+      for (const effect of run.core.step(alone ? { ...first, now } : { event: "batch", events, now })) {
+        if (this.#run !== run) break;
+        this.#carry(run, effect);
+      }
     }
+    run.busy = false;
   }
 
   #carry(run: Run, effect: Effect): void {
@@ -275,9 +297,7 @@ export class SimClient {
     if (run.wake !== undefined) run.wake.act = undefined;
     // A timer may be up to a millisecond early by the wall clock.
     const early = this.#pace.happens(EARLY) ? 1 : 0;
-    run.wake = this.#world.agenda.in(Math.max(0, at - this.now - early), () =>
-      this.#step({ event: "tick", now: this.now }),
-    );
+    run.wake = this.#world.agenda.in(Math.max(0, at - this.now - early), () => this.#step({ event: "tick" }));
   }
 
   #open(run: Run, kind: ConnectionKind, connection: number, url: number): void {
@@ -286,12 +306,11 @@ export class SimClient {
     const closed = (status: number): void => {
       if (!run.sockets.delete(name) || this.#run !== run) return;
       if (kind === "device") this.diary.disconnected();
-      this.#step({ event: "closed", now: this.now, socket: kind, connection, status });
+      this.#step({ event: "closed", socket: kind, connection, status });
     };
     if (pipe === undefined) {
       this.#world.agenda.in(takes(this.#pace, this.#world.plan.weather.network), () => {
-        if (this.#run === run)
-          this.#step({ event: "closed", now: this.now, socket: kind, connection, status: 1006 });
+        if (this.#run === run) this.#step({ event: "closed", socket: kind, connection, status: 1006 });
       });
       return;
     }
@@ -302,7 +321,7 @@ export class SimClient {
     });
     this.#world.agenda.in(takes(this.#pace, this.#world.plan.weather.network), () => {
       if (this.#run === run && run.sockets.has(name) && pipe.open)
-        this.#step({ event: "opened", now: this.now, socket: kind, connection });
+        this.#step({ event: "opened", socket: kind, connection });
     });
   }
 
@@ -310,7 +329,7 @@ export class SimClient {
     if (this.#run !== run) return;
     for (const frame of frames) if (frame.frame === "push") this.#pushed(frame.id);
     if (!this.#world.rules.client.acknowledgeAfterCommit) this.#acknowledge(run, kind, connection, frames);
-    this.#step({ event: "frames", now: this.now, socket: kind, connection, frames });
+    this.#step({ event: "frames", socket: kind, connection, frames });
   }
 
   /** Rule `acknowledgeAfterCommit` left out. */
@@ -353,7 +372,6 @@ export class SimClient {
     this.#world.agenda.in(1, () =>
       this.#step({
         event: "frames",
-        now: this.now,
         socket,
         connection,
         frames: [{ frame: "accepted", ids }],
@@ -385,12 +403,12 @@ export class SimClient {
 
   #confirmed(run: Run, commit: number, failed: boolean): void {
     if (!failed) {
-      this.#step({ event: "committed", now: this.now, commit });
+      this.#step({ event: "committed", commit });
       this.#maybeCrash("confirmed");
       return;
     }
     this.#world.note(this.name, "COMMIT FAILS", true);
-    this.#step({ event: "commit-failed", now: this.now, commit, why: "simulated" });
+    this.#step({ event: "commit-failed", commit, why: "simulated" });
     if (this.#run !== run) return;
     this.crash();
     this.#world.agenda.in(200, () => this.start());
@@ -407,11 +425,10 @@ export class SimClient {
     }
     this.#world.agenda.in(this.#pace.between(0, this.#world.plan.weather.reading), () => {
       if (this.#run !== run) return;
-      this.#step({ event: "settled", now: this.now, entry: entry.entry });
+      this.#step({ event: "settled", entry: entry.entry });
       if (entry.content.kind === "message" && this.#dice.happens(0.3))
         this.#step({
           event: "read",
-          now: this.now,
           from: accountAt(indexOf(entry.from)),
           messages: [entry.message],
         });

@@ -16,6 +16,8 @@ export interface Weather {
   readonly caps: StoreCaps;
   /** How long the application takes for a message, ms. */
   readonly reading: number;
+  /** Devices take what happens at one moment together. */
+  readonly batched: boolean;
   /** Nothing goes wrong and nobody is slow: live mail must touch no store. */
   readonly quiet: boolean;
 }
@@ -106,7 +108,9 @@ const DISKS: readonly Pace[] = [
 export function planOf(seed: number, { nodes, clients }: Size): Plan {
   const dice = new Dice(mix(seed, 1));
   const quiet = dice.happens(0.04);
-  const weather = quiet ? quietWeather(dice) : stormy(dice);
+  // Drawn apart: what is decided here moves nothing else.
+  const batched = new Dice(mix(seed, 4)).happens(0.6);
+  const weather = { ...(quiet ? quietWeather(dice) : stormy(dice)), batched };
   const span = dice.between(1_500, 9_000);
   const favourite = dice.below(clients);
   const deeds: (Deed & { at: number })[] = [];
@@ -118,7 +122,7 @@ export function planOf(seed: number, { nodes, clients }: Size): Plan {
   return { seed, nodes, clients, weather, deeds: timed, calmAt: span + 3_000 };
 }
 
-function quietWeather(dice: Dice): Weather {
+function quietWeather(dice: Dice): Omit<Weather, "batched"> {
   const slowly = dice.pick([1, 5, 20]);
   const pace = { usual: slowly, rare: 0, often: 0 };
   return {
@@ -134,7 +138,7 @@ function quietWeather(dice: Dice): Weather {
   };
 }
 
-function stormy(dice: Dice): Weather {
+function stormy(dice: Dice): Omit<Weather, "batched"> {
   return {
     network: dice.pick(NETWORKS),
     store: dice.pick(STORES),
