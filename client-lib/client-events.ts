@@ -1,4 +1,4 @@
-// The events that an application can listen to, with what each carries. `docs`: the table in README.md is held to this.
+// The events that an application can listen to, with what each carries. The README's table is held against this file.
 import type { ClientError, ClientErrorCode } from "./errors.ts";
 
 /** A message of somebody, handed over in the order sent; again after a restart, under the same id, until it is settled. */

@@ -72,6 +72,7 @@ async function begin({ store, clock, random }: Enrolling): Promise<KeyState> {
   await store.commit(writes);
   return {
     identity,
+    listPending: false,
     prekeys: new Map(prekeys.map((record) => [record.id, record])),
     pending: new Set(prekeys.map(({ id }) => id)),
     unlisted: new Map(),

@@ -16,6 +16,13 @@ export interface PeopleConfig {
 /** How long the sender's name may be asked for before a message is shown without, ms. */
 const NAME_MS = 10_000;
 
+/** How long an answer that confirms nothing is believed, ms: whoever lies about a name cannot make us ask without end. */
+const UNCONFIRMED_MS = 600_000;
+/** The same where no answer came. */
+const UNANSWERED_MS = 30_000;
+/** Accounts remembered as unconfirmed. */
+const MAX_UNCONFIRMED = 1_000;
+
 type Answer = (found: AccountId | RefusalCode) => void;
 
 export class People {
@@ -23,6 +30,8 @@ export class People {
   readonly #byName = new Map<string, AccountId>();
   readonly #asking = new Map<number, Answer>();
   readonly #verifying = new Map<AccountId, Promise<string>>();
+  /** Accounts whose name was not confirmed, and until when that is believed. */
+  readonly #unconfirmed = new Map<AccountId, number>();
   #asks = 0;
 
   constructor(config: PeopleConfig) {
@@ -66,6 +75,7 @@ export class People {
   }
 
   #pin(name: string, account: AccountId): void {
+    this.#unconfirmed.delete(account);
     this.#byName.set(name, account);
     this.#config.named(account, name);
   }
@@ -81,6 +91,8 @@ export class People {
     const { name, nameFrom } = this.#config.view.contact(account);
     if (name === undefined) return Promise.resolve(unconfirmed(account));
     if (nameFrom === "found") return Promise.resolve(name);
+    if ((this.#unconfirmed.get(account) ?? 0) > this.#config.now())
+      return Promise.resolve(unconfirmed(account));
     const running = this.#verifying.get(account) ?? this.#confirm(account, name);
     this.#verifying.set(account, running);
     return running;
@@ -95,7 +107,13 @@ export class People {
       return name;
     }
     if (known !== undefined) await this.#hasMoved(name, account);
+    this.#remember(account, found === "answer-lost" ? UNANSWERED_MS : UNCONFIRMED_MS);
     return unconfirmed(account);
+  }
+
+  #remember(account: AccountId, ms: number): void {
+    if (this.#unconfirmed.size >= MAX_UNCONFIRMED) this.#unconfirmed.clear();
+    this.#unconfirmed.set(account, this.#config.now() + ms);
   }
 
   /** Somebody goes by a name that is another's: said only if the directory says so too. */

@@ -40,6 +40,8 @@ export type KeyTable = (typeof KEY_TABLES)[number];
 
 /** One's own identity stands under this key of the table of that name. */
 export const OWN = "own";
+/** Beside it: the device list was issued again, and the relay is not known to have it. */
+export const LIST_PENDING = "list-pending";
 
 /** Ratchets of a peer device: this many beside the one used for sending (crypto.md 1.5). */
 export const MAX_ARCHIVED = 8;
@@ -59,6 +61,7 @@ export interface Ratchets {
 
 export interface KeyState {
   identity: Identity;
+  listPending: boolean;
   readonly prekeys: Map<PrekeyId, PrekeyRecord>;
   /** Kept, and not known to be uploaded: uploaded with the same bytes until the relay has said yes. */
   readonly pending: Set<PrekeyId>;
@@ -79,6 +82,7 @@ export function loadKeys(rows: StoredRows): KeyState | undefined {
   const peers = of("peer").map(({ value }) => decodePeer(value));
   return {
     identity: decodeIdentity(own.value),
+    listPending: of("identity").some(({ key }) => key === LIST_PENDING),
     prekeys: new Map(prekeys.map((prekey) => [prekey.id, prekey])),
     pending: new Set(of("prekey-pending").map(({ key }) => key as PrekeyId)),
     unlisted: times<PrekeyId>(of("prekey-unlisted")),

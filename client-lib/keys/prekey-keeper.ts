@@ -23,7 +23,7 @@ import {
 } from "@lethe/crypto";
 import type { Write } from "../delivery/events.ts";
 import { base64url, fromBase64url } from "../edge/base64url.ts";
-import { type KeyState, OWN, putKey, putTime, removeKey, removePrekey } from "./key-rows.ts";
+import { type KeyState, LIST_PENDING, OWN, putKey, putTime, removeKey, removePrekey } from "./key-rows.ts";
 
 export interface KeeperConfig {
   readonly keys: KeyState;
@@ -79,16 +79,18 @@ export class PrekeyKeeper {
     );
     const writes = over.flatMap(({ id }) => removePrekey(id));
     const changed = identity !== keys.identity;
-    if (changed) writes.push(putKey("identity", OWN, encodeIdentity(identity)));
     const listChanged = identity.list.version !== keys.identity.list.version;
+    if (changed) writes.push(putKey("identity", OWN, encodeIdentity(identity)));
+    if (listChanged) writes.push(putKey("identity", LIST_PENDING, new Uint8Array()));
     if (writes.length > 0) await commit(writes);
+    keys.listPending ||= listChanged;
     keys.identity = identity;
     for (const { id } of over) {
       keys.prekeys.delete(id);
       keys.pending.delete(id);
       keys.unlisted.delete(id);
     }
-    if (listChanged) await this.#publishList(identity);
+    if (keys.listPending) await this.#publishList(identity);
   }
 
   async #publishList(identity: Identity): Promise<void> {
@@ -99,6 +101,8 @@ export class PrekeyKeeper {
       version: own.listVersion,
       devices: [{ device, signingKey: base64url(signingKey), certificate: base64url(certificate) }],
     });
+    await this.#config.commit([removeKey("identity", LIST_PENDING)]);
+    this.#config.keys.listPending = false;
   }
 
   /** An id that the store does not hold: of a store that was lost, or not ours. */

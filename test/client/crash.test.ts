@@ -66,7 +66,7 @@ describe("attack 26: a crash at every edge", () => {
         ])
           expect(seen).toContain(kind);
         expect([...seen].some((label) => label === "before sending submit")).toBe(true);
-      });
+      }, 240_000);
 
   it("retries are seen: with lost answers every message is submitted at least twice", () => {
     const world = live({ who: "anna", edge: 0 }, true);

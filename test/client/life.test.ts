@@ -2,12 +2,15 @@ import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Time } from "@lethe/protocol";
 import {
   Client,
   type ClientOptions,
+  type Clock,
   openMemoryStore,
   openSqliteStore,
   type ReceivedMessage,
+  systemClock,
 } from "@lethe/client";
 import { RelayProcess } from "./support/relay-process.ts";
 
@@ -118,6 +121,38 @@ describe("a device's life", () => {
     expect(await atAnna.until(3)).toEqual(["two", "four", "five"]);
     await anna.send("ben", "six");
     expect(await atOld.until(1)).toEqual(["six"]);
+  });
+
+  it("after 15 days away: lists issued again, keys rotated, ratchets begun anew, mail flows", async () => {
+    const clock: Clock = { ...systemClock, now: () => (systemClock.now() + 15 * 86_400_000) as Time };
+    const [fileA, fileB] = [join(folder, "old-anna.db"), join(folder, "old-ben.db")];
+    const [anna, ben] = [
+      await client("old-anna", { store: fileA }),
+      await client("old-ben", { store: fileB }),
+    ];
+    const first = listen(ben);
+    await anna.send("old-ben", "then");
+    await first.until(1);
+    await ben.send("old-anna", "then, too");
+    await close(anna, ben);
+    const later = await client("old-anna", { store: fileA, clock });
+    const atAnna = listen(later);
+    const errors: string[] = [];
+    later.on("error", ({ error }) => void errors.push(error.message));
+    const annas = later.once("prekeys");
+    const benLater = await client("old-ben", { store: fileB, clock });
+    const atBen = listen(benLater);
+    // A new signed pair, which carries the new sealing key.
+    const [round] = await Promise.all([annas, benLater.once("prekeys")]);
+    expect(round.uploaded).toBeGreaterThanOrEqual(2);
+    await later.send("old-ben", "now");
+    await atBen.until(1);
+    await benLater.send("old-anna", "now, too");
+    expect(await atAnna.until(2)).toEqual(["then, too", "now, too"]);
+    const stranger = await client("new-carl", { clock });
+    await stranger.send("old-ben", "and me");
+    expect(await atBen.until(2)).toEqual(["now", "and me"]);
+    expect(errors).toEqual([]);
   });
 
   it("has more one-time keys made when they were handed out", async () => {

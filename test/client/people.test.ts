@@ -53,8 +53,10 @@ describe("names", () => {
   });
 
   it("are not shown for somebody who only says so", async () => {
-    const { made, changed } = people({ ben: BEN }, { [MALLORY]: "ben" });
+    const { made, changed, asked } = people({ ben: BEN }, { [MALLORY]: "ben" });
     expect(await made.confirmed(MALLORY)).toBe(SHOWN);
+    for (let i = 0; i < 10; i++) expect(await made.confirmed(MALLORY)).toBe(SHOWN);
+    expect(asked).toEqual(["ben"]);
     expect(await made.find("ben", 0 as Time)).toBe(BEN);
     expect(await made.confirmed(MALLORY)).toBe(SHOWN);
     expect(changed).toEqual([]);
@@ -62,7 +64,7 @@ describe("names", () => {
   });
 
   it("stay with the account that was found first, and the change is told", async () => {
-    const directory: Record<string, AccountId> = { ben: BEN };
+    const directory: Record<string, AccountId | RefusalCode> = { ben: BEN };
     const { made, changed } = people(directory, { [MALLORY]: "ben" });
     expect(await made.find("ben", 0 as Time)).toBe(BEN);
     directory["ben"] = MALLORY;
