@@ -8,7 +8,7 @@ const SIZE = { nodes: 3, clients: 4 };
 /** Where a fault has to fall between two particular steps, the search begins close to a seed where it does. */
 const BEGIN: Readonly<Record<string, number>> = {
   "store.epoch": 400,
-  "store.removeById": 8_600,
+  "store.removeById": 5_500,
   "node.look": 2_500,
 };
 

@@ -115,8 +115,8 @@ export function planOf(seed: number, { nodes, clients }: Size): Plan {
   const favourite = dice.below(clients);
   const deeds: (Deed & { at: number })[] = [];
   sayThings(dice, deeds, { span, clients, favourite, quiet });
-  if (!quiet)
-    faults(dice, deeds, { span, clients, favourite, nodes, replica: weather.replica !== undefined });
+  if (!quiet) faults(dice, deeds, { span, clients, favourite, nodes });
+  if (!quiet && weather.replica !== undefined) failovers(new Dice(mix(seed, 5)), deeds, span);
   deeds.sort((a, b) => a.at - b.at);
   const timed = deeds.map((deed, i) => ({ ...deed, number: i + 1 }));
   return { seed, nodes, clients, weather, deeds: timed, calmAt: span + 3_000 };
@@ -212,7 +212,6 @@ interface Stage {
   readonly clients: number;
   readonly favourite: number;
   readonly nodes: number;
-  readonly replica: boolean;
 }
 
 function faults(dice: Dice, deeds: (Deed & { at: number })[], stage: Stage): void {
@@ -223,9 +222,15 @@ function faults(dice: Dice, deeds: (Deed & { at: number })[], stage: Stage): voi
   }
   for (let client = 0; client < stage.clients; client++)
     if (dice.happens(0.2)) deeds.push({ at: 0, do: "leave", client, ms: dice.between(200, stage.span) });
-  if (stage.replica)
-    for (let i = 1 + dice.below(2); i > 0; i--)
-      deeds.push({ at: dice.between(0, stage.span), do: "failover" });
+}
+
+// A failover harms most where something has just been stored.
+function failovers(dice: Dice, deeds: (Deed & { at: number })[], span: number): void {
+  const said = deeds.filter((deed) => deed.do === "say");
+  for (let i = 1 + dice.below(3); i > 0; i--) {
+    const at = dice.pick(said).at + dice.between(0, dice.pick([300, 3_000]));
+    deeds.push({ at: Math.min(at, span), do: "failover" });
+  }
 }
 
 function oneFault(dice: Dice, { span, nodes }: Stage, client: number): Deed {
