@@ -33,7 +33,7 @@ export interface AppendsParts extends StoreParts {
 interface UnderWay {
   readonly box: Box;
   readonly slots: readonly number[];
-  readonly answer: (settled: Settled) => void;
+  readonly group: Group;
 }
 
 const NO_DEVICE: NoDevice = { is: "no-device" };
@@ -137,11 +137,10 @@ export class Appends {
     }
     const { group } = log;
     box.pending = group;
-    const answerSettled = (settled: Settled): void => {
-      if (settled.is === "failed") answer(settled);
-      else answer(box.isRetired ? NO_DEVICE : rule.stored(box, item, outcomes));
-    };
-    group.onSettled((settled) => this.#settle({ box, slots, answer: answerSettled }, group, settled));
+    group.join({
+      settle: (settled) =>
+        answer(this.#settle({ box, slots, group }, settled) ?? rule.stored(box, item, outcomes)),
+    });
     return group;
   }
 
@@ -155,24 +154,9 @@ export class Appends {
       else {
         const position = this.#parts.positions.take();
         const { id, kind, expiry, ciphertext } = envelope;
-        const slot = mail.reserve({
-          box,
-          position,
-          id,
-          kind,
-          expiry,
-          appended,
-          ciphertextBytes: ciphertext.length,
-        });
-        const staged = this.#parts.log.stage({
-          position,
-          address: box.address,
-          id,
-          kind,
-          expiry,
-          appended,
-          ciphertext,
-        });
+        const record = { position, address: box.address, id, kind, expiry, appended, ciphertext };
+        const slot = mail.reserve(box, record, ciphertext.length);
+        const staged = this.#parts.log.stage(record);
         mail.table.offset[slot] = staged.offset;
         mail.table.tailSerial[slot] = staged.tailSerial;
         mail.table.tailAt[slot] = staged.tailAt;
@@ -194,7 +178,8 @@ export class Appends {
     return isOver();
   }
 
-  #settle({ box, slots, answer }: UnderWay, group: Group, settled: Settled): void {
+  /** Takes the slots into the mail, or gives them up; returns an answer where they are not stored. */
+  #settle({ box, slots, group }: UnderWay, settled: Settled): StoreFailure | NoDevice | undefined {
     const { mail, now } = this.#parts;
     if (box.pending === group) box.pending = undefined;
     for (const slot of slots) {
@@ -205,7 +190,8 @@ export class Appends {
         else mail.commit(slot, settled.segment, offset);
       }
     }
-    answer(settled);
     mail.boxes.dropIfBlank(box);
+    if (settled.is === "failed") return settled;
+    return box.isRetired ? NO_DEVICE : undefined;
   }
 }

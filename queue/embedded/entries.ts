@@ -1,9 +1,10 @@
 // Undelivered envelopes as columns: one slot an entry, about 110 bytes, no object and no buffer for any of them.
 // Always true: a slot is in use from `add` to `free`; whoever keeps a slot over an await also keeps the position, and
 // asks `is` before trusting it again.
-import type { EnvelopeId, Position, Time } from "@lethe/protocol";
+import type { EnvelopeId, Time } from "@lethe/protocol";
 import type { EnvelopeKind } from "../mailbox.ts";
 import type { Box } from "./boxes.ts";
+import type { EntryFields } from "./record.ts";
 
 export type EntryState = "free" | "pending" | "live" | "removed";
 const FREE = 0;
@@ -11,16 +12,6 @@ const PENDING = 1;
 const LIVE = 2;
 const REMOVED = 3;
 const FIRST_CAPACITY = 1_024;
-
-export interface NewEntry {
-  readonly box: Box;
-  readonly position: Position;
-  readonly id: EnvelopeId;
-  readonly kind: EnvelopeKind;
-  readonly expiry: Time;
-  readonly appended: Time;
-  readonly ciphertextBytes: number;
-}
 
 export class EntryTable {
   position = new Float64Array(FIRST_CAPACITY);
@@ -50,18 +41,18 @@ export class EntryTable {
   }
 
   /** A new entry, pending: nothing finds it until `live`. */
-  add(entry: NewEntry): number {
+  add(box: Box, entry: EntryFields, ciphertextBytes: number): number {
     const slot = this.#freed.pop() ?? this.#used++;
     if (slot >= this.position.length) this.#grow();
     this.position[slot] = entry.position;
     this.expiry[slot] = entry.expiry;
     this.appended[slot] = entry.appended;
-    this.bytes[slot] = entry.ciphertextBytes;
+    this.bytes[slot] = ciphertextBytes;
     this.tailSerial[slot] = 0;
     this.#group[slot] = entry.kind === "group" ? 1 : 0;
     this.#state[slot] = PENDING;
     this.id[slot] = entry.id;
-    this.#box[slot] = entry.box;
+    this.#box[slot] = box;
     return slot;
   }
 

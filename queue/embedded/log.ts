@@ -16,6 +16,11 @@ export type Settled =
   | { readonly is: "stored"; readonly segment: Segment; readonly base: number }
   | StoreFailure;
 
+/** Who staged records in a group. */
+export interface Party {
+  settle(settled: Settled): void;
+}
+
 /** Where a record was staged. */
 export interface Staged {
   /** From the group's beginning. */
@@ -30,7 +35,7 @@ export class Group {
   readonly spans: Span[] = [];
   readonly done: Promise<void>;
   bytes = 0;
-  readonly #settles: ((settled: Settled) => void)[] = [];
+  readonly #parties: Party[] = [];
   #resolve: () => void = () => undefined;
 
   constructor(of: Group["of"]) {
@@ -40,13 +45,13 @@ export class Group {
     });
   }
 
-  /** `settle` is called in the order of staging, before `done` resolves. */
-  onSettled(settle: (settled: Settled) => void): void {
-    this.#settles.push(settle);
+  /** Parties are told in the order of staging, before `done` resolves. */
+  join(party: Party): void {
+    this.#parties.push(party);
   }
 
   settle(settled: Settled): void {
-    for (const settle of this.#settles) settle(settled);
+    for (const party of this.#parties) party.settle(settled);
     this.#resolve();
   }
 }
@@ -172,10 +177,12 @@ export class SegmentLog {
   }
 
   #encode(group: Group, record: RecordFields): Staged {
-    const { serial, at, bytes } = this.tail.write(record, this.#parts.seed);
+    const bytes = this.tail.write(record, this.#parts.seed);
+    const { serial, at: to } = this.tail;
+    const at = to - bytes;
     const last = group.spans.at(-1);
-    if (last !== undefined && last.serial === serial && last.to === at) last.to = at + bytes;
-    else group.spans.push({ serial, from: at, to: at + bytes });
+    if (last !== undefined && last.serial === serial && last.to === at) last.to = to;
+    else group.spans.push({ serial, from: at, to });
     const offset = group.bytes;
     group.bytes += bytes;
     return { offset, tailSerial: serial, tailAt: at };

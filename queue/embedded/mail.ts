@@ -4,9 +4,9 @@
 import type { EnvelopeId, Position, Time } from "@lethe/protocol";
 import type { Read } from "../mailbox.ts";
 import type { Box, Boxes } from "./boxes.ts";
-import { EntryTable, type NewEntry } from "./entries.ts";
+import { EntryTable } from "./entries.ts";
 import { ExpiryBuckets } from "./expiry.ts";
-import { IDENTITY_BYTES } from "./record.ts";
+import { type EntryFields, IDENTITY_BYTES } from "./record.ts";
 import type { Segment, Segments } from "./segments.ts";
 
 export interface MailCounts {
@@ -27,14 +27,13 @@ export class Mail {
     this.segments = segments;
   }
 
-  reserve(entry: NewEntry): number {
-    const { box, ciphertextBytes } = entry;
+  reserve(box: Box, entry: EntryFields, ciphertextBytes: number): number {
     if (box.held === 0) this.counts.mailboxes++;
     box.held++;
     box.heldBytes += ciphertextBytes;
     this.counts.envelopes++;
     this.counts.bytes += ciphertextBytes;
-    return this.table.add(entry);
+    return this.table.add(box, entry, ciphertextBytes);
   }
 
   /** The record is in the log. False where its position is not the highest of its box (recovery only). */

@@ -24,13 +24,16 @@ const KINDS: readonly EnvelopeKind[] = ["pairwise", "group"];
 /** No body is longer: it bounds what a search for the next record believes. */
 export const MAX_BODY_BYTES = 16 * 1_048_576;
 
-export interface RecordFields {
+export interface EntryFields {
   readonly position: Position;
-  readonly address: DeviceAddress;
   readonly id: EnvelopeId;
   readonly kind: EnvelopeKind;
   readonly expiry: Time;
   readonly appended: Time;
+}
+
+export interface RecordFields extends EntryFields {
+  readonly address: DeviceAddress;
   readonly ciphertext: Uint8Array;
 }
 
@@ -52,8 +55,8 @@ export function envelopeBytes(ciphertextBytes: number): number {
 export function writeRecord(into: Buffer, at: number, record: RecordFields, seed: number): number {
   const body = at + HEADER_BYTES;
   const end = body + IDENTITY_BYTES + record.ciphertext.length;
-  into.write(record.address, body, 18, "latin1");
-  into.write(record.id, body + 18, 16, "latin1");
+  writeBinary(into, body, record.address);
+  writeBinary(into, body + 18, record.id);
   into[body + 34] = record.kind === "group" ? 1 : 0;
   into[body + 35] = 0;
   writeU48(into, body + 36, record.expiry);
@@ -68,8 +71,12 @@ export function writeRecord(into: Buffer, at: number, record: RecordFields, seed
   into.writeUInt32BE(bodyChecksum(into, body, end, seed), at + 16);
   into.writeUInt32BE(headerChecksum(into, at, seed), at + 20);
   const length = aligned(end - at);
-  into.fill(0, end, at + length);
+  for (let i = end; i < at + length; i++) into[i] = 0;
   return length;
+}
+
+function writeBinary(into: Buffer, at: number, id: string): void {
+  for (let i = 0; i < id.length; i++) into[at + i] = id.charCodeAt(i);
 }
 
 /** The year 10889: a later expiry is this one. */

@@ -158,15 +158,14 @@ class Recovery {
     const { mail } = this.#parts;
     const box = mail.boxes.of(addressAt(bytes, at));
     if (box === undefined) return this.#bury(segment, at, body);
-    const slot = mail.reserve({
-      box,
+    const entry = {
       position: positionAt(bytes, at),
       id: idAt(bytes, at),
       kind: kindAt(bytes, at),
       expiry: expiryAt(bytes, at),
       appended: appendedAt(bytes, at),
-      ciphertextBytes: body - IDENTITY_BYTES,
-    });
+    };
+    const slot = mail.reserve(box, entry, body - IDENTITY_BYTES);
     if (!mail.commit(slot, segment, at)) this.#unsorted.add(box);
   }
 

@@ -3,13 +3,6 @@
 // not synced yet is never used again (`release` says up to where they are).
 import { envelopeBytes, positionAt, type RecordFields, writeRecord } from "./record.ts";
 
-/** Where a record lies: the chunk's serial number, counted up for ever, and the offset in it. */
-export interface TailPlace {
-  readonly serial: number;
-  readonly at: number;
-  readonly bytes: number;
-}
-
 /** Consecutive records in one chunk. */
 export interface Span {
   readonly serial: number;
@@ -36,14 +29,14 @@ export class Tail {
     return this.#chunkBytes;
   }
 
-  write(record: RecordFields, seed: number): TailPlace {
+  /** Encodes the record at the end and returns its length: it lies just before `at` of chunk `serial`. */
+  write(record: RecordFields, seed: number): number {
     const bytes = envelopeBytes(record.ciphertext.length);
     if (bytes > this.#chunkBytes) throw new RangeError("the envelope is larger than the store can hold");
     if (this.#at + bytes > this.#chunkBytes) this.#next();
-    const at = this.#at;
-    writeRecord(this.#chunk(this.#serial), at, record, seed);
+    writeRecord(this.#chunk(this.#serial), this.#at, record, seed);
     this.#at += bytes;
-    return { serial: this.#serial, at, bytes };
+    return bytes;
   }
 
   /** The chunk with the record of this position at `at`; undefined once the chunk has been used again. */
@@ -65,6 +58,11 @@ export class Tail {
   /** The chunk that the next record goes to, or is begun behind. */
   get serial(): number {
     return this.#serial;
+  }
+
+  /** The end of what has been written to that chunk. */
+  get at(): number {
+    return this.#at;
   }
 
   #next(): void {
