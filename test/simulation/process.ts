@@ -103,9 +103,16 @@ export class NodeProcess {
     this.#depth++;
     for (const effect of this.#node.step(event, this.#world.now + this.#clock)) this.#carry(effect, event);
     this.#depth--;
+    if (event.is === "submitted") this.#keepsItsCap();
     if (this.#depth > 0) return;
     this.#front.flush();
     this.#planTick();
+  }
+
+  #keepsItsCap(): void {
+    const { unsettledBytes } = this.#node.sizes();
+    if (unsettledBytes > this.#world.plan.weather.limits.nodeBytes)
+      throw new BrokenPromise("caps are respected", `${this.name} holds ${unsettledBytes} bytes in its flows`);
   }
 
   /** A tick comes when the machine has something to do by the passing of time, up to 50 ms late. */
