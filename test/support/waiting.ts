@@ -19,13 +19,14 @@ export async function eventually<T>(
   ms: number,
   what: string,
   ask: () => Promise<T | undefined> | T | undefined,
+  every = 20,
 ): Promise<T> {
   const until = performance.now() + ms;
   for (;;) {
     const answer = await ask();
     if (answer !== undefined) return answer;
     if (performance.now() > until) throw new Error(`${what} did not come within ${ms} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, every));
   }
 }
 

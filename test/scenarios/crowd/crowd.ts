@@ -30,6 +30,7 @@ export class Crowd {
   #relay: RelayProcess | undefined;
   #allowed = 0;
   #changed: () => void = () => undefined;
+  #lastNews = performance.now();
   sent = 0;
   handed = 0;
 
@@ -100,15 +101,24 @@ export class Crowd {
   #heard({ news }: News): void {
     if (news === "sent") this.sent++;
     if (news === "handed") this.handed++;
+    this.#lastNews = performance.now();
     this.#changed();
   }
 
-  /** Until so many messages in all have been accepted, as far as the workers have told. */
-  async untilSent(messages: number): Promise<void> {
-    const reached = async (): Promise<void> => {
-      while (this.sent < messages) await new Promise<void>((resolve) => (this.#changed = resolve));
-    };
-    await within(PATIENCE_MS, () => `${messages} accepted messages (${this.sent} are)`, reached());
+  /** Until so many messages in all have been accepted, as far as the workers have told, but no longer than this. */
+  async untilSent(messages: number, ms: number): Promise<void> {
+    let isOver = false;
+    const over = setTimeout(() => {
+      isOver = true;
+      this.#changed();
+    }, ms);
+    while (this.sent < messages && !isOver) await new Promise<void>((resolve) => (this.#changed = resolve));
+    clearTimeout(over);
+  }
+
+  /** How long nobody has told of anything, ms. */
+  get quiet(): number {
+    return performance.now() - this.#lastNews;
   }
 
   histories(): Promise<Histories> {
