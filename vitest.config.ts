@@ -4,6 +4,11 @@ import { defineConfig } from "vitest/config";
 const thorough = [
   "test/scenarios/**/*.test.ts",
   "test/simulation/**/*.test.ts",
+  "test/wire/**/*.test.ts",
+  "test/contracts/**/*.test.ts",
+  "test/client/{chat,crash,end-to-end,life,store}.test.ts",
+  "test/crypto/attacks-*.test.ts",
+  "test/queue/directory.test.ts",
   "test/**/*.thorough.test.ts",
 ];
 const shared = { testTimeout: 120_000, hookTimeout: 60_000, pool: "forks" as const };
