@@ -51,6 +51,8 @@ export class NodeProcess {
       node: this.id,
       limits: world.plan.weather.limits,
       rules: world.rules.node,
+      // A node that is alone may know that it is.
+      cluster: world.plan.nodes > 1 || world.plan.seed % 2 === 0,
     });
     this.#store = new StoreLine(world, new Dice(mix(world.plan.seed, 500 + index, boot)), {
       name,
