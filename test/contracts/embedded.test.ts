@@ -9,6 +9,7 @@ import { choresContract } from "./chores.ts";
 import { directoryContract } from "./directory.ts";
 import { leasesContract } from "./leases.ts";
 import { mailboxContract } from "./mailbox.ts";
+import { mailboxOwnersContract } from "./mailbox-owners.ts";
 import { type BackendUnderTest, type BackendWorld, Clock, ROOMY } from "./world.ts";
 
 /** Time passes in small steps, and after each what it asked of the directory's thread is answered. */
@@ -83,6 +84,7 @@ const memory: BackendUnderTest = {
 
 for (const backend of [embedded, memory]) {
   mailboxContract(backend);
+  mailboxOwnersContract(backend);
   directoryContract(backend);
   leasesContract(backend);
   choresContract(backend);
