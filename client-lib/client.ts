@@ -269,9 +269,7 @@ export class Client {
           code: told.code,
         });
       case "gap":
-        return this.#withName(accountOf(told.from), (from) =>
-          emitter.tell("gap", { from, missing: told.last - told.first + 1 }),
-        );
+        return this.#handing.gap(accountOf(told.from), told.last - told.first + 1);
       case "request":
         return this.#withName(told.account, (from) =>
           emitter.tell("request", { from, account: toHex(told.account) }),

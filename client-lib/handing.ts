@@ -47,8 +47,21 @@ export class Handing {
 
   #chain(entry: Entry): void {
     const account = accountOf(entry.from);
+    this.#inTurn(account, () => this.#give(entry, account));
+  }
+
+  /** Tells of missing messages where they would have stood. */
+  gap(account: AccountId, missing: number): void {
+    const { emitter, people } = this.#config;
+    this.#inTurn(account, async () =>
+      emitter.tell("gap", { from: await people.confirmed(account), missing }),
+    );
+  }
+
+  /** After everything of that sender before it. `what` never rejects. */
+  #inTurn(account: AccountId, what: () => Promise<void>): void {
     const before = this.#chains.get(account) ?? Promise.resolve();
-    const next = before.then(() => this.#give(entry, account));
+    const next = before.then(what);
     this.#chains.set(account, next);
     void next.then(() => {
       if (this.#chains.get(account) === next) this.#chains.delete(account);

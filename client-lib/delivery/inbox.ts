@@ -290,12 +290,10 @@ export class Inbox {
     this.#drainedAt = undefined;
   }
 
-  /** What has been held back long enough goes on, its gap reported. */
-  tick(turn: Turn): Ready[] {
-    const out: Ready[] = [];
+  /** What has been held back long enough, one by one: what goes on after a gap is given before the next gap is told. */
+  *tick(turn: Turn): Generator<Ready> {
     for (const stream of this.#streams.values())
-      while (stream.held.size > 0 && this.#dueAt(stream) <= turn.now) out.push(...this.#giveUp(turn, stream));
-    return out;
+      while (stream.held.size > 0 && this.#dueAt(stream) <= turn.now) yield* this.#giveUp(turn, stream);
   }
 
   /** 10 s from the later of `drained` and the earliest arrival of what is held. */

@@ -125,6 +125,15 @@ describe("the inbox", () => {
     expect(again.texts()).toEqual(["one", "three"]);
   });
 
+  it("tells each gap where it stands between the messages", () => {
+    const anna = new Bench().online();
+    anna.frames("device", drained, push("two", 2), push("four", 4));
+    anna.log.length = 0;
+    anna.pass(10_000);
+    const told = anna.log.filter((line) => /^(hand|tell gap)/.test(line));
+    expect(told).toEqual(["tell gap", "hand two", "tell gap", "hand four"]);
+  });
+
   it("reports a gap 10 s after the arrival, when that is later than drained", () => {
     const anna = new Bench().online();
     anna.frames("device", drained);
