@@ -64,6 +64,7 @@ export { ready } from "./ready.ts";
 export type { Random } from "./random.ts";
 export { systemRandom } from "./random.ts";
 export { Secret } from "./secret.ts";
-export { blake2b, ed25519Verify, equal, sha512 } from "./primitives.ts";
+export type { AeadInput } from "./primitives.ts";
+export { blake2b, ed25519Verify, equal, sha512, xchachaOpen, xchachaSeal } from "./primitives.ts";
 export type { Ratchet, RatchetId } from "./state.ts";
 export { decodeRatchet, encodeRatchet } from "./state-codec.ts";

@@ -2,8 +2,9 @@
 // Always true: the data key is never in the store's file in clear; a wrong passphrase is told from a damaged store.
 import { randomBytes, scrypt } from "node:crypto";
 import { chmod, open, readFile, stat } from "node:fs/promises";
+import { xchachaOpen, xchachaSeal } from "@lethe/crypto";
+import { NONCE_BYTES } from "./records.ts";
 import { StoreError } from "./store.ts";
-import { NONCE_BYTES, xchachaOpen, xchachaSeal } from "./xchacha.ts";
 
 const KEY_BYTES = 32;
 const SALT_BYTES = 16;
@@ -31,7 +32,7 @@ export async function makeDataKey(how: Unlocking): Promise<{ dataKey: Buffer; wr
     how.passphrase === undefined ? await makeKeyFile(how.keyFile) : await stretch(how.passphrase, salt);
   const nonce = randomBytes(NONCE_BYTES);
   const ad = Buffer.concat([LABEL, how.storeId, Buffer.from([kind]), salt]);
-  const sealed = xchachaSeal({ key: wrappingKey, nonce, ad }, dataKey);
+  const sealed = xchachaSeal({ key: wrappingKey, nonce, ad: [ad] }, dataKey);
   wrappingKey.fill(0);
   return { dataKey, wrapped: Buffer.concat([Buffer.from([kind]), salt, nonce, sealed]) };
 }
@@ -47,7 +48,7 @@ export async function openDataKey(wrapped: Uint8Array, how: Unlocking): Promise<
     kind === PASSPHRASE ? await stretch(how.passphrase ?? "", salt) : await readKeyFile(how.keyFile);
   const ad = Buffer.concat([LABEL, how.storeId, Buffer.from([kind]), salt]);
   const dataKey = xchachaOpen(
-    { key: wrappingKey, nonce, ad },
+    { key: wrappingKey, nonce, ad: [ad] },
     wrapped.subarray(1 + SALT_BYTES + NONCE_BYTES),
   );
   wrappingKey.fill(0);

@@ -2,11 +2,12 @@
 // Always true: table and key are not readable from the file; a record that was moved, exchanged or altered does not
 // open; the digest of all records tells when one of them was put back to what it was.
 import { randomBytes } from "node:crypto";
-import { blake2b } from "@lethe/crypto";
-import { NONCE_BYTES, xchachaOpen, xchachaSeal } from "./xchacha.ts";
+import { blake2b, xchachaOpen, xchachaSeal } from "@lethe/crypto";
 import { StoreError } from "./store.ts";
 
 export const SCHEMA_VERSION = 1;
+/** Random, drawn for each record. */
+export const NONCE_BYTES = 24;
 const PLACE_BYTES = 32;
 const LABEL = "Lethe/store/v1";
 const KEY_LENGTH_BYTES = 2;
@@ -42,7 +43,7 @@ export class Records {
     plain.write(key, KEY_LENGTH_BYTES, "latin1");
     plain.set(value, KEY_LENGTH_BYTES + key.length);
     const ad = this.#bound(table, this.placeOf(table, key));
-    const sealed = xchachaSeal({ key: this.#recordKey, nonce, ad }, plain);
+    const sealed = xchachaSeal({ key: this.#recordKey, nonce, ad: [ad] }, plain);
     plain.fill(0);
     return Buffer.concat([nonce, sealed]);
   }
@@ -51,7 +52,7 @@ export class Records {
   open(table: string, place: Place, record: Uint8Array): { key: string; value: Uint8Array } {
     const nonce = record.subarray(0, NONCE_BYTES);
     const ad = this.#bound(table, place);
-    const plain = xchachaOpen({ key: this.#recordKey, nonce, ad }, record.subarray(NONCE_BYTES));
+    const plain = xchachaOpen({ key: this.#recordKey, nonce, ad: [ad] }, record.subarray(NONCE_BYTES));
     if (plain === undefined || plain.length < KEY_LENGTH_BYTES) throw new StoreError("store-damaged", table);
     const view = Buffer.from(plain.buffer, plain.byteOffset, plain.length);
     const end = KEY_LENGTH_BYTES + view.readUInt16BE();

@@ -7,7 +7,6 @@ import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
 import { openMemoryStore, openSqliteStore } from "@lethe/client";
-import { hchacha20, xchachaOpen, xchachaSeal } from "../../client-lib/store/xchacha.ts";
 import { storeContract } from "./contracts/store.ts";
 
 storeContract("memory", () => ({
@@ -164,38 +163,5 @@ describe("the sqlite store", () => {
     await expect(openSqliteStore({ file: join(dir, "no", "a.db") })).rejects.toMatchObject({
       code: "store-unreachable",
     });
-  });
-});
-
-describe("XChaCha20-Poly1305", () => {
-  const hex = (text: string): Buffer => Buffer.from(text.replaceAll(/[\s:]/g, ""), "hex");
-
-  it("makes the subkey of draft-irtf-cfrg-xchacha-03, section 2.2.1", () => {
-    const key = hex("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
-    const nonce = hex("000000090000004a0000000031415927");
-    expect(Buffer.from(hchacha20(key, nonce)).toString("hex")).toBe(
-      "82413b4227b27bfed30e42508a877d73a0f9e4d58a74a853c12ec41326d3ecdc",
-    );
-  });
-
-  it("seals the example of section A.3.1 and opens it, and nothing else", () => {
-    const key = hex("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f");
-    const nonce = hex("404142434445464748494a4b4c4d4e4f5051525354555657");
-    const ad = hex("50515253c0c1c2c3c4c5c6c7");
-    const text = Buffer.from(
-      "Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, sunscreen would be it.",
-    );
-    const sealed = Buffer.from(xchachaSeal({ key, nonce, ad }, text));
-    expect(sealed.toString("hex")).toBe(
-      "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c54c216cb96b72e1213b4522f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff921f9664c97637da9768812f615c68b13b52ec0875924c1c7987947deafd8780acf49",
-    );
-    expect(Buffer.from(xchachaOpen({ key, nonce, ad }, sealed) ?? [])).toEqual(text);
-    for (let at = 0; at < sealed.length; at += 13) {
-      const altered = Buffer.from(sealed);
-      altered[at] = (altered[at] ?? 0) ^ 1;
-      expect(xchachaOpen({ key, nonce, ad }, altered)).toBeUndefined();
-    }
-    expect(xchachaOpen({ key, nonce, ad: ad.subarray(1) }, sealed)).toBeUndefined();
-    expect(xchachaOpen({ key, nonce, ad }, sealed.subarray(0, 9))).toBeUndefined();
   });
 });
