@@ -435,6 +435,17 @@ export class SimClient {
     });
   }
 
+  /** A claim from before its store went back came through late: the person has it connect again. Else nobody does. */
+  #displaced(): void {
+    this.#world.note(this.name, "displaced", true);
+    this.#world.cover.count("displaced at the device");
+    if (!this.diary.restored) {
+      this.stopped = "displaced";
+      return;
+    }
+    this.#world.agenda.in(2_000, () => this.#step({ event: "connect" }));
+  }
+
   #told(told: Told): void {
     switch (told.tell) {
       case "drained":
@@ -455,8 +466,7 @@ export class SimClient {
         if (told.code !== "storage-failed") this.stopped = told.code;
         return this.#world.note(this.name, `stopped: ${told.code}`, true);
       case "displaced":
-        this.stopped = "displaced";
-        return this.#world.note(this.name, "displaced", true);
+        return this.#displaced();
       case "quarantined":
         return this.#world.quarantined(this.index, told.id, told.code);
       case "signal":

@@ -49,6 +49,7 @@ export const EVENTS = [
   "client crashed with a commit under way",
   "client store restored",
   "did not open after a restore",
+  "displaced at the device",
   "handed over",
   "handed over again",
   "held back",

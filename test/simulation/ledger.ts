@@ -46,9 +46,13 @@ export interface Letter {
   /** Durably on its device. */
   durable: boolean;
   accepted: boolean;
+  /** The store has dropped a copy for its age: its clock may be set back afterwards. */
+  expired: boolean;
   /** A node has taken its delivered-ack. */
   acked: boolean;
 }
+
+type Sealed = Pick<Letter, "id" | "label" | "to" | "expiry" | "ciphertext">;
 
 /** Offers of one envelope to one session over one link. */
 interface Offers {
@@ -109,10 +113,17 @@ export class Ledger {
   // --- senders -------------------------------------------------------------------------------------------------------
 
   /** A client hands an envelope to its connection. */
-  submitted(letter: Omit<Letter, "copies" | "durable" | "accepted" | "acked">): void {
+  submitted(letter: Sealed): void {
     const known = this.letters.get(letter.id);
     if (known === undefined) {
-      this.letters.set(letter.id, { ...letter, copies: 0, durable: false, accepted: false, acked: false });
+      this.letters.set(letter.id, {
+        ...letter,
+        copies: 0,
+        durable: false,
+        accepted: false,
+        expired: false,
+        acked: false,
+      });
       return;
     }
     this.#cover.count("resent");
@@ -132,7 +143,7 @@ export class Ledger {
   }
 
   #notLost(letter: Letter, what: string): void {
-    if (letter.durable || letter.copies > 0 || letter.expiry <= this.storeNow()) return;
+    if (letter.durable || letter.copies > 0 || letter.expired || letter.expiry <= this.storeNow()) return;
     if (this.#store.isRetired(letter.to)) return;
     throw new BrokenPromise("1 nothing accepted is lost", `${letter.label} ${what}`);
   }
@@ -154,7 +165,10 @@ export class Ledger {
   #gone(_address: DeviceAddress, entry: Kept, why: string): void {
     const letter = this.#letter(entry.id);
     letter.copies--;
-    if (why === "expired") this.#cover.count("expired in the mailbox");
+    if (why === "expired") {
+      letter.expired = true;
+      this.#cover.count("expired in the mailbox");
+    }
     if (why === "forgotten") this.#cover.count("forgotten by a failover");
     if (letter.accepted) this.#notLost(letter, `was accepted, and its last copy is ${why}`);
   }

@@ -114,7 +114,10 @@ export class NodeProcess {
   #keepsItsCap(): void {
     const { unsettledBytes } = this.#node.sizes();
     if (unsettledBytes > this.#world.plan.weather.limits.nodeBytes)
-      throw new BrokenPromise("caps are respected", `${this.name} holds ${unsettledBytes} bytes in its flows`);
+      throw new BrokenPromise(
+        "caps are respected",
+        `${this.name} holds ${unsettledBytes} bytes in its flows`,
+      );
   }
 
   /** A tick comes when the machine has something to do by the passing of time, up to 50 ms late. */

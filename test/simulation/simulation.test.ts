@@ -47,4 +47,9 @@ describe("other sizes", () => {
 });
 
 /** Too rare to be asked of a few thousand schedules; the long run prints them. */
-const RARE: readonly string[] = ["found by a look", "late", "did not open after a restore"];
+const RARE: readonly string[] = [
+  "found by a look",
+  "late",
+  "did not open after a restore",
+  "displaced at the device",
+];

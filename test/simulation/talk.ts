@@ -114,7 +114,7 @@ export class Talk {
   /** It expired, its device was removed, or its device forgot what it had. */
   #mayBeMissing(said: Said): boolean {
     const letter = this.#letterOf(said);
-    if (letter === undefined || letter.expiry <= this.#world.storeNow) return true;
+    if (letter === undefined || letter.expired || letter.expiry <= this.#world.storeNow) return true;
     if (this.#world.isGone(accountOf(letter.to))) return true;
     return this.#world.client(said.to)?.diary.restored === true && letter.durable;
   }
