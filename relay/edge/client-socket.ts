@@ -61,12 +61,19 @@ export class ClientSocket {
     this.lastHeard = now();
     this.greeting = { at: "awaiting-hello", since: this.lastHeard };
     ws.on("message", (data, isBinary) => this.#message(data as Buffer, isBinary));
-    ws.on("close", () => port.closed(this));
+    ws.on("close", () => this.#gone());
     ws.on("error", () => ws.terminate()); // protocol errors of the WebSocket layer: `close` follows
   }
 
+  /** True from the moment in which nothing of this connection counts any more, whoever ended it. */
   get ended(): boolean {
     return this.#ended;
+  }
+
+  #gone(): void {
+    this.#ended = true;
+    this.#backlog = undefined;
+    this.#port.closed(this);
   }
 
   #message(data: Buffer, isBinary: boolean): void {

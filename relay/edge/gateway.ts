@@ -325,7 +325,10 @@ export class Gateway {
   #withAccount(socket: ClientSocket, account: AccountId, then: (cached: Cached) => void): void {
     const cached = this.accounts.atHand(account);
     if (cached !== undefined) return then(cached);
-    this.#wait(socket, async () => then(await this.accounts.fetch(account)));
+    this.#wait(socket, async () => {
+      const fetched = await this.accounts.fetch(account);
+      if (!socket.ended) then(fetched); // a proof of somebody who is gone would make a session that nobody ends
+    });
   }
 
   #wait(socket: ClientSocket, work: () => Promise<void>): void {
