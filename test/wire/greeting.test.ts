@@ -1,9 +1,10 @@
 // How a connection begins: hello, challenge, proof, welcome, and every way in which it does not.
-import { type ClientFrame, PROBLEMS } from "@lethe/protocol";
+import { type ClientFrame, encodeFrames, PROBLEMS } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { aFolder, type Folder } from "../support/folder.ts";
 import { Person } from "../support/person.ts";
 import { RELAY_NAME, RelayProcess } from "../support/relay-process.ts";
+import { eventually } from "../support/waiting.ts";
 import { errorBytes, helloOf, hex, proofOf, sealed, submitTo, Wire } from "../support/wire.ts";
 
 let folder: Folder;
@@ -122,6 +123,29 @@ describe("a device's connection", () => {
     anna.epoch = 42;
     await using next = await Wire.device(relay, anna);
     await next.take("drained");
+  });
+
+  it("that is gone before its proof was looked at leaves nothing behind: nobody is taken for being online", async () => {
+    const people = await Promise.all(Array.from({ length: 20 }, () => someone("hasty")));
+    await Promise.all(
+      people.map(async (person) => {
+        const wire = await Wire.raw(relay, "device");
+        person.epoch++;
+        wire.send(helloOf(person));
+        const signature = proofOf(person, await wire.take("challenge"));
+        wire.socket.send(encodeFrames({ frame: "proof", signature }), () => wire.socket.terminate());
+        await wire.closed;
+      }),
+    );
+    await eventually(10_000, "a relay without sessions", async () => {
+      const metrics = await relay.metrics();
+      return metrics.get("lethe_connections") === 0 && metrics.get("lethe_sessions") === 0 ? true : undefined;
+    });
+    await using watcher = await Wire.anonymous(relay);
+    for (const { account, accessKey } of people) {
+      watcher.send({ frame: "watch", account, accessKey });
+      expect(await watcher.take("notice")).toMatchObject({ account, state: "offline" });
+    }
   });
 
   it("is displaced by the next one of the same device, which gets what the first had not acknowledged", async () => {

@@ -96,7 +96,10 @@ function once(handed: readonly Handed[], say: Say): { first: Handed[]; repeated:
   for (const each of handed) {
     const { line, at, run } = each;
     const key = keyOf(line.from, line.to, line.seq);
-    if (line.to !== at) say("phantom", `${key} came to ${at}`);
+    if (line.to !== at) {
+      say("phantom", `${key} came to ${at}`);
+      continue;
+    }
     const before = seen.get(key);
     seen.set(key, each);
     if (before === undefined) first.push(each);
