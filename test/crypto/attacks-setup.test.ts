@@ -25,7 +25,7 @@ import {
 import { type Agreement, agree, type Transcript } from "../../crypto/pqxdh.ts";
 import { makeSealingKey } from "../../crypto/sealing-key.ts";
 import { kemEncapsulate, kemPublic } from "../../crypto/primitives.ts";
-import { DAY, Device, itemOf, later, pair, START } from "./support.ts";
+import { DAY, type Device, itemOf, later, pair, START } from "./support.ts";
 import { KEY_AT, people, setRatchet, signAgain, withBytes, withPrelude } from "./attack-tools.ts";
 
 beforeAll(ready);
