@@ -21,6 +21,8 @@ export interface RelayOptions {
   readonly log?: "silent" | "error" | "warn" | "info" | "debug";
   /** Further flags, for example `["--ping", "1000"]`. */
   readonly flags?: readonly string[];
+  /** Flags of Node itself. */
+  readonly node?: readonly string[];
 }
 
 export interface Exit {
@@ -47,9 +49,9 @@ export class RelayProcess {
 
   /** Starts a relay and waits for the line that says where it listens. */
   static async start(options: RelayOptions): Promise<RelayProcess> {
-    const { data, port = 0, log = "silent", flags = [] } = options;
+    const { data, port = 0, log = "silent", flags = [], node = [] } = options;
     const args = ["--port", String(port), "--data", data, "--name", RELAY_NAME, "--log", log, ...flags];
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [...node, MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
     const output: Buffer[] = [];
     const exited = new Promise<Exit>((resolve) =>
       child.once("exit", (code, signal) => resolve({ code, signal })),

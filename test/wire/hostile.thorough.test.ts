@@ -25,6 +25,7 @@ import { named, proofOf, sealed, submitTo, Wire } from "../support/wire.ts";
 
 const INPUTS = 200_000;
 const AT_ONCE = 24;
+const HEAP_MIB = 64;
 const PATIENCE_MS = 20_000;
 
 let folder: Folder;
@@ -36,6 +37,8 @@ beforeAll(async () => {
     data: folder.path,
     log: "error",
     flags: ["--mailbox-envelopes", "50"],
+    // With the heap that it may have by default, nothing is collected before hundreds of MiB: a leak would not show.
+    node: [`--max-old-space-size=${HEAP_MIB}`, "--max-semi-space-size=16"],
   });
   people = await Promise.all(Array.from({ length: 12 }, () => Person.called("ben").register(relay)));
   for (let i = 0; i < 12; i++) people.push(Person.called("nobody"));
@@ -411,12 +414,12 @@ describe(`${INPUTS.toLocaleString("en")} generated inputs`, () => {
       "broken WebSocket",
     ])
       expect([code, tally.ends.get(code) ?? 0]).not.toEqual([code, 0]);
-    const warm = Math.max(...resident.slice(6, 12));
-    expect(Math.min(...resident.slice(-4))).toBeLessThan(warm + 16 * 1_048_576);
+    const warm = Math.max(...resident.slice(2, 6));
+    expect(Math.min(...resident.slice(-4))).toBeLessThan(warm + 8 * 1_048_576);
     const idle = await eventually(PATIENCE_MS, "an idle relay", async () => {
       const metrics = await relay.metrics();
       return metrics.get("lethe_connections") === 0 ? metrics : undefined;
     });
     expect([idle.get("lethe_sessions"), idle.get("lethe_unsettled_bytes")]).toEqual([0, 0]);
-  });
+  }, 240_000);
 });
