@@ -35,7 +35,7 @@ export interface Scale {
 export const FULL: Scale = {
   quick: false,
   messages: 200_000,
-  warmUp: 60_000,
+  warmUp: 200_000,
   offline: 1_000,
   stored: 1_000_000,
   latencySeconds: 15,
