@@ -19,7 +19,7 @@ export default defineConfig({
     reporters: [["default", { summary: false }]],
     projects: [
       { test: { ...shared, name: "quick", include: ["test/**/*.test.ts"], exclude: thorough } },
-      { test: { ...shared, name: "thorough", include: thorough } },
+      { test: { ...shared, name: "thorough", include: thorough, testTimeout: 300_000 } },
     ],
   },
 });

@@ -5,8 +5,11 @@ import { blake2b } from "@noble/hashes/blake2.js";
 import { type AccountId, addressOf, type DeviceAddress, type DeviceNumber } from "@lethe/protocol";
 import type { AccountRecord, Directory } from "@lethe/queue";
 
-/** How long an account's record may be used without asking again, ms: changes made elsewhere hold after this. */
-export const ACCOUNT_CACHE_MS = 10_000;
+/**
+ * How long an account's record may be used without asking again, ms. Every change of an account is made through this
+ * process, which drops what it holds; where other nodes change accounts too, theirs must hold within 10 s.
+ */
+export const ACCOUNT_CACHE_MS = 60_000;
 /** Accounts held at most. */
 export const ACCOUNT_CACHE = 50_000;
 
@@ -25,6 +28,8 @@ export class Accounts {
   readonly #directory: Directory;
   readonly #now: () => number;
   readonly #cache = new Map<AccountId, Cached>();
+  /** Changes told so far: what was read before one of them is not kept. */
+  #changes = 0;
 
   constructor(directory: Directory, now: () => number) {
     this.#directory = directory;
@@ -40,9 +45,11 @@ export class Accounts {
   async fetch(account: AccountId): Promise<Cached> {
     const cached = this.atHand(account);
     if (cached !== undefined) return cached;
+    const before = this.#changes;
     const record = await this.#directory.account(account);
     const until = this.#now() + ACCOUNT_CACHE_MS;
     const fresh: Cached = { record, addresses: addressesOf(record), until, proved: undefined };
+    if (this.#changes !== before) return fresh;
     if (this.#cache.size >= ACCOUNT_CACHE) this.#cache.delete(this.#cache.keys().next().value as AccountId);
     this.#cache.delete(account);
     this.#cache.set(account, fresh);
@@ -51,6 +58,7 @@ export class Accounts {
 
   /** Drops what is cached: the account has changed. */
   changed(account: AccountId): void {
+    this.#changes++;
     this.#cache.delete(account);
   }
 
