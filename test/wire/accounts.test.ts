@@ -1,11 +1,12 @@
 // The HTTP half: registration, prekeys, device lists, access keys, deletion, and each refusal that they can get.
 import { randomBytes } from "node:crypto";
-import { type AccountId, MAX_REQUEST_SKEW_MS, PATHS, PROBLEMS, type ProblemCode } from "@lethe/protocol";
+import { type AccountId, MAX_REQUEST_SKEW_MS, PATHS } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { aFolder, filesHolding, type Folder } from "../support/folder.ts";
 import { type Answer, aPrekey, aSigningKey, ask, Person } from "../support/person.ts";
+import { expectProblem } from "../support/problems.ts";
 import { RelayProcess } from "../support/relay-process.ts";
-import { named, sealed, submitTo, textOf, Wire } from "../support/wire.ts";
+import { sealed, submitTo, textOf, Wire } from "../support/wire.ts";
 
 let folder: Folder;
 let relay: RelayProcess;
@@ -19,15 +20,6 @@ afterAll(async () => {
 });
 
 const someone = (name: string): Promise<Person> => Person.called(name).register(relay);
-const keys = (what: string, count: number) =>
-  Array.from({ length: count }, (_, i) => aPrekey(`${what} ${i} ${randomBytes(4).toString("hex")}`));
-
-function expectProblem(answer: Answer, code: ProblemCode): void {
-  expect([answer.code, answer.status]).toEqual([code, PROBLEMS[code].http]);
-  expect(answer.body["says"]).toMatch(PROBLEMS[code].says.slice(0, 20));
-  expect(Math.abs(Number(answer.body["now"]) - Date.now())).toBeLessThan(60_000);
-}
-
 describe("registration", () => {
   it("answers 201, and 200 for the same account with the same content again", async () => {
     const anna = Person.called("anna");
@@ -180,121 +172,6 @@ describe("a signed request", () => {
       expect(again.status).toBe(200);
     },
   );
-});
-
-describe("prekeys", () => {
-  const requestId = (): Uint8Array => new Uint8Array(randomBytes(16));
-  const askFor = (person: Person, id: Uint8Array, request = 1) =>
-    ({
-      frame: "ask-prekeys",
-      request,
-      account: person.account,
-      device: person.device,
-      accessKey: person.accessKey,
-      requestId: id,
-    }) as const;
-
-  async function withPrekeys(name: string, oneTime: number): Promise<Person> {
-    const person = await someone(name);
-    const upload = {
-      signed: aPrekey("signed"),
-      lastResort: aPrekey("last resort"),
-      oneTime: keys("one-time", oneTime),
-      oneTimeKem: keys("kem", oneTime),
-    };
-    expect((await person.request(relay, "PUT", PATHS.prekeys, upload)).status).toBe(200);
-    return person;
-  }
-
-  it("one-time keys are handed out once; the same requester gets the same ones again", async () => {
-    const ben = await withPrekeys("ben", 2);
-    await using contact = await Wire.anonymous(relay);
-    const [mine, theirs] = [requestId(), requestId()];
-    contact.send(
-      askFor(ben, mine, 1),
-      askFor(ben, mine, 2),
-      askFor(ben, theirs, 3),
-      askFor(ben, requestId(), 4),
-    );
-    const bundles = [];
-    for (let i = 0; i < 4; i++) bundles.push(await contact.take("has-prekeys"));
-    const [first, repeat, second, third] = bundles;
-    expect(bundles.map((bundle) => bundle.request)).toEqual([1, 2, 3, 4]);
-    expect({ ...repeat, request: 1 }).toEqual(first);
-    expect(first?.oneTime).toBeDefined();
-    expect(second?.oneTime).toBeDefined();
-    expect(second?.oneTime).not.toEqual(first?.oneTime);
-    expect(second?.oneTimeKem).not.toEqual(first?.oneTimeKem);
-    expect(third).toMatchObject({ oneTime: undefined, oneTimeKem: undefined, signed: first?.signed });
-
-    const held = await ben.request(relay, "GET", PATHS.prekeys);
-    expect(held.body).toMatchObject({ signed: aPrekey("signed").id, oneTime: [], oneTimeKem: [] });
-  });
-
-  it("are refused in the same bytes for a wrong access key and an unknown account", async () => {
-    const ben = await withPrekeys("ben", 1);
-    await using contact = await Wire.anonymous(relay);
-    await contact.message();
-    contact.send({ ...askFor(ben, requestId(), 7), accessKey: new Uint8Array(16) });
-    const wrong = await contact.message();
-    contact.send(askFor(Person.called("nobody"), requestId(), 7));
-    expect(await contact.message()).toBe(wrong);
-    expect(wrong).toBe("4b00000a00000007001400000000");
-  });
-
-  it("are given to a device that has proved itself, for a first contact", async () => {
-    const [anna, ben] = [await someone("anna"), await withPrekeys("ben", 1)];
-    await using device = await Wire.device(relay, anna);
-    await device.take("drained");
-    device.send(
-      { frame: "ask-name", request: 1, name: ben.name },
-      { frame: "ask-devices", request: 2, account: ben.account, accessKey: undefined },
-      { ...askFor(ben, requestId(), 3), accessKey: undefined },
-    );
-    expect(await device.take("is-account")).toEqual({
-      frame: "is-account",
-      request: 1,
-      account: ben.account,
-    });
-    const devices = await device.take("has-devices");
-    expect(devices).toMatchObject({ request: 2, version: 1 });
-    expect(Buffer.from(devices.deviceList).toString()).toBe("device list 1");
-    expect(devices.certificates.map((c) => Buffer.from(c).toString())).toEqual(["certificate of device 1"]);
-    expect((await device.take("has-prekeys")).request).toBe(3);
-    device.send({ frame: "ask-name", request: 4, name: Person.called("nobody").name });
-    const refused = await device.take("ask-refused");
-    expect([refused.request, named(refused.code)]).toEqual([4, "unknown-name"]);
-  });
-
-  it("of a device that is not there, or has none, are no-device", async () => {
-    const [ben, bare] = [await withPrekeys("ben", 1), await someone("bare")];
-    await using contact = await Wire.anonymous(relay);
-    contact.send({ ...askFor(ben, requestId()), device: 9 as typeof ben.device }, askFor(bare, requestId()));
-    for (let i = 0; i < 2; i++) expect(named((await contact.take("ask-refused")).code)).toBe("no-device");
-  });
-
-  it("uploaded again change nothing; an upload can replace what is there", async () => {
-    const ben = await someone("ben");
-    const [first, second] = [keys("a", 3), keys("b", 2)];
-    const upload = (body: object): Promise<Answer> => ben.request(relay, "PUT", PATHS.prekeys, body);
-    const held = async (): Promise<string[]> =>
-      (await ben.request(relay, "GET", PATHS.prekeys)).body["oneTime"] as string[];
-    await upload({ oneTime: first });
-    await upload({ oneTime: first });
-    expect((await held()).toSorted()).toEqual(first.map((key) => key.id).toSorted());
-    await upload({ oneTime: second, replace: true });
-    expect((await held()).toSorted()).toEqual(second.map((key) => key.id).toSorted());
-  });
-
-  it("more than the relay keeps are too-many-prekeys; malformed ones a bad-request", async () => {
-    const ben = await someone("ben");
-    const upload = (body: object): Promise<Answer> => ben.request(relay, "PUT", PATHS.prekeys, body);
-    expect((await upload({ oneTime: keys("k", 200) })).status).toBe(200);
-    expectProblem(await upload({ oneTime: keys("over", 1) }), "too-many-prekeys");
-    expectProblem(await upload({ oneTime: keys("over", 201) }), "bad-request");
-    expectProblem(await upload({ signed: { id: "AAAA", bytes: "AAAA" } }), "bad-request");
-    expectProblem(await upload({ signed: { id: aPrekey("x").id, bytes: "A".repeat(2_800) } }), "bad-request");
-  });
 });
 
 describe("a device list", () => {

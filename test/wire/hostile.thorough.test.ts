@@ -1,27 +1,24 @@
 // Whatever a client sends: no crash, a stable code, and memory that stays as it was. The oracle in support/hostile.ts
-// says beforehand what must become of each input.
+// says beforehand what must become of each generated input.
 import {
-  decodeFrames,
   encodeFrames,
   type FrameName,
   FRAMES,
   MAX_FRAME_BYTES,
   MAX_MESSAGE_BYTES,
-  MAX_VERSION,
   PATHS,
   PROBLEMS,
-  type RelayFrame,
 } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { BareSocket, binaryMessage, tcpExchange, upgradeRequest } from "../support/bare-socket.ts";
+import { tcpExchange, upgradeRequest } from "../support/bare-socket.ts";
 import { Chance } from "../support/chance.ts";
 import { aFolder, type Folder } from "../support/folder.ts";
-import { drawInput, type Input, type Standing } from "../support/hostile.ts";
+import { Life, type Tally } from "../support/life.ts";
 import { ask, Person } from "../support/person.ts";
 import { RelayProcess } from "../support/relay-process.ts";
 import { clientFrames, draw, forbiddenFrames } from "../support/samples.ts";
 import { eventually, within } from "../support/waiting.ts";
-import { named, proofOf, sealed, submitTo, Wire } from "../support/wire.ts";
+import { named, sealed, submitTo, Wire } from "../support/wire.ts";
 
 const INPUTS = 200_000;
 const AT_ONCE = 24;
@@ -235,166 +232,18 @@ describe("bytes that are no upgrade", () => {
   });
 });
 
-interface Tally {
-  inputs: number;
-  connections: number;
-  answers: number;
-  readonly ends: Map<string, number>;
-}
-
-/** One connection's life: inputs until one ends it or there have been enough; then the ends are compared. */
-class Life {
-  readonly #chance: Chance;
-  readonly #kind: "device" | "anonymous";
-  readonly #frames: RelayFrame[] = [];
-  readonly #socket: BareSocket;
-  #arrived: () => void = () => undefined;
-  #standing: Standing = "greeting";
-  #owed = 0;
-  #answers = 0;
-  readonly #inputs: string[] = [];
-  #person: Person | undefined;
-
-  constructor(chance: Chance) {
-    this.#chance = chance;
-    this.#kind = chance.oneIn(3) ? "device" : "anonymous";
-    this.#socket = new BareSocket(relay.port, this.#kind, (message) => this.#take(message));
-  }
-
-  #take(message: Buffer): void {
-    for (const frame of decodeFrames(message, { from: "relay", on: this.#kind, version: MAX_VERSION })) {
-      this.#frames.push(frame);
-      this.#answers += answersIn(frame);
-    }
-    this.#arrived();
-  }
-
-  async run(tally: Tally): Promise<void> {
-    try {
-      await this.#live(tally);
-    } finally {
-      if (this.#person !== undefined) devices.unshift(this.#person);
-    }
-  }
-
-  async #live(tally: Tally): Promise<void> {
-    tally.connections++;
-    if (!this.#chance.oneIn(10)) {
-      if (this.#kind === "anonymous") this.#greet();
-      else await this.#login();
-    }
-    for (let left = this.#chance.between(5, 80); left > 0; left--) {
-      const input = drawInput({
-        chance: this.#chance,
-        on: this.#kind,
-        standing: this.#standing,
-        person: () => this.#chance.pick(people),
-      });
-      tally.inputs++;
-      this.#inputs.push(`${input.what}:${input.bytes.toString("hex")}`);
-      this.#socket.write(input.bytes);
-      if (input.fate.is !== "goes-on") return this.#over(input, tally);
-      this.#standing = input.fate.standing;
-      this.#owed += input.fate.answers;
-    }
-    await this.#allAnswered();
-    tally.answers += this.#answers;
-    this.#socket.destroy();
-    await this.#socket.ended;
-  }
-
-  #greet(): void {
-    this.#socket.write(
-      binaryMessage(encodeFrames({ frame: "hello-anonymous", minVersion: 1, maxVersion: 9 })),
-    );
-    this.#standing = "open";
-    this.#owed++;
-  }
-
-  async #login(): Promise<void> {
-    const person = devices.pop() as Person; // nobody else logs in as this device meanwhile
-    this.#person = person;
-    person.epoch++;
-    const { account, device, epoch } = person;
-    this.#socket.write(
-      binaryMessage(encodeFrames({ frame: "hello", minVersion: 1, maxVersion: 1, account, device, epoch })),
-    );
-    await this.#until(() => this.#frames.length > 0);
-    const challenge = this.#frames[0];
-    if (challenge?.frame !== "challenge") throw new Error(`challenge was expected, ${challenge?.frame} came`);
-    this.#socket.write(
-      binaryMessage(encodeFrames({ frame: "proof", signature: proofOf(person, challenge) })),
-    );
-    await this.#until(() =>
-      this.#frames.some(({ frame }) => frame === "welcome" || frame === "epoch-behind"),
-    );
-    this.#standing = "open";
-    this.#answers = 0;
-  }
-
-  async #until(fits: () => boolean): Promise<void> {
-    const what = (): string =>
-      `an answer (${this.#kind}, ${this.#standing}, ${this.#answers} of ${this.#owed}, last ${this.#frames.at(-1)?.frame}, inputs ${this.#inputs.join(" ")})`;
-    while (!fits())
-      await within(PATIENCE_MS, what, new Promise<void>((resolve) => (this.#arrived = resolve)));
-  }
-
-  /** Every question has its answer, every envelope its fate; each code is one of the table. */
-  async #allAnswered(): Promise<void> {
-    await this.#until(() => this.#answers >= this.#owed);
-    expect(this.#answers).toBe(this.#owed);
-  }
-
-  async #over(input: Input, tally: Tally): Promise<void> {
-    const { status } = await within(PATIENCE_MS, `the end after ${input.what}`, this.#socket.ended);
-    tally.answers += this.#answers;
-    const last = this.#frames.at(-1);
-    if (input.fate.is === "ends") {
-      const said = last?.frame === "error" ? named(last.code) : last?.frame;
-      expect([input.what, said, status]).toEqual([
-        input.what,
-        input.fate.code,
-        PROBLEMS[input.fate.code].close,
-      ]);
-    } else expect([1002, 1003, 1007, 1008, 1009, undefined]).toContain(status);
-    const end = input.fate.is === "ends" ? input.fate.code : "broken WebSocket";
-    tally.ends.set(end, (tally.ends.get(end) ?? 0) + 1);
-  }
-}
-
-/** How many questions or envelopes a frame answers. */
-function answersIn(frame: RelayFrame): number {
-  switch (frame.frame) {
-    case "accepted":
-    case "refused":
-    case "stale-list":
-      if (frame.frame === "refused") named(frame.code);
-      return frame.ids.length;
-    case "ask-refused":
-      return named(frame.code).length > 0 ? 1 : 0;
-    case "is-account":
-    case "has-devices":
-    case "has-prekeys":
-    case "pong":
-    case "challenge":
-    case "welcome":
-      return 1;
-    default:
-      return 0;
-  }
-}
-
-let devices: Person[] = [];
-
 describe(`${INPUTS.toLocaleString("en")} generated inputs`, () => {
   it("each end as the contract says, and the relay's memory stays as it was after warming up", async () => {
     const chance = Chance.forThisRun("hostile inputs");
-    devices = await Promise.all(Array.from({ length: 40 }, () => Person.called("dora").register(relay)));
+    const devices = await Promise.all(
+      Array.from({ length: 40 }, () => Person.called("dora").register(relay)),
+    );
+    const stage = { port: relay.port, people, devices };
     const tally: Tally = { inputs: 0, connections: 0, answers: 0, ends: new Map() };
     const resident: number[] = [];
     const started = performance.now();
     const lives = async (until: number): Promise<void> => {
-      while (tally.inputs < until) await new Life(new Chance(chance.u32())).run(tally);
+      while (tally.inputs < until) await new Life(stage, new Chance(chance.u32())).run(tally);
     };
     for (let part = 1; part <= 20; part++) {
       await Promise.all(Array.from({ length: AT_ONCE }, () => lives((INPUTS * part) / 20)));
