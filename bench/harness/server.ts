@@ -16,6 +16,9 @@ export const RELAY_NAME = "bench.lethe.local";
 /** How long a server may take until it listens, ms. */
 const START_MS = 120_000;
 
+/** What `lethe relay` starts its process with. */
+const NODE_FLAGS = ["--max-semi-space-size=64"];
+
 export interface Server extends AsyncDisposable {
   readonly url: URL;
   readonly pid: number;
@@ -42,7 +45,7 @@ export async function startServer(
   const began = performance.now();
   const child = spawn(
     process.execPath,
-    [...profile, fileURLToPath(new URL(script, import.meta.url)), ...args],
+    [...NODE_FLAGS, ...profile, fileURLToPath(new URL(script, import.meta.url)), ...args],
     {
       stdio: ["ignore", "pipe", "inherit"],
     },
