@@ -165,6 +165,7 @@ class Core implements ClientCore {
       case "stop":
         return this.#stop(turn);
       case "tick":
+        this.#wakeAt = Number.POSITIVE_INFINITY; // the timer is spent, whether or not anything is due yet
         return;
       case "connect":
         this.#life = "running";

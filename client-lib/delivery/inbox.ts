@@ -80,7 +80,11 @@ export class Inbox {
     const { order, row } = held;
     this.#nextOrder = Math.max(this.#nextOrder, order + 1);
     if (row.state === "held" && row.place !== undefined)
-      this.#hold(this.#stream(row.from, row.place.stream, row.arrivedAt), row.place.sequence, held);
+      // It came before this process's `drained`, whatever the clock says by now.
+      this.#hold(this.#stream(row.from, row.place.stream, row.arrivedAt), row.place.sequence, {
+        order,
+        row: { ...row, arrivedAt: 0 as Time },
+      });
     else if (row.state === "request") this.#keepRequest(held);
     else {
       this.#unsettled.add(order);
@@ -160,7 +164,7 @@ export class Inbox {
       return this.#relieve(turn, stream);
     }
     stream.next += 1;
-    const ready = [{ order: held.order, row: held.row }, ...this.#release(stream)];
+    const ready = [{ order: held.order, row: held.row }, ...this.#release(turn, stream)];
     this.#writeStream(turn, stream);
     return ready;
   }
@@ -171,8 +175,8 @@ export class Inbox {
     this.#heldBytes += held.row.body.length;
   }
 
-  /** What follows without a gap. */
-  #release(stream: Stream): Ready[] {
+  /** What follows without a gap. Its rows get new numbers: by their own they would come before what they waited for. */
+  #release(turn: Turn, stream: Stream): Ready[] {
     const out: Ready[] = [];
     for (;;) {
       const held = stream.held.get(stream.next);
@@ -181,7 +185,8 @@ export class Inbox {
       this.#heldCount -= 1;
       this.#heldBytes -= held.row.body.length;
       stream.next += 1;
-      out.push({ order: held.order, row: { ...held.row, state: "new" } });
+      turn.stage(remove("inbox", orderKey(held.order)));
+      out.push({ order: this.#nextOrder++, row: { ...held.row, state: "new" } });
     }
   }
 
@@ -195,7 +200,7 @@ export class Inbox {
     const lowest = Math.min(...stream.held.keys());
     turn.tellAfter({ tell: "gap", from: stream.from, first: stream.next, last: lowest - 1 });
     stream.next = lowest;
-    const ready = this.#release(stream);
+    const ready = this.#release(turn, stream);
     this.#writeStream(turn, stream);
     return ready;
   }

@@ -15,7 +15,7 @@ import type { World } from "./world.ts";
 export type ClientPipe = Pipe<readonly ClientFrame[], readonly RelayFrame[]>;
 
 /** How often a timer is a millisecond early. */
-const EARLY = 0;
+const EARLY = 0.1;
 
 interface Socket {
   readonly kind: ConnectionKind;
