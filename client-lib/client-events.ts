@@ -33,8 +33,8 @@ export interface ClientEvents {
   sent: { readonly user: string; readonly id: string };
   /** Somebody is writing. */
   typing: { readonly from: string };
-  /** Messages of somebody are missing, and were waited for: how many. */
-  gap: { readonly from: string; readonly missing: number };
+  /** Messages of somebody are missing here, and were waited for: how many. Settled by its handlers as a message is. */
+  gap: { readonly id: string; readonly from: string; readonly missing: number };
   /** A message of ours expired before the relay took it. */
   expired: { readonly user: string; readonly id: string };
   /** A message of ours was refused for good. */

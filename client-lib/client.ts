@@ -268,8 +268,6 @@ export class Client {
           id: toHex(told.message),
           code: told.code,
         });
-      case "gap":
-        return this.#handing.gap(accountOf(told.from), told.last - told.first + 1);
       case "request":
         return this.#withName(told.account, (from) =>
           emitter.tell("request", { from, account: toHex(told.account) }),

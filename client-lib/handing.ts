@@ -19,7 +19,7 @@ export interface HandingConfig {
 export class Handing {
   readonly #config: HandingConfig;
   readonly #chains = new Map<AccountId, Promise<void>>();
-  /** Messages that nobody listens for yet. The core's cap on unsettled entries is theirs. */
+  /** Entries that wait until somebody listens for messages. The core's cap on unsettled entries is theirs. */
   #unheard: Entry[] = [];
   #stopped = false;
 
@@ -28,8 +28,8 @@ export class Handing {
   }
 
   hand(entry: Entry): void {
-    if (entry.content.kind === "message" && !this.#config.emitter.has("message")) this.#unheard.push(entry);
-    else this.#chain(entry);
+    if (entry.content.kind === "receipt" || this.#config.emitter.has("message")) this.#chain(entry);
+    else this.#unheard.push(entry);
   }
 
   /** Somebody listens for messages now. */
@@ -45,23 +45,11 @@ export class Handing {
     await Promise.all(this.#chains.values());
   }
 
+  /** After everything of that sender before it. */
   #chain(entry: Entry): void {
     const account = accountOf(entry.from);
-    this.#inTurn(account, () => this.#give(entry, account));
-  }
-
-  /** Tells of missing messages where they would have stood. */
-  gap(account: AccountId, missing: number): void {
-    const { emitter, people } = this.#config;
-    this.#inTurn(account, async () =>
-      emitter.tell("gap", { from: await people.confirmed(account), missing }),
-    );
-  }
-
-  /** After everything of that sender before it. `what` never rejects. */
-  #inTurn(account: AccountId, what: () => Promise<void>): void {
     const before = this.#chains.get(account) ?? Promise.resolve();
-    const next = before.then(what);
+    const next = before.then(() => this.#give(entry, account));
     this.#chains.set(account, next);
     void next.then(() => {
       if (this.#chains.get(account) === next) this.#chains.delete(account);
@@ -74,12 +62,19 @@ export class Handing {
     try {
       const from = await people.confirmed(account);
       if (this.#stopped) return;
-      if (entry.content.kind === "receipt") await this.#receipt(from, entry.content);
-      else await this.#message(entry, account, from, entry.content.body);
+      await this.#tell(entry, account, from);
       settled(entry.entry);
     } catch (error) {
       emitter.tell("error", { error: error instanceof Error ? error : new Error(String(error)) });
     }
+  }
+
+  #tell(entry: Entry, account: AccountId, from: string): Promise<void> {
+    const { content } = entry;
+    if (content.kind === "receipt") return this.#receipt(from, content);
+    if (content.kind !== "gap") return this.#message(entry, account, from, content.body);
+    const missing = content.last - content.first + 1;
+    return this.#config.emitter.emit("gap", { id: toHex(entry.message), from, missing });
   }
 
   async #receipt(user: string, content: Entry["content"] & { kind: "receipt" }): Promise<void> {

@@ -138,7 +138,7 @@ class Core implements ClientCore {
       epoch: this.#device.epoch,
       contact: (account) => this.#contacts.of(account),
       contacts: () => this.#contacts.all(),
-      requests: () => [...this.#inbox.requests().keys()],
+      requests: () => this.#inbox.requests.accounts(),
       sent: (message) => this.#sent.of(message),
     };
   }
@@ -211,7 +211,7 @@ class Core implements ClientCore {
     if (!this.#started) {
       this.#started = true;
       for (const ready of this.#inbox.takeUnsettled()) turn.emit({ do: "hand", entry: entryOf(ready) });
-      for (const account of this.#inbox.requests().keys())
+      for (const account of this.#inbox.requests.accounts())
         turn.tell({ tell: "request", account, name: this.#contacts.of(account).name });
       this.#sending.prepareAll(turn);
     }

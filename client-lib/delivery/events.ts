@@ -195,7 +195,9 @@ export type CoreEvent = { readonly now: Time } & (
 export interface Entry {
   readonly entry: number;
   readonly from: DeviceAddress;
+  /** A gap has an id of its own, the same whenever it comes. */
   readonly message: MessageId;
+  /** For a gap: when it was given up. */
   readonly sentAt: Time;
   /** True where the gap before it was reported already. */
   readonly late: boolean;
@@ -206,7 +208,9 @@ export interface Entry {
         readonly kind: "receipt";
         readonly delivered: readonly MessageId[];
         readonly read: readonly MessageId[];
-      };
+      }
+    /** Missing numbers of one stream, both included, where their messages would have stood. */
+    | { readonly kind: "gap"; readonly first: number; readonly last: number };
 }
 
 /** What the application is told. */
@@ -235,7 +239,6 @@ export type Told =
       readonly to: AccountId;
       readonly code: RefusalCode;
     }
-  | { readonly tell: "gap"; readonly from: DeviceAddress; readonly first: number; readonly last: number }
   | { readonly tell: "request"; readonly account: AccountId; readonly name: string | undefined }
   | { readonly tell: "signal"; readonly from: DeviceAddress; readonly body: Uint8Array }
   | { readonly tell: "quarantined"; readonly id: EnvelopeId; readonly code: string }

@@ -1,6 +1,7 @@
 // What has arrived: put in order, kept until the application has settled it, remembered so that it is handed over once.
 // Always true: an entry is durable before it is acknowledged, and acknowledged before or while it is handed over; the
-// entries of one stream are handed over in the order of their numbers, except those that are marked late.
+// entries of one stream are handed over in the order of their numbers, except those that are marked late; what is
+// missing between them is an entry of its own, durable in the commit that gives it up.
 import {
   type AccountId,
   accountOf,
@@ -20,7 +21,10 @@ import {
   MAX_UNSETTLED,
   REMEMBER_MS,
 } from "./limits.ts";
+import { Requests } from "./requests.ts";
 import {
+  gapBody,
+  gapRow,
   type InboxRow,
   inboxRow,
   orderKey,
@@ -44,6 +48,7 @@ interface Held {
 interface Stream {
   readonly key: string;
   readonly from: DeviceAddress;
+  readonly id: StreamId;
   next: number;
   at: Time;
   readonly held: Map<number, Held>;
@@ -58,7 +63,8 @@ export interface Ready {
 export class Inbox {
   readonly #seen = new Map<string, Time>();
   readonly #streams = new Map<string, Stream>();
-  readonly #requests = new Map<AccountId, Held[]>();
+  /** Entries of strangers. */
+  readonly requests = new Requests();
   /** Entries handed over, or to be, that the application has not settled. */
   readonly #unsettled = new Set<number>();
   #heldBytes = 0;
@@ -72,7 +78,7 @@ export class Inbox {
     for (const [id, { at }] of readTable(rows, "seen", seenRow).sort((a, b) => a[1].at - b[1].at))
       this.#seen.set(id, at);
     for (const [key, { next, at }] of readTable(rows, "stream-in", streamInRow))
-      this.#streams.set(key, { key, from: key.slice(0, 18) as DeviceAddress, next, at, held: new Map() });
+      this.#streams.set(key, { key, ...streamOf(key), next, at, held: new Map() });
     for (const [key, row] of readTable(rows, "inbox", inboxRow)) this.#restore({ order: orderOf(key), row });
   }
 
@@ -85,7 +91,7 @@ export class Inbox {
         order,
         row: { ...row, arrivedAt: 0 as Time },
       });
-    else if (row.state === "request") this.#keepRequest(held);
+    else if (row.state === "request") this.requests.add(held);
     else {
       this.#unsettled.add(order);
       this.#toHand.push(held);
@@ -195,12 +201,14 @@ export class Inbox {
     return this.#giveUp(turn, stream);
   }
 
-  /** The gap before what is held is reported, and what is behind it goes on. */
+  /** The gap before what is held takes its place in the order, and what is behind it goes on. */
   #giveUp(turn: Turn, stream: Stream): Ready[] {
     const lowest = Math.min(...stream.held.keys());
-    turn.tellAfter({ tell: "gap", from: stream.from, first: stream.next, last: lowest - 1 });
+    const { from, id } = stream;
+    const row = gapRow({ from, stream: id, first: stream.next, last: lowest - 1, now: turn.now });
+    const gap = { order: this.#nextOrder++, row };
     stream.next = lowest;
-    const ready = this.#release(turn, stream);
+    const ready = [gap, ...this.#release(turn, stream)];
     this.#writeStream(turn, stream);
     return ready;
   }
@@ -209,7 +217,7 @@ export class Inbox {
     const key = from + id;
     const known = this.#streams.get(key);
     if (known !== undefined) return known;
-    const stream: Stream = { key, from, next: 1, at, held: new Map() };
+    const stream: Stream = { key, from, id, next: 1, at, held: new Map() };
     this.#streams.set(key, stream);
     if (turn !== undefined) this.#forgetStreams(turn, from, key);
     return stream;
@@ -243,29 +251,12 @@ export class Inbox {
   keepAsRequest(turn: Turn, { order, row }: Ready): void {
     const kept: InboxRow = { ...row, state: "request" };
     turn.stage(put("inbox", orderKey(order), inboxRow, kept));
-    this.#keepRequest({ order, row: kept });
-  }
-
-  #keepRequest(held: Held): void {
-    const account = accountOf(held.row.from);
-    const kept = this.#requests.get(account) ?? [];
-    kept.push(held);
-    this.#requests.set(account, kept);
+    this.requests.add({ order, row: kept });
   }
 
   /** An entry that is not kept after all: its row, if it had one, goes. */
   drop(turn: Turn, { order }: Ready): void {
     turn.stage(remove("inbox", orderKey(order)));
-  }
-
-  requests(): ReadonlyMap<AccountId, readonly Ready[]> {
-    return this.#requests;
-  }
-
-  takeRequests(account: AccountId): Ready[] {
-    const out = this.#requests.get(account) ?? [];
-    this.#requests.delete(account);
-    return out;
   }
 
   /** Everything held of an account that was blocked goes. */
@@ -295,10 +286,13 @@ export class Inbox {
     this.#drainedAt = undefined;
   }
 
-  /** What has been held back long enough, one by one: what goes on after a gap is given before the next gap is told. */
-  *tick(turn: Turn): Generator<Ready> {
+  /** What has been held back long enough, and the gaps before it, in order. */
+  tick(turn: Turn): Ready[] {
+    const ready: Ready[] = [];
     for (const stream of this.#streams.values())
-      while (stream.held.size > 0 && this.#dueAt(stream) <= turn.now) yield* this.#giveUp(turn, stream);
+      while (stream.held.size > 0 && this.#dueAt(stream) <= turn.now)
+        ready.push(...this.#giveUp(turn, stream));
+    return ready;
   }
 
   /** 10 s from the later of `drained` and the earliest arrival of what is held. */
@@ -329,8 +323,17 @@ export class Inbox {
 
 /** The entry as the application gets it. */
 export function entryOf({ order, row }: Ready): Entry {
-  const { from, message, sentAt, kind, body } = row;
-  const content: Entry["content"] =
-    kind === "receipt" ? { kind, ...decodeAll(receiptBody, body) } : { kind, body };
-  return { entry: order, from, message, sentAt, late: row.late === "yes", content };
+  const { from, message, sentAt } = row;
+  return { entry: order, from, message, sentAt, late: row.late === "yes", content: contentOf(row) };
+}
+
+function contentOf({ kind, body }: InboxRow): Entry["content"] {
+  if (kind === "receipt") return { kind, ...decodeAll(receiptBody, body) };
+  if (kind === "gap") return { kind, ...decodeAll(gapBody, body) };
+  return { kind, body };
+}
+
+/** The two halves of a stream's key. */
+function streamOf(key: string): { from: DeviceAddress; id: StreamId } {
+  return { from: key.slice(0, 18) as DeviceAddress, id: key.slice(18) as StreamId };
 }

@@ -23,8 +23,11 @@ export const MAX_HELD_BYTES = 16_777_216;
 export const MAX_WAITING_PUSHES = 256;
 /** Their ciphertext, bytes. A relay that sends more is disconnected. */
 export const MAX_WAITING_BYTES = 4_194_304;
-/** Messages of one stranger kept until the person decides; further ones are acknowledged and dropped. */
-export const MAX_REQUEST_MESSAGES = 20;
+/** Messages of one stranger kept until the person decides; further ones are acknowledged and dropped. Room for all that
+ *  comes while an application that accepts at once asks for the stranger's name. */
+export const MAX_REQUEST_MESSAGES = 500;
+/** Their bodies, bytes: a few large ones, or as many lines of text as may be kept. */
+export const MAX_REQUEST_BYTES = 262_144;
 /** Strangers kept waiting for a decision; mail of further ones is acknowledged and dropped. */
 export const MAX_REQUESTS = 200;
 /** Envelopes that could not be opened, kept to look at; the oldest goes first. */

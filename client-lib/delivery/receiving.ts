@@ -6,7 +6,7 @@ import { soonest } from "./connection-ends.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Cipher, Decision, MessageId } from "./events.ts";
 import type { Inbox, OpenedEnvelope, Ready } from "./inbox.ts";
-import { MAX_BODY_BYTES, MAX_REQUEST_MESSAGES, MAX_REQUESTS } from "./limits.ts";
+import { MAX_BODY_BYTES } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Receipts } from "./receipts.ts";
@@ -106,15 +106,9 @@ export class Receiving {
     const { inbox, contacts, requests } = this.#parts;
     if (contacts.of(account).decision === "none") {
       if (requests === "accept") contacts.decide(turn, account, "accepted");
-      else if (!this.#hasRoomFor(account)) return;
+      else if (!inbox.requests.hasRoom(account, bodyBytes(opened))) return;
     }
     for (const ready of inbox.arrive(turn, opened)) this.#give(turn, ready);
-  }
-
-  #hasRoomFor(account: AccountId): boolean {
-    const kept = this.#parts.inbox.requests();
-    const own = kept.get(account);
-    return own === undefined ? kept.size < MAX_REQUESTS : own.length < MAX_REQUEST_MESSAGES;
   }
 
   /** An entry whose turn has come. */
@@ -127,7 +121,7 @@ export class Receiving {
       if (ready.row.kind === "message") receipts.add(turn, account, ready.row.message, "delivered");
     } else if (decision === "blocked") inbox.drop(turn, ready);
     else {
-      if (!inbox.requests().has(account)) turn.tellAfter({ tell: "request", account, name });
+      if (!inbox.requests.has(account)) turn.tellAfter({ tell: "request", account, name });
       inbox.keepAsRequest(turn, ready);
     }
   }
@@ -136,7 +130,7 @@ export class Receiving {
     const { contacts, inbox } = this.#parts;
     contacts.decide(turn, account, decision);
     if (decision === "blocked") inbox.dropHeld(turn, account);
-    for (const ready of inbox.takeRequests(account)) this.#give(turn, ready);
+    for (const ready of inbox.requests.take(account)) this.#give(turn, ready);
   }
 
   /** The person has read messages of an account. */
@@ -152,4 +146,8 @@ export class Receiving {
   nextAt(now: Time): number {
     return soonest(now, Number.POSITIVE_INFINITY, this.#parts.inbox.nextAt());
   }
+}
+
+function bodyBytes({ content }: OpenedEnvelope): number {
+  return content.kind === "receipt" ? 0 : content.body.length;
 }

@@ -5,6 +5,7 @@ import {
   binary,
   bytes,
   type Codec,
+  type DeviceAddress,
   decodeAll,
   deviceAddress,
   encode,
@@ -15,6 +16,7 @@ import {
   oneOf,
   optional,
   struct,
+  type Time,
   text,
   time,
   u8,
@@ -70,7 +72,8 @@ export const inboxRow = versioned(
     place: optional(place),
     state: oneOf({ held: 0, request: 1, new: 2 }),
     late: oneOf({ no: 0, yes: 1 }),
-    kind: oneOf({ message: 0, receipt: 1, unknown: 2 }),
+    /** A gap stands where the missing messages would have stood; it has no place of its own. */
+    kind: oneOf({ message: 0, receipt: 1, unknown: 2, gap: 3 }),
     body,
   }),
 );
@@ -101,6 +104,8 @@ export const receiptBody = struct({
   delivered: listOf(messageId),
   read: listOf(messageId),
 });
+/** The numbers that are missing, both included. */
+export const gapBody = struct({ first: u64, last: u64 });
 
 function listOf<T>(item: Codec<T>): Codec<T[]> {
   return {
@@ -134,6 +139,29 @@ export const CORE_TABLES = [
   "sent",
 ] as const;
 export type CoreTable = (typeof CORE_TABLES)[number];
+
+export interface MissingRun {
+  readonly from: DeviceAddress;
+  readonly stream: StreamId;
+  readonly first: number;
+  readonly last: number;
+  readonly now: Time;
+}
+
+/** A gap as a row of the inbox. Its id is its stream's with the first missing number: the same whenever it is told. */
+export function gapRow({ from, stream, first, last, now }: MissingRun): InboxRow {
+  return {
+    from,
+    message: (stream + orderKey(first)) as MessageId,
+    sentAt: now,
+    arrivedAt: now,
+    place: undefined,
+    state: "new",
+    late: "no",
+    kind: "gap",
+    body: encode(gapBody, { first, last }),
+  };
+}
 
 /** A counter as a key: 8 bytes, big endian, so that keys sort as the counters do. */
 export function orderKey(order: number): string {
