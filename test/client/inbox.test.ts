@@ -108,7 +108,6 @@ describe("the inbox", () => {
     expect(acked(anna)).toHaveLength(2);
     anna.frames("device", push("one", 1));
     expect(anna.texts()).toEqual(["one", "two", "three"]);
-    expect(anna.tellsOf("gap")).toEqual([]);
   });
 
   it("holds back through a restart, and reports the gap 10 s after the mailbox is drained", () => {
@@ -116,22 +115,41 @@ describe("the inbox", () => {
     anna.frames("device", push("one", 1), push("three", 3));
     const again = new Bench({}, anna.store).online();
     again.pass(20_000);
-    expect(again.tellsOf("gap")).toEqual([]);
+    expect(again.texts()).toEqual(["one"]);
     again.frames("device", drained);
     again.pass(9_999);
     expect(again.texts()).toEqual(["one"]);
     again.pass(1);
-    expect(again.tellsOf("gap")).toMatchObject([{ first: 2, last: 2 }]);
-    expect(again.texts()).toEqual(["one", "three"]);
+    expect(again.texts()).toEqual(["one", "gap 2-2", "three"]);
   });
 
   it("tells each gap where it stands between the messages", () => {
     const anna = new Bench().online();
     anna.frames("device", drained, push("two", 2), push("four", 4));
-    anna.log.length = 0;
     anna.pass(10_000);
-    const told = anna.log.filter((line) => /^(hand|tell gap)/.test(line));
-    expect(told).toEqual(["tell gap", "hand two", "tell gap", "hand four"]);
+    expect(anna.texts()).toEqual(["gap 1-1", "two", "gap 3-3", "four"]);
+  });
+
+  it("gives a gap up durably: told again, under the same id, until the application has settled it", () => {
+    const anna = new Bench().online();
+    anna.frames("device", drained, push("three", 3));
+    anna.holdCommits = true;
+    anna.pass(10_000);
+    expect(anna.texts(), "nothing before the commit").toEqual([]);
+    const died = new Bench(
+      {},
+      new Map([...anna.store].map(([table, rows]) => [table, new Map(rows)])),
+    ).online();
+    died.frames("device", drained);
+    died.pass(10_000);
+    expect(died.texts(), "not given up before the crash: given up after it").toEqual(["gap 1-2", "three"]);
+    anna.letCommit();
+    const told = anna.handed[0];
+    const again = new Bench({}, anna.store).online();
+    expect(again.texts()).toEqual(["gap 1-2", "three"]);
+    expect(again.handed[0]).toEqual(told);
+    again.step({ event: "settled", entry: told?.entry ?? -1 });
+    expect(new Bench({}, anna.store).online().texts()).toEqual(["three"]);
   });
 
   it("reports a gap 10 s after the arrival, when that is later than drained", () => {
@@ -142,7 +160,7 @@ describe("the inbox", () => {
     anna.pass(9_999);
     expect(anna.texts()).toEqual([]);
     anna.pass(1);
-    expect(anna.texts()).toEqual(["two"]);
+    expect(anna.texts()).toEqual(["gap 1-1", "two"]);
   });
 
   it("gives nothing up while it is not connected", () => {
@@ -150,7 +168,7 @@ describe("the inbox", () => {
     anna.frames("device", drained, push("two", 2));
     anna.close("device");
     anna.pass(60_000);
-    expect(anna.tellsOf("gap")).toEqual([]);
+    expect(anna.texts()).toEqual([]);
   });
 
   it("hands over once, marked late, what arrives after its gap was reported", () => {
@@ -158,7 +176,7 @@ describe("the inbox", () => {
     anna.frames("device", drained, push("two", 2));
     anna.pass(10_000);
     anna.frames("device", push("one", 1), push("one", 1));
-    expect(anna.texts()).toEqual(["two", "one (late)"]);
+    expect(anna.texts()).toEqual(["gap 1-1", "two", "one (late)"]);
   });
 
   it("keeps the streams of senders apart, and begins anew with a sender that does", () => {
@@ -209,8 +227,8 @@ describe("the inbox", () => {
   it("holds back at most 1,000, then reports the gap at once", () => {
     const anna = new Bench().online();
     for (let i = 0; i < 1_001; i++) anna.frames("device", push(`m${i}`, i + 2));
-    expect(anna.tellsOf("gap")).toMatchObject([{ first: 1, last: 1 }]);
-    expect(anna.handed).toHaveLength(1_001);
+    expect(anna.gaps()).toEqual([[1, 1]]);
+    expect(anna.handed).toHaveLength(1_002);
   });
 
   it("survives content of a later version", () => {
@@ -255,11 +273,30 @@ describe("requests", () => {
     expect(acked(anna)).toHaveLength(3);
   });
 
-  it("keeps at most 20 messages of one stranger", () => {
+  it("keeps a stranger's gap where it stands, and tells it to nobody before the person has accepted", () => {
     const anna = new Bench({ requests: "ask" }).online();
-    for (let i = 0; i < 30; i++) anna.frames("device", push(`m${i}`, i + 1));
-    expect(anna.rows("inbox")).toBe(20);
-    expect(acked(anna)).toHaveLength(30);
+    anna.frames("device", drained, push("one", 1), push("three", 3));
+    anna.pass(10_000);
+    expect(anna.handed).toEqual([]);
+    const again = new Bench({ requests: "ask" }, anna.store).online();
+    again.step({ event: "decide", account: account("Kben"), decision: "accepted" });
+    expect(again.texts()).toEqual(["one", "gap 2-2", "three"]);
+  });
+
+  it("keeps at most 500 messages of one stranger", () => {
+    const anna = new Bench({ requests: "ask" }).online();
+    for (let i = 0; i < 510; i++) anna.frames("device", push(`m${i}`, i + 1));
+    expect(anna.rows("inbox")).toBe(500);
+    expect(acked(anna)).toHaveLength(510);
+  });
+
+  it("keeps at most 256 KiB of one stranger, and as much of another", () => {
+    const anna = new Bench({ requests: "ask" }).online();
+    const large = (fill: number): Content => ({ kind: "message", body: new Uint8Array(60_000).fill(fill) });
+    for (const from of ["Kben", "Kcleo"])
+      for (let i = 1; i <= 5; i++) anna.frames("device", push(large(i), i, { from, id: `${from}${i}` }));
+    expect(anna.rows("inbox")).toBe(8);
+    expect(acked(anna)).toHaveLength(10);
   });
 });
 

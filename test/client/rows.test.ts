@@ -47,7 +47,7 @@ const TABLES: Record<string, { codec: Codec<never>; value: fc.Arbitrary<unknown>
       place: maybe(place),
       state: fc.constantFrom("held", "request", "new"),
       late: fc.constantFrom("no", "yes"),
-      kind: fc.constantFrom("message", "receipt", "unknown"),
+      kind: fc.constantFrom("message", "receipt", "unknown", "gap"),
       body: bytes,
     }),
   },

@@ -1,11 +1,28 @@
 // One device: the real client core with simulated sockets, a simulated store and an application that settles what it
 // gets. Always true: nothing reaches a run of the process that has ended.
-import type { ClientFrame, ConnectionKind, EnvelopeId, RelayFrame, Time } from "@lethe/protocol";
+import {
+  type ClientFrame,
+  type ConnectionKind,
+  decodeAll,
+  type DeviceAddress,
+  type EnvelopeId,
+  type RelayFrame,
+  type Time,
+} from "@lethe/protocol";
 import { type ClientCore, createClientCore } from "../../client-lib/delivery/core.ts";
-import type { Effect, Entry, Happening, MessageId, Told, Write } from "../../client-lib/delivery/events.ts";
+import type {
+  Effect,
+  Entry,
+  Happening,
+  MessageId,
+  StreamId,
+  Told,
+  Write,
+} from "../../client-lib/delivery/events.ts";
+import { gapBody, inboxRow, orderKey } from "../../client-lib/delivery/rows.ts";
 import type { Planned } from "./agenda.ts";
 import { Dice, mix, takes } from "./chance.ts";
-import { Diary } from "./diary.ts";
+import { Diary, type Gap } from "./diary.ts";
 import { Disk, type Tables } from "./disk.ts";
 import { accountAt, addressAt, indexOf, indexOfAccount, OPENED_TABLE, personAt } from "./people.ts";
 import type { Pipe } from "./pipe.ts";
@@ -41,6 +58,8 @@ export class SimClient {
   readonly #dice: Dice;
   readonly #pace: Dice;
   readonly #disk: Disk;
+  /** Gaps that the application was told of, by the keys of their rows. */
+  readonly #gaps = new Map<string, Gap>();
   #run: Run | undefined;
   #clock = 0;
   #crashWhen: { readonly when: CrashWhen; readonly ms: number } | undefined;
@@ -68,7 +87,12 @@ export class SimClient {
   /** A row is in the store, or gone from it. */
   #changed({ table, key, value }: Write): void {
     if (table === OPENED_TABLE && value !== undefined) this.#world.ledger.durable(key as EnvelopeId);
-    if (table === "inbox" && value === undefined) this.#world.talk.settled(this.index, key);
+    if (table !== "inbox" || value !== undefined) return;
+    this.#world.talk.settled(this.index, key);
+    const gap = this.#gaps.get(key);
+    if (gap === undefined) return;
+    this.#gaps.delete(key);
+    this.diary.gapSettled(gap);
   }
 
   get address(): ReturnType<typeof addressAt> {
@@ -277,7 +301,7 @@ export class SimClient {
         const socket = run.sockets.get(nameOf(effect.socket, effect.connection));
         socket?.pipe.closeLow(1000);
         run.sockets.delete(nameOf(effect.socket, effect.connection));
-        if (effect.socket === "device") this.diary.disconnected();
+        if (effect.socket === "device") this.diary.disconnected(this.#world.now);
         return;
       }
       case "send":
@@ -305,7 +329,7 @@ export class SimClient {
     const name = nameOf(kind, connection);
     const closed = (status: number): void => {
       if (!run.sockets.delete(name) || this.#run !== run) return;
-      if (kind === "device") this.diary.disconnected();
+      if (kind === "device") this.diary.disconnected(this.#world.now);
       this.#step({ event: "closed", socket: kind, connection, status });
     };
     if (pipe === undefined) {
@@ -394,6 +418,10 @@ export class SimClient {
   // --- the store -----------------------------------------------------------------------------------------------------
 
   #commit(run: Run, commit: number, writes: readonly Write[]): void {
+    for (const { table, value } of writes) {
+      const gap = table === "inbox" && value !== undefined ? gapIn(value) : undefined;
+      if (gap !== undefined) this.diary.givesUp(gap, this.#world.now, this.#judges(gap));
+    }
     this.#disk.commit(writes, {
       durable: () => this.#maybeCrash("durable"),
       confirmed: (failed) => this.#confirmed(run, commit, failed),
@@ -423,6 +451,7 @@ export class SimClient {
       this.diary.handed(said, entry, this.#world.isJudged(said.from));
       this.#world.talk.handed(this.index, entry.entry, said);
     }
+    if (entry.content.kind === "gap") this.#missing(entry, entry.content);
     this.#world.agenda.in(this.#pace.between(0, this.#world.plan.weather.reading), () => {
       if (this.#run !== run) return;
       this.#step({ event: "settled", entry: entry.entry });
@@ -433,6 +462,17 @@ export class SimClient {
           messages: [entry.message],
         });
     });
+  }
+
+  #missing({ entry, from, message }: Entry, { first, last }: { first: number; last: number }): void {
+    const gap = gapOf(from, message, { first, last });
+    this.#world.note(this.name, `gap ${first}–${last} of ${personAt(indexOf(from))}`, true);
+    this.diary.gap(gap, this.#judges(gap));
+    this.#gaps.set(orderKey(entry), gap);
+  }
+
+  #judges({ from }: Gap): boolean {
+    return this.#world.isJudged(indexOf(from));
   }
 
   /** A claim from before its store went back came through late: the person has it connect again. Else nobody does. */
@@ -450,13 +490,6 @@ export class SimClient {
     switch (told.tell) {
       case "drained":
         return this.diary.drained(this.#world.now);
-      case "gap":
-        this.#world.note(
-          this.name,
-          `gap ${told.first}–${told.last} of ${personAt(indexOf(told.from))}`,
-          true,
-        );
-        return this.diary.gap(told, this.#world.now, this.#world.isJudged(indexOf(told.from)));
       case "sent":
       case "expired":
         return this.#world.talk.ended(told.message, told.tell);
@@ -488,4 +521,15 @@ export class SimClient {
 
 function nameOf(kind: ConnectionKind, connection: number): string {
   return `${kind}${connection}`;
+}
+
+/** A gap's id begins with its stream. */
+function gapOf(from: DeviceAddress, id: MessageId, numbers: { first: number; last: number }): Gap {
+  return { from, stream: id.slice(0, 8) as StreamId, ...numbers };
+}
+
+/** The gap that a row of the inbox holds, if it is one. */
+function gapIn(value: Uint8Array): Gap | undefined {
+  const { kind, from, message, body } = decodeAll(inboxRow, value);
+  return kind === "gap" ? gapOf(from, message, decodeAll(gapBody, body)) : undefined;
 }

@@ -54,6 +54,7 @@ export const EVENTS = [
   "handed over again",
   "held back",
   "gap",
+  "gap again",
   "late",
   "receipt",
   "signal",

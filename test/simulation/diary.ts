@@ -27,8 +27,10 @@ export interface Said {
   settled: boolean;
 }
 
-interface Gap {
+/** Missing numbers of one stream, both included. */
+export interface Gap {
   readonly from: DeviceAddress;
+  readonly stream: StreamId;
   readonly first: number;
   readonly last: number;
 }
@@ -45,8 +47,13 @@ export class Diary {
   readonly #runs = new Map<string, Run>();
   /** Entries handed over by the process that runs now. */
   #handedNow = new Set<MessageId>();
+  #gapsNow = new Set<string>();
   /** When the relay said last that the mailbox is empty, undefined while disconnected. */
   #drainedAt: number | undefined;
+  /** When that connection ended: what was decided on it may be written later. */
+  #endedAt: number | undefined;
+  /** Gaps that were handed over, by stream and first number; of those, the ones that are settled, durably. */
+  readonly #gaps = new Map<string, "handed" | "settled">();
   /** The clock jumped: how long something was held back cannot be judged. */
   clockJumped = false;
   /** The store went back: what was handed over is handed over again. */
@@ -77,10 +84,11 @@ export class Diary {
 
   drained(at: number): void {
     this.#drainedAt = at;
+    this.#endedAt = undefined;
   }
 
-  disconnected(): void {
-    this.#drainedAt = undefined;
+  disconnected(at: number): void {
+    this.#endedAt ??= at;
   }
 
   handed(said: Said, { from, late }: { from: DeviceAddress; late: boolean }, judged: boolean): void {
@@ -109,35 +117,54 @@ export class Diary {
     run.next++;
   }
 
-  gap({ from, first, last }: Gap, at: number, judged: boolean): void {
-    this.#cover.count("gap");
-    if (this.restored || !judged) return;
-    for (const [key, run] of this.#runs) {
-      if (!key.startsWith(from) || run.next !== first || !run.arrived.has(last + 1)) continue;
-      this.#heldLongEnough(run, first, at);
-      run.next = last + 1;
-      return;
-    }
-    throw this.#broken(`a gap ${first} to ${last} was reported that nobody sees`);
+  /** The application is told of a gap, in its place in the order; again after a crash, until that is settled. */
+  gap(gap: Gap, judged: boolean): void {
+    const { from, stream, first, last } = gap;
+    const key = keyOf(gap);
+    const before = this.#gaps.get(key);
+    if (this.#gapsNow.has(key)) throw this.#broken(`the gap at ${first} was reported twice`);
+    if (before === "settled" && !this.restored)
+      throw this.#broken(`the gap at ${first} was reported again after it was settled`);
+    this.#gapsNow.add(key);
+    this.#gaps.set(key, "handed");
+    this.#cover.count(before === undefined ? "gap" : "gap again");
+    if (before !== undefined || this.restored || !judged) return;
+    const run = this.#run(from, stream);
+    if (run.next !== first || !run.arrived.has(last + 1))
+      throw this.#broken(`a gap ${first} to ${last} was reported that nobody sees`);
+    run.next = last + 1;
   }
 
-  #heldLongEnough(run: Run, first: number, at: number): void {
-    if (this.clockJumped) return;
-    const since = Math.min(...run.arrived.values());
+  gapSettled(gap: Gap): void {
+    this.#gaps.set(keyOf(gap), "settled");
+  }
+
+  /** A gap is being written: from here on it counts, so what is behind it was held back for long enough. */
+  givesUp(gap: Gap, at: number, judged: boolean): void {
+    if (this.clockJumped || this.restored || !judged) return;
     if (this.#drainedAt === undefined)
       throw this.#broken("a gap was reported before the mailbox was drained");
-    const held = at - Math.max(since, this.#drainedAt);
+    let first = Number.POSITIVE_INFINITY;
+    for (const [sequence, arrivedAt] of this.#run(gap.from, gap.stream).arrived)
+      if (sequence > gap.last) first = Math.min(first, arrivedAt);
+    const held = Math.min(at, this.#endedAt ?? at) - Math.max(first, this.#drainedAt);
     if (held < HOLD_MS - 1)
-      throw this.#broken(`the gap at ${first} was reported after ${Math.round(held)} ms`);
+      throw this.#broken(`the gap at ${gap.first} was reported after ${Math.round(held)} ms`);
   }
 
   /** The process ended: what it was handed and had not settled comes again. */
   crashed(): void {
     this.#handedNow = new Set();
+    this.#gapsNow = new Set();
     this.#drainedAt = undefined;
+    this.#endedAt = undefined;
   }
 
   #broken(detail: string): BrokenPromise {
     return new BrokenPromise("2 once to the application, in order", `${this.#name}: ${detail}`);
   }
+}
+
+function keyOf({ from, stream, first }: Gap): string {
+  return `${from}${stream}${first}`;
 }

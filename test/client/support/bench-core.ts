@@ -234,6 +234,13 @@ export class Bench {
     return this.told.filter((told): told is Told & { tell: T } => told.tell === tell);
   }
 
+  /** The missing runs that were handed over, as [first, last]. */
+  gaps(): [number, number][] {
+    return this.handed.flatMap(({ content }) =>
+      content.kind === "gap" ? [[content.first, content.last] satisfies [number, number]] : [],
+    );
+  }
+
   rows(table: string): number {
     return this.store.get(table)?.size ?? 0;
   }
@@ -242,6 +249,7 @@ export class Bench {
 export function bodyOf(entry: Entry): string {
   const { content } = entry;
   if (content.kind === "receipt") return `receipt ${content.delivered.length}/${content.read.length}`;
+  if (content.kind === "gap") return `gap ${content.first}-${content.last}`;
   return new TextDecoder().decode(content.body) + (entry.late ? " (late)" : "");
 }
 

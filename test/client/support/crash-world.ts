@@ -7,6 +7,7 @@ import {
   addressOf,
   type ClientFrame,
   type ConnectionKind,
+  decodeAll,
   type DeviceAddress,
   type EnvelopeId,
   type FrameOf,
@@ -30,6 +31,8 @@ import {
   publicIdentity,
 } from "@lethe/crypto";
 import { readBody, bodyOf } from "../../../client-lib/content/content.ts";
+import type { Entry } from "../../../client-lib/delivery/events.ts";
+import { outboxRow } from "../../../client-lib/delivery/rows.ts";
 import { loadKeys, OWN, putKey } from "../../../client-lib/keys/key-rows.ts";
 import { PairwiseCipher } from "../../../client-lib/keys/pairwise-cipher.ts";
 import { firstPrekeys, putPrekeys } from "../../../client-lib/keys/prekey-keeper.ts";
@@ -44,6 +47,13 @@ export interface Dying {
   readonly who: string;
   /** The number of the edge, from 1; 0 dies never. */
   readonly edge: number;
+}
+
+export interface Relaying {
+  /** Each push comes twice, each accepted is lost once: what an at-least-once transport may do. */
+  readonly repeats?: boolean;
+  /** This message is accepted, and expires before it is pushed. */
+  readonly expires?: string;
 }
 
 interface Running {
@@ -107,6 +117,15 @@ export class Person {
     }
   }
 
+  /** The message of an envelope that is in the outbox. */
+  messageIn(id: EnvelopeId): MessageId | undefined {
+    for (const value of this.tables.get("outbox")?.values() ?? []) {
+      const row = decodeAll(outboxRow, value);
+      if (row.id === id) return row.message;
+    }
+    return undefined;
+  }
+
   rows() {
     return Object.fromEntries(
       [...this.tables].map(([table, of]) => [
@@ -133,16 +152,17 @@ export class CrashWorld {
   readonly submitted = new Map<EnvelopeId, Uint8Array[]>();
   readonly mailboxes = new Map<DeviceAddress, Mail[]>();
   readonly #dying: Dying;
-  /** Each push twice, each accepted lost once: what an at-least-once transport may do. */
   readonly #repeats: boolean;
+  readonly #expires: MessageId | undefined;
   readonly #handedOut = new Map<string, FrameOf<"has-prekeys">>();
   readonly #lostOnce = new Set<EnvelopeId>();
   #agenda: (() => void)[] = [];
   #lives = 0;
 
-  constructor(dying: Dying, repeats: boolean) {
+  constructor(dying: Dying, { repeats = false, expires }: Relaying) {
     this.#dying = dying;
     this.#repeats = repeats;
+    this.#expires = expires === undefined ? undefined : messageId(expires);
     this.people = [
       new Person("anna", 11, T0, ["a one", "a two", "a three"], "ben"),
       new Person("ben", 22, T0, ["b one", "b two"], "anna"),
@@ -289,21 +309,16 @@ export class CrashWorld {
     });
   }
 
-  #hand(
-    person: Person,
-    running: Running,
-    entry: Effect extends infer E ? (E extends { do: "hand"; entry: infer X } ? X : never) : never,
-  ): void {
-    if (entry.content.kind !== "message") {
+  #hand(person: Person, running: Running, entry: Entry): void {
+    const text = textOf(entry);
+    if (text === undefined) {
       this.#later(person, running, { event: "settled", entry: entry.entry });
       return;
     }
-    this.#edge(person, "before handing over");
-    const said = readBody(entry.content.body);
-    const text = said.is === "text" ? said.text : said.is;
+    this.#edge(person, `before handing over ${entry.content.kind}`);
     if (person.settled.has(entry.message)) person.again.push(text);
     person.handed.push({ id: entry.message, text: entry.late ? `${text} (late)` : text, entry: entry.entry });
-    this.#edge(person, "after handing over");
+    this.#edge(person, `after handing over ${entry.content.kind}`);
     person.settling.set(entry.entry, entry.message);
     this.#later(person, running, { event: "settled", entry: entry.entry });
   }
@@ -359,7 +374,7 @@ export class CrashWorld {
         for (const mail of this.mailboxes.get(person.address) ?? []) answer({ frame: "push", ...mail });
         return answer({ frame: "drained" });
       case "submit":
-        return this.#submit(frame, answer);
+        return this.#submit(person, frame, answer);
       case "delivered":
         this.mailboxes.set(
           person.address,
@@ -379,10 +394,15 @@ export class CrashWorld {
     return { frame: "welcome", version: 1, relay: "world", now: this.now, ...limits };
   }
 
-  #submit({ recipient, envelopes }: FrameOf<"submit">, answer: (...frames: RelayFrame[]) => void): void {
+  #submit(
+    sender: Person,
+    { recipient, envelopes }: FrameOf<"submit">,
+    answer: (...frames: RelayFrame[]) => void,
+  ): void {
     for (const { device, id, ciphertext } of envelopes) {
       const bytes = ciphertext.slice();
       this.submitted.set(id, [...(this.submitted.get(id) ?? []), bytes]);
+      if (sender.messageIn(id) === this.#expires && this.#expires !== undefined) continue;
       const address = addressOf(recipient, device);
       const mail: Mail = { id, ciphertext: bytes, kind: "pairwise" };
       this.mailboxes.set(address, [...(this.mailboxes.get(address) ?? []), mail]);
@@ -436,4 +456,12 @@ export class CrashWorld {
     this.#handedOut.set(key, answer);
     return answer;
   }
+}
+
+/** What an application is given to settle; undefined for receipts. */
+function textOf({ content }: Entry): string | undefined {
+  if (content.kind === "receipt") return undefined;
+  if (content.kind === "gap") return `gap ${content.first}-${content.last}`;
+  const said = readBody(content.body);
+  return said.is === "text" ? said.text : said.is;
 }
