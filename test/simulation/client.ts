@@ -3,27 +3,18 @@
 import {
   type ClientFrame,
   type ConnectionKind,
-  decodeAll,
-  type DeviceAddress,
   type EnvelopeId,
   type RelayFrame,
   type Time,
 } from "@lethe/protocol";
 import { type ClientCore, createClientCore } from "../../client-lib/delivery/core.ts";
-import type {
-  Effect,
-  Entry,
-  Happening,
-  MessageId,
-  StreamId,
-  Told,
-  Write,
-} from "../../client-lib/delivery/events.ts";
-import { gapBody, inboxRow, orderKey } from "../../client-lib/delivery/rows.ts";
+import type { Effect, Entry, Happening, MessageId, Told, Write } from "../../client-lib/delivery/events.ts";
+import { orderKey } from "../../client-lib/delivery/rows.ts";
 import type { Planned } from "./agenda.ts";
 import { Dice, mix, takes } from "./chance.ts";
 import { Diary, type Gap } from "./diary.ts";
 import { Disk, type Tables } from "./disk.ts";
+import { gapIn, gapOf } from "./gap-rows.ts";
 import { accountAt, addressAt, indexOf, indexOfAccount, OPENED_TABLE, personAt } from "./people.ts";
 import type { Pipe } from "./pipe.ts";
 import type { CrashWhen, Deed } from "./plan.ts";
@@ -418,12 +409,10 @@ export class SimClient {
   // --- the store -----------------------------------------------------------------------------------------------------
 
   #commit(run: Run, commit: number, writes: readonly Write[]): void {
-    for (const { table, value } of writes) {
-      const gap = table === "inbox" && value !== undefined ? gapIn(value) : undefined;
-      if (gap !== undefined) this.diary.givesUp(gap, this.#world.now, this.#judges(gap));
-    }
+    const gaps = writes.flatMap((write) => gapIn(write) ?? []);
+    for (const gap of gaps) this.diary.givesUp(gap, this.#world.now, this.#judges(gap));
     this.#disk.commit(writes, {
-      durable: () => this.#maybeCrash("durable"),
+      durable: () => this.#maybeCrash("durable") || (gaps.length > 0 && this.#maybeCrash("gap")),
       confirmed: (failed) => this.#confirmed(run, commit, failed),
     });
     this.#maybeCrash("sent");
@@ -452,6 +441,7 @@ export class SimClient {
       this.#world.talk.handed(this.index, entry.entry, said);
     }
     if (entry.content.kind === "gap") this.#missing(entry, entry.content);
+    if (this.#run !== run) return;
     this.#world.agenda.in(this.#pace.between(0, this.#world.plan.weather.reading), () => {
       if (this.#run !== run) return;
       this.#step({ event: "settled", entry: entry.entry });
@@ -469,6 +459,7 @@ export class SimClient {
     this.#world.note(this.name, `gap ${first}–${last} of ${personAt(indexOf(from))}`, true);
     this.diary.gap(gap, this.#judges(gap));
     this.#gaps.set(orderKey(entry), gap);
+    this.#maybeCrash("gap-told");
   }
 
   #judges({ from }: Gap): boolean {
@@ -521,15 +512,4 @@ export class SimClient {
 
 function nameOf(kind: ConnectionKind, connection: number): string {
   return `${kind}${connection}`;
-}
-
-/** A gap's id begins with its stream. */
-function gapOf(from: DeviceAddress, id: MessageId, numbers: { first: number; last: number }): Gap {
-  return { from, stream: id.slice(0, 8) as StreamId, ...numbers };
-}
-
-/** The gap that a row of the inbox holds, if it is one. */
-function gapIn(value: Uint8Array): Gap | undefined {
-  const { kind, from, message, body } = decodeAll(inboxRow, value);
-  return kind === "gap" ? gapOf(from, message, decodeAll(gapBody, body)) : undefined;
 }

@@ -2,6 +2,7 @@
 // times. Always true: a commit is there as a whole or not at all; what is read is a copy, as from any disk.
 import type { Row, StoredRows, Write } from "../../client-lib/delivery/events.ts";
 import { CORE_TABLES } from "../../client-lib/delivery/rows.ts";
+import { gapIn } from "./gap-rows.ts";
 import type { Agenda, Planned } from "./agenda.ts";
 import { type Dice, type Pace, takes } from "./chance.ts";
 import type { ClientRules } from "./rules.ts";
@@ -111,10 +112,11 @@ export class Disk {
   }
 
   write(writes: readonly Write[]): void {
-    const { remember, epochDurable } = this.#port.rules;
+    const { remember, epochDurable, gapKept } = this.#port.rules;
     for (const write of writes) {
       if (!remember && write.table === "seen") continue;
       if (!epochDurable && write.table === "self") continue;
+      if (!gapKept && gapIn(write) !== undefined) continue;
       this.#writeOne(write);
     }
   }

@@ -24,8 +24,9 @@ export interface Weather {
 
 export type SocketKind = "device" | "anonymous";
 export type Way = "up" | "down" | "both";
-/** At once, or at the next commit: when it was sent, when it is durable and nobody knows, or just after that is known. */
-export type CrashWhen = "now" | "sent" | "durable" | "confirmed";
+/** At once, or at the next commit: when it was sent, when it is durable and nobody knows, or just after that is known;
+ *  or at the next gap: when it is durable and nobody knows, or when the application is told of it. */
+export type CrashWhen = "now" | "sent" | "durable" | "confirmed" | "gap" | "gap-told";
 export type Trouble = "slow" | "fails" | "fails-executed" | "twice" | "stalls";
 
 export type Deed =
@@ -116,6 +117,7 @@ export function planOf(seed: number, { nodes, clients }: Size): Plan {
   const deeds: (Deed & { at: number })[] = [];
   sayThings(dice, deeds, { span, clients, favourite, quiet });
   if (!quiet) faults(dice, deeds, { span, clients, favourite, nodes });
+  if (!quiet) missing(new Dice(mix(seed, 6)), deeds, { span, clients, favourite, quiet });
   if (!quiet && weather.replica !== undefined) failovers(new Dice(mix(seed, 5)), deeds, span);
   deeds.sort((a, b) => a.at - b.at);
   const timed = deeds.map((deed, i) => ({ ...deed, number: i + 1 }));
@@ -222,6 +224,25 @@ function faults(dice: Dice, deeds: (Deed & { at: number })[], stage: Stage): voi
   }
   for (let client = 0; client < stage.clients; client++)
     if (dice.happens(0.2)) deeds.push({ at: 0, do: "leave", client, ms: dice.between(200, stage.span) });
+}
+
+// Somebody is away while a message expires between two others, and may crash where the gap is given up or told.
+function missing(dice: Dice, deeds: (Deed & { at: number })[], { span, clients, favourite }: Scene): void {
+  if (!dice.happens(0.05)) return;
+  const { from, to } = pairOf(dice, clients, favourite);
+  const at = dice.between(500, span / 2);
+  const away = dice.between(1_500, span);
+  deeds.push({ at: at - 100, do: "leave", client: to, ms: away });
+  for (const ttl of [undefined, Math.floor(dice.between(100, 1_000)), undefined])
+    deeds.push({ at: at + dice.between(0, 1), do: "say", from, to, bytes: 20, ttl });
+  if (dice.happens(0.7))
+    deeds.push({
+      at: span,
+      do: "crash-client",
+      client: to,
+      ms: dice.between(10, 1_000),
+      when: dice.pick<CrashWhen>(["gap", "gap-told"]),
+    });
 }
 
 // A failover harms most where something has just been stored.

@@ -18,6 +18,8 @@ export interface ClientRules {
   readonly clearedByAccepted: boolean;
   /** What follows from one envelope is one transaction. */
   readonly oneTransaction: boolean;
+  /** A gap that is given up is an entry of the inbox. */
+  readonly gapKept: boolean;
 }
 
 export interface Rules {
@@ -37,6 +39,7 @@ export const ALL_RULES: Rules = {
     sameBytes: true,
     clearedByAccepted: true,
     oneTransaction: true,
+    gapKept: true,
   },
 };
 
