@@ -58,7 +58,21 @@ interface FrameRow {
 const accessKey = fixed(16);
 const ciphertext = bytes(MAX_ENVELOPE_BYTES);
 const ids = list(envelopeId, MAX_IDS, 1);
-const sealed = struct({ device: deviceNumber, id: envelopeId, ciphertext });
+const optionalAccessKey = optional(accessKey);
+/** One envelope of a submit. */
+export const sealed = struct(
+  { device: deviceNumber, id: envelopeId, ciphertext },
+  {
+    read: (r) => ({ device: deviceNumber.read(r), id: envelopeId.read(r), ciphertext: ciphertext.read(r) }),
+    write(w, v) {
+      deviceNumber.write(w, v.device);
+      envelopeId.write(w, v.id);
+      ciphertext.write(w, v.ciphertext);
+    },
+  },
+);
+const sealedForAll = list(sealed, MAX_DEVICES, 1);
+const kindOfPush = oneOf({ pairwise: 0, group: 1, signal: 2 });
 
 /** A prekey as the relay keeps it: an id and bytes that only clients understand. */
 export const prekey = struct({ id: fixed(8), bytes: bytes(MAX_PREKEY_BYTES) });
@@ -106,13 +120,31 @@ export const FRAMES = {
     from: "client",
     on: "both",
     since: 1,
-    body: struct({
-      recipient: accountId,
-      accessKey: optional(accessKey),
-      listVersion: u32,
-      expiry: time,
-      envelopes: list(sealed, MAX_DEVICES, 1),
-    }),
+    body: struct(
+      {
+        recipient: accountId,
+        accessKey: optionalAccessKey,
+        listVersion: u32,
+        expiry: time,
+        envelopes: sealedForAll,
+      },
+      {
+        read: (r) => ({
+          recipient: accountId.read(r),
+          accessKey: optionalAccessKey.read(r),
+          listVersion: r.u32(),
+          expiry: time.read(r),
+          envelopes: sealedForAll.read(r),
+        }),
+        write(w, v) {
+          accountId.write(w, v.recipient);
+          optionalAccessKey.write(w, v.accessKey);
+          w.u32(v.listVersion);
+          time.write(w, v.expiry);
+          sealedForAll.write(w, v.envelopes);
+        },
+      },
+    ),
   },
   "submit-group": {
     opcode: 0x11,
@@ -172,7 +204,17 @@ export const FRAMES = {
     from: "relay",
     on: "device",
     since: 1,
-    body: struct({ id: envelopeId, kind: oneOf({ pairwise: 0, group: 1, signal: 2 }), ciphertext }),
+    body: struct(
+      { id: envelopeId, kind: kindOfPush, ciphertext },
+      {
+        read: (r) => ({ id: envelopeId.read(r), kind: kindOfPush.read(r), ciphertext: ciphertext.read(r) }),
+        write(w, v) {
+          envelopeId.write(w, v.id);
+          kindOfPush.write(w, v.kind);
+          ciphertext.write(w, v.ciphertext);
+        },
+      },
+    ),
   },
   delivered: { opcode: 0x21, from: "client", on: "device", since: 1, body: struct({ ids }) },
   drained: { opcode: 0x22, from: "relay", on: "device", since: 1, body: struct({}) },

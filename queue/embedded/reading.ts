@@ -45,7 +45,9 @@ export interface ReadingParts {
 export class Reading {
   readonly #parts: ReadingParts;
   #running = 0;
-  readonly #queue: (() => void)[] = [];
+  /** Reads that wait for their turn, from `#queueHead` on: shifting a long array would move all of it each time. */
+  #queue: (() => void)[] = [];
+  #queueHead = 0;
 
   constructor(parts: ReadingParts) {
     this.#parts = parts;
@@ -167,10 +169,16 @@ export class Reading {
     try {
       await read();
     } finally {
-      const next = this.#queue.shift();
-      if (next === undefined) this.#running--;
-      else next();
+      this.#nextRead();
     }
+  }
+
+  #nextRead(): void {
+    const next = this.#queue[this.#queueHead++];
+    if (next !== undefined) return next();
+    this.#running--;
+    this.#queue = [];
+    this.#queueHead = 0;
   }
 }
 

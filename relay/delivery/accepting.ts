@@ -1,5 +1,6 @@
 // A node's accepting side: its flows, one for each device that something is under way to, and the routes it remembers.
-// Always true: what a flow holds is counted in `bytes`; a flow that holds nothing and waits for nothing is gone.
+// Always true: what a flow holds is counted in `bytes`; a flow that holds nothing and waits for nothing is gone within
+// a second: making and dropping one for each message would cost more than the rest of its way.
 import type { DeviceAddress, EnvelopeId, ProblemCode } from "@lethe/protocol";
 import type { Envelope, NodeId, Owner } from "@lethe/queue";
 import * as flows from "./flow.ts";
@@ -10,6 +11,8 @@ type Flow = flows.Flow;
 
 /** Owners remembered of devices that nothing is under way to: about 15 MB. */
 const MAX_ROUTES = 100_000;
+/** How long a flow is kept that nothing is under way in, ms. */
+const REST_MS = 1_000;
 
 export interface AcceptingPort {
   /** The session here that has claimed the mailbox, if any. */
@@ -27,6 +30,7 @@ export class Accepting {
   readonly #routes = new Map<DeviceAddress, Owner>();
   readonly #flowPort: flows.FlowPort & { now: Instant };
   #bytes = 0;
+  #active = 0;
 
   constructor(state: NodeState, port: AcceptingPort) {
     this.#state = state;
@@ -34,8 +38,9 @@ export class Accepting {
     this.#flowPort = this.#makeFlowPort();
   }
 
+  /** Flows that hold or wait for something. */
   get flows(): number {
-    return this.#flows.size;
+    return this.#active;
   }
 
   /** Bytes of all that is not settled. */
@@ -63,12 +68,20 @@ export class Accepting {
     }
     if (flow === undefined) {
       flow = flows.newFlow(address);
-      // A session that has claimed here is the owner as far as this node can know; if it is not, it answers `not-owner`.
-      flow.route = this.#port.ownerHere(address) ?? this.#routes.get(address);
+      flow.route = this.#routes.size > 0 ? this.#routes.get(address) : undefined;
       this.#flows.set(address, flow);
     }
+    if (!flow.active) this.#wake(flow);
     flows.submit(flow, envelope, connection, this.#flowPort);
     this.#changed(flow);
+  }
+
+  #wake(flow: Flow): void {
+    const { route } = flow;
+    // A session that has claimed here is the owner as far as this node can know; if it is not, it answers `not-owner`.
+    flow.route = this.#port.ownerHere(flow.address) ?? (route?.node === this.#state.id ? undefined : route);
+    flow.active = true;
+    this.#active++;
   }
 
   answered(address: DeviceAddress, owner: Owner, ids: readonly EnvelopeId[], how: Answer): void {
@@ -88,8 +101,7 @@ export class Accepting {
   }
 
   #appended(flow: Flow, items: flows.Item[], result: StoreResults["appendUnlessOwned"]): void {
-    if (result.is === "stored")
-      this.#state.count("stored", result.outcomes.filter((o) => typeof o === "number").length);
+    if (result.is === "stored") this.#state.count("stored", numbersIn(result.outcomes));
     flows.appended(flow, items, result, this.#flowPort);
   }
 
@@ -98,7 +110,10 @@ export class Accepting {
   }
 
   tick(): void {
-    this.#each((flow) => flows.overdue(flow, this.#flowPort));
+    this.#each((flow) => {
+      if (flow.active) flows.overdue(flow, this.#flowPort);
+      else if (this.#state.now - flow.idleSince >= REST_MS) this.#drop(flow);
+    });
   }
 
   #each(act: (flow: Flow) => void): void {
@@ -112,7 +127,13 @@ export class Accepting {
   #changed(flow: Flow): void {
     this.#bytes += flow.bytes - flow.counted;
     flow.counted = flow.bytes;
-    if (flow.items.size > 0 || flow.busy > 0 || this.#flows.get(flow.address) !== flow) return;
+    if (!flow.active || flow.items.size > 0 || flow.busy > 0) return;
+    flow.active = false;
+    flow.idleSince = this.#state.now;
+    this.#active--;
+  }
+
+  #drop(flow: Flow): void {
     this.#flows.delete(flow.address);
     this.#keepRoute(flow);
   }
@@ -168,4 +189,10 @@ export class Accepting {
     if (owner.node === this.#state.id) this.#port.offeredHere(address, owner, envelopes);
     else this.#state.links.send(owner.node, { is: "offer", owner, address, envelopes });
   }
+}
+
+function numbersIn(outcomes: readonly (number | string)[]): number {
+  let numbers = 0;
+  for (const outcome of outcomes) if (typeof outcome === "number") numbers++;
+  return numbers;
 }

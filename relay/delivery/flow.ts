@@ -18,6 +18,7 @@ import {
   type Instant,
   sameOwner,
 } from "./types.ts";
+import { Window } from "./window.ts";
 
 export interface Item {
   readonly envelope: Envelope;
@@ -30,8 +31,8 @@ export interface Item {
 
 export interface Flow {
   readonly address: DeviceAddress;
-  /** Unsettled items; a Map keeps the order in which they came. */
-  readonly items: Map<EnvelopeId, Item>;
+  /** Unsettled items, in the order in which they came. */
+  readonly items: Window<Item>;
   /** Items that wait for a route, in order. */
   fresh: Item[];
   /** Look-ups and appends under way. */
@@ -41,6 +42,9 @@ export interface Flow {
   bytes: number;
   /** Of its bytes, those that the node has counted. */
   counted: number;
+  /** Holds or waits for something, as far as the node has counted. */
+  active: boolean;
+  idleSince: Instant;
 }
 
 /** What a flow asks of its node. */
@@ -60,7 +64,17 @@ export interface FlowPort {
 }
 
 export function newFlow(address: DeviceAddress): Flow {
-  return { address, items: new Map(), fresh: [], busy: 0, route: undefined, bytes: 0, counted: 0 };
+  return {
+    address,
+    items: new Window(),
+    fresh: [],
+    busy: 0,
+    route: undefined,
+    bytes: 0,
+    counted: 0,
+    active: false,
+    idleSince: 0,
+  };
 }
 
 /** Takes one envelope. One that is under way already is not added again: its answer changes its way. */
@@ -210,7 +224,7 @@ function isOffered(item: Item | undefined, owner: Owner): item is Item {
 
 /** Everything offered to this owner is stored, in order, with the owner as suspect: it does not answer for it. */
 export function comeBack(flow: Flow, owner: Owner, port: FlowPort): void {
-  const back = [...flow.items.values()].filter((item) => isOffered(item, owner));
+  const back = flow.items.values.filter((item) => isOffered(item, owner));
   if (sameOwner(flow.route, owner)) flow.route = undefined;
   if (!port.rules.appendInOrder) back.reverse();
   if (back.length > 0) append(flow, back, owner, port);
@@ -219,7 +233,7 @@ export function comeBack(flow: Flow, owner: Owner, port: FlowPort): void {
 /** The link to a node broke: what its owners had been offered comes back. */
 export function linkLost(flow: Flow, node: string, port: FlowPort): void {
   const owners: Owner[] = [];
-  for (const item of flow.items.values()) {
+  for (const item of flow.items.values) {
     const to = item.to;
     if (
       item.at === "offered" &&
@@ -234,7 +248,7 @@ export function linkLost(flow: Flow, node: string, port: FlowPort): void {
 
 /** Offers that nobody answered in time come back. */
 export function overdue(flow: Flow, port: FlowPort): void {
-  for (const item of flow.items.values()) {
+  for (const item of flow.items.values) {
     if (item.at !== "offered" || item.to === undefined) continue;
     if (port.now - item.since < port.limits.offerTimeout) return;
     comeBack(flow, item.to, port);
@@ -243,12 +257,12 @@ export function overdue(flow: Flow, port: FlowPort): void {
 
 /** When `overdue` has something to do. */
 export function dueAt(flow: Flow, offerTimeout: number): Instant {
-  for (const item of flow.items.values()) if (item.at === "offered") return item.since + offerTimeout;
+  for (const item of flow.items.values) if (item.at === "offered") return item.since + offerTimeout;
   return Number.POSITIVE_INFINITY;
 }
 
 function settle(flow: Flow, item: Item, how: "delivered" | "stored", port: FlowPort): void {
-  if (!flow.items.delete(item.envelope.id)) return;
+  if (flow.items.take(item.envelope.id) === undefined) return;
   flow.bytes -= item.envelope.ciphertext.length;
   if (port.rules.acceptedAfterStored) port.settled(flow, item, how);
 }
@@ -260,7 +274,7 @@ function settleAll(flow: Flow, items: Item[], how: "delivered" | "stored", port:
 type Refused = Exclude<Answer, "delivered" | "stored" | "not-owner">;
 
 function refuse(flow: Flow, item: Item, code: Refused, port: FlowPort): void {
-  if (!flow.items.delete(item.envelope.id)) return;
+  if (flow.items.take(item.envelope.id) === undefined) return;
   flow.bytes -= item.envelope.ciphertext.length;
   port.refused(flow, item, code);
 }

@@ -48,6 +48,12 @@ export interface NodeStateOptions {
   readonly linkLost: (peer: NodeId) => void;
 }
 
+/**
+ * A call's number is a running number and its slot. Slots and not a Map: entries that come and go make a Map rebuild its
+ * table again and again, and each table left behind keeps alive what stood in it until the whole heap is collected.
+ */
+const CALL_SLOTS = 2 ** 20;
+
 export class NodeState {
   id: NodeId;
   readonly limits: DeliveryLimits;
@@ -58,8 +64,11 @@ export class NodeState {
   now: Instant = 0;
   #effects: Effect[] = [];
   readonly #counts = new Map<Counted, number>();
-  readonly #calls = new Map<number, Purpose>();
-  #nextCall = 1;
+  /** Purposes of the calls under way, each in a slot; and the calls that the slots belong to now. */
+  readonly #purposes: (Purpose | undefined)[] = [];
+  readonly #callIn: number[] = [];
+  readonly #freeSlots: number[] = [];
+  #called = 0;
 
   constructor({ id, limits, rules, linkLost }: NodeStateOptions) {
     this.id = id;
@@ -74,7 +83,7 @@ export class NodeState {
   }
 
   get calls(): number {
-    return this.#calls.size;
+    return this.#purposes.length - this.#freeSlots.length;
   }
 
   effect(effect: Effect): void {
@@ -98,15 +107,20 @@ export class NodeState {
   }
 
   call(on: StoreCall, purpose: Purpose): void {
-    const call = this.#nextCall++;
-    this.#calls.set(call, purpose);
+    const slot = this.#freeSlots.pop() ?? this.#purposes.length;
+    const call = ++this.#called * CALL_SLOTS + slot;
+    this.#purposes[slot] = purpose;
+    this.#callIn[slot] = call;
     this.#effects.push({ do: "call", call, on });
   }
 
   /** What the result of a call is for; undefined for one that was answered before. */
   takeCall(call: number): Purpose | undefined {
-    const purpose = this.#calls.get(call);
-    this.#calls.delete(call);
+    const slot = call % CALL_SLOTS;
+    const purpose = this.#purposes[slot];
+    if (purpose === undefined || this.#callIn[slot] !== call) return undefined;
+    this.#purposes[slot] = undefined;
+    this.#freeSlots.push(slot);
     return purpose;
   }
 }

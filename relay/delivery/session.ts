@@ -20,6 +20,7 @@ import {
   type Instant,
   sameOwner,
 } from "./types.ts";
+import { Window } from "./window.ts";
 
 /** Who offered: this node's own flow, or another node over its link. */
 export type Offerer = NodeId | "here";
@@ -43,16 +44,16 @@ export interface Session {
   readonly epoch: number;
   phase: Phase;
   /** Pushed, held in memory alone, not acknowledged; oldest first. */
-  inFlight: Map<EnvelopeId, Offered>;
+  inFlight: Window<Offered>;
   /** Offered while the mailbox is being read: appended behind it, or pushed when it turns out to be empty. */
   waiting: Map<EnvelopeId, Offered>;
   /** The append under way, if any. */
   appending: ReadonlyMap<EnvelopeId, Offered>;
   /** Pushed on this connection and not acknowledged, with their bytes: the push window, wherever their copies are. */
-  readonly unacked: Map<EnvelopeId, number>;
+  readonly unacked: Window<number>;
   unackedBytes: number;
   /** Places in the mailbox of what is not acknowledged: one acknowledgement removes every copy. */
-  readonly stored: Map<EnvelopeId, Position[]>;
+  readonly stored: Window<Position[]>;
   cursor: Position;
   /** A read or append is under way. */
   busy: boolean;
@@ -100,12 +101,12 @@ export function newSession(
     connection,
     epoch,
     phase: "claiming",
-    inFlight: new Map(),
+    inFlight: new Window(),
     waiting: new Map(),
     appending: new Map(),
-    unacked: new Map(),
+    unacked: new Window(),
     unackedBytes: 0,
-    stored: new Map(),
+    stored: new Window(),
     cursor: 0 as Position,
     busy: false,
     rescan: false,
@@ -195,10 +196,10 @@ function pushLive(s: Session, item: Offered, port: SessionPort): void {
 /** Durable first: what is in flight keeps its place ahead of what waits; then the drain pushes the rest. */
 export function spill(s: Session, port: SessionPort): void {
   if (s.busy || isClosed(s) || s.phase === "claiming" || s.retryAt !== undefined) return;
-  const pushed = [...s.inFlight.values()];
+  const pushed = [...s.inFlight.values];
   const batch = [...pushed, ...s.waiting.values()];
   if (batch.length === 0) return;
-  s.inFlight = new Map();
+  s.inFlight = new Window();
   s.waiting = new Map();
   s.appending = new Map(batch.map((item) => [item.envelope.id, item]));
   s.phase = "draining";
@@ -279,8 +280,8 @@ function refusedBatch(
     return;
   }
   const newer = s.inFlight;
-  s.inFlight = new Map(kept.map((item) => [item.envelope.id, item]));
-  for (const [id, item] of newer) s.inFlight.set(id, item);
+  s.inFlight = new Window(kept.map((item) => [item.envelope.id, item]));
+  for (const item of newer.values) s.inFlight.set(item.envelope.id, item);
   for (const item of kept) item.pushedAt = port.now;
   port.answer(s, waiting, code);
   s.cursor = 0 as Position;
@@ -368,16 +369,16 @@ export function acked(s: Session, ids: readonly EnvelopeId[], port: SessionPort)
   const delivered: Offered[] = [];
   const gone: { position: Position; id: EnvelopeId }[] = [];
   for (const id of ids) {
-    const live = s.inFlight.get(id);
+    const live = s.inFlight.take(id);
     if (live !== undefined) {
-      s.inFlight.delete(id);
       measure(s, port.now - live.pushedAt);
       delivered.push(live);
     }
-    s.unackedBytes -= s.unacked.get(id) ?? 0;
-    settleCopies(s, id, delivered, s.unacked.delete(id));
-    for (const position of s.stored.get(id) ?? []) gone.push({ position, id });
-    s.stored.delete(id);
+    const pushed = s.unacked.take(id);
+    s.unackedBytes -= pushed ?? 0;
+    settleCopies(s, id, delivered, pushed !== undefined);
+    const positions = s.stored.take(id);
+    if (positions !== undefined) for (const position of positions) gone.push({ position, id });
   }
   if (delivered.length > 0) port.answer(s, delivered, "delivered");
   if (gone.length > 0 && port.rules.removeOnAck) port.remove(s, gone);
@@ -423,7 +424,7 @@ export function tick(s: Session, port: SessionPort): void {
     drain(s, port); // reads before it appends: a mailbox that is empty needs no store to go live again
   }
   if (s.retryAt !== undefined) return;
-  for (const oldest of s.inFlight.values()) {
+  for (const oldest of s.inFlight.values) {
     if (port.now - oldest.pushedAt >= liveWindow(s, port.limits)) spill(s, port);
     break;
   }
@@ -442,7 +443,7 @@ export function dueAt(s: Session, limits: DeliveryLimits): Instant {
   if (isClosed(s) || s.phase === "claiming") return Number.POSITIVE_INFINITY;
   if (s.retryAt !== undefined) return s.retryAt;
   if (s.busy) return Number.POSITIVE_INFINITY;
-  for (const oldest of s.inFlight.values()) return oldest.pushedAt + liveWindow(s, limits);
+  for (const oldest of s.inFlight.values) return oldest.pushedAt + liveWindow(s, limits);
   return Number.POSITIVE_INFINITY;
 }
 
@@ -459,8 +460,8 @@ export function close(s: Session, code: ProblemCode | undefined, port: SessionPo
   const was = s.phase;
   s.phase = "closed";
   if (code !== undefined) port.end(s, code);
-  const rest = [...s.inFlight.values(), ...s.waiting.values()];
-  s.inFlight = new Map();
+  const rest = [...s.inFlight.values, ...s.waiting.values()];
+  s.inFlight = new Window();
   s.waiting = new Map();
   // Order: what is being appended comes first, so the rest goes back to its origin.
   if (was === "claiming" || s.appending.size > 0 || !port.rules.spillOnClose) {
