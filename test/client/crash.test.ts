@@ -21,6 +21,7 @@ function check(world: CrashWorld, what: string, hearing: Hearing = HEARD): void 
     const heard = hearing[name];
     const first = [...new Set(person.handed.map(({ text }) => text))];
     expect(first, `${what}: ${name} hears all of it, in order, nothing late`).toEqual([...heard]);
+    expect(person.openedAgain, `${what}: ${name} opens nothing again that was seen`).toEqual([]);
     expect(person.again, `${what}: ${name} is given nothing again that was settled`).toEqual([]);
     expect(
       person.handed.every(({ id }) => person.settled.has(id)),

@@ -5,6 +5,7 @@ import { keep } from "./artifact.ts";
 import type { Size } from "./plan.ts";
 import { printSummary, Progress } from "./report.ts";
 import { optionsFor } from "./options.ts";
+import { printRuleTable } from "./rule-table.ts";
 import { RULE_NAMES } from "./rules.ts";
 import { type Options, runMany, Tally, type TallyParts } from "./runner.ts";
 import { startWorkers } from "./workers.ts";
@@ -18,6 +19,8 @@ const HELP = `Usage: npm run simulate -- [options]
   --clients C     devices, 2 to 8 (default 4)
   --rule-off R    leave one rule out and see it missed; R is one of
                   ${RULE_NAMES.join("\n                  ")}
+  --rule-table    leave each rule out in turn, from the first seed, and print how many
+                  schedules it takes until that is missed (at most --runs)
   --failures F    stop after this many failures (default 10)
   --real N        use the real cipher in every Nth schedule (default 200, 0: never)
 `;
@@ -28,6 +31,7 @@ interface Settings {
   readonly jobs: number;
   readonly size: Size;
   readonly ruleOff: string | undefined;
+  readonly ruleTable: boolean;
   readonly maxFailures: number;
   readonly realEvery: number;
 }
@@ -53,6 +57,7 @@ function settingsOf(args: string[]): Settings | "help" {
       nodes: { type: "string" },
       clients: { type: "string" },
       "rule-off": { type: "string" },
+      "rule-table": { type: "boolean" },
       failures: { type: "string" },
       real: { type: "string" },
       help: { type: "boolean", short: "h" },
@@ -68,6 +73,7 @@ function settingsOf(args: string[]): Settings | "help" {
       clients: whole("clients", values.clients, [2, 8, 4]),
     },
     ruleOff: values["rule-off"],
+    ruleTable: values["rule-table"] === true,
     maxFailures: whole("failures", values.failures, [1, 1e6, 10]),
     realEvery: whole("real", values.real, [0, 1e9, 200]),
   };
@@ -79,6 +85,7 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
+  if (settings.ruleTable) return printRuleTable(settings, process.stdout) ? 0 : 1;
   const options = await optionsFor(settings);
   const progress = new Progress(settings.runs, process.stdout);
   const tally = settings.jobs === 1 ? alone(settings, options, progress) : await together(settings, progress);

@@ -88,6 +88,8 @@ export class Person {
   readonly handed: { id: MessageId; text: string; entry: number }[] = [];
   /** Ids whose settling had become durable when they were handed over again. */
   readonly again: string[] = [];
+  /** Envelopes given to the cipher though what came of them was durable. */
+  readonly openedAgain: EnvelopeId[] = [];
   readonly settled = new Set<MessageId>();
   readonly queued = new Set<string>();
   readonly sentTold = new Set<MessageId>();
@@ -213,7 +215,7 @@ export class CrashWorld {
     const core = createClientCore({
       account,
       device,
-      cipher: new PairwiseCipher(config),
+      cipher: watched(new PairwiseCipher(config), person),
       chance: random,
       rows,
       requests: "accept",
@@ -456,6 +458,16 @@ export class CrashWorld {
     this.#handedOut.set(key, answer);
     return answer;
   }
+}
+
+/** A seen id is looked up before anything is opened: the ratchet's own memory of what it opened is the second defence. */
+function watched(cipher: PairwiseCipher, person: Person): PairwiseCipher {
+  const open = cipher.open.bind(cipher);
+  cipher.open = (request) => {
+    if (person.tables.get("seen")?.has(request.id) === true) person.openedAgain.push(request.id);
+    return open(request);
+  };
+  return cipher;
 }
 
 /** What an application is given to settle; undefined for receipts. */
