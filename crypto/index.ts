@@ -63,6 +63,8 @@ export {
 export { ready } from "./ready.ts";
 export type { Random } from "./random.ts";
 export { systemRandom } from "./random.ts";
+export type { NumberedAccount, SafetyComparison, SafetyNumber } from "./safety-number.ts";
+export { compareSafetyCode, SAFETY_CODE_BYTES, safetyNumber } from "./safety-number.ts";
 export { Secret } from "./secret.ts";
 export type { AeadInput } from "./primitives.ts";
 export { blake2b, ed25519Verify, equal, sha512, xchachaOpen, xchachaSeal } from "./primitives.ts";
