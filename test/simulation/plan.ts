@@ -106,6 +106,9 @@ const DISKS: readonly Pace[] = [
   { usual: 10, rare: 5_000, often: 0.05 },
 ];
 
+/** A replica this far behind, ms, forgets a whole exchange between a relay and a device. */
+const LONG_LAG = 1_000;
+
 export function planOf(seed: number, { nodes, clients }: Size): Plan {
   const dice = new Dice(mix(seed, 1));
   const quiet = dice.happens(0.04);
@@ -119,6 +122,8 @@ export function planOf(seed: number, { nodes, clients }: Size): Plan {
   if (!quiet) faults(dice, deeds, { span, clients, favourite, nodes });
   if (!quiet) missing(new Dice(mix(seed, 6)), deeds, { span, clients, favourite, quiet });
   if (!quiet && weather.replica !== undefined) failovers(new Dice(mix(seed, 5)), deeds, span);
+  if (!quiet && weather.replica === LONG_LAG)
+    placeGivenTwice(new Dice(mix(seed, 7)), deeds, { span, clients, favourite, nodes });
   deeds.sort((a, b) => a.at - b.at);
   const timed = deeds.map((deed, i) => ({ ...deed, number: i + 1 }));
   return { seed, nodes, clients, weather, deeds: timed, calmAt: span + 3_000 };
@@ -146,7 +151,7 @@ function stormy(dice: Dice): Omit<Weather, "batched"> {
     store: dice.pick(STORES),
     disk: dice.pick(DISKS),
     ordered: dice.happens(0.5),
-    replica: dice.happens(0.2) ? dice.pick([5, 100, 1_000]) : undefined,
+    replica: dice.happens(0.2) ? dice.pick([5, 100, LONG_LAG]) : undefined,
     limits: limitsOf(dice),
     caps: {
       envelopes: dice.pick([1_000, 1_000, 1_000, 3, 6]),
@@ -252,6 +257,39 @@ function failovers(dice: Dice, deeds: (Deed & { at: number })[], span: number): 
     const at = dice.pick(said).at + dice.between(0, dice.pick([300, 3_000]));
     deeds.push({ at: Math.min(at, span), do: "failover" });
   }
+}
+
+// Two failovers. The first makes the owner read its mailbox anew: it finds mail that an accepting node has just appended
+// and that the replica does not have. The device acknowledges it, and the second failover forgets both the mail and its
+// removal: its place is given to the next before the removal is tried again.
+function placeGivenTwice(dice: Dice, deeds: (Deed & { at: number })[], stage: Stage): void {
+  if (!dice.happens(0.8)) return;
+  const { span, clients, favourite, nodes } = stage;
+  const at = dice.between(2_300, Math.max(2_400, 0.7 * span));
+  const acknowledged = at + dice.between(900, 1_600);
+  const forgets = acknowledged + dice.between(10, 450);
+  const next = at + dice.between(50, 1_500);
+  const first = 1 + dice.below(clients - 1);
+  const other = 1 + dice.below(clients - 1);
+  for (const [when, offset] of [
+    [at, first],
+    [next, other],
+  ] as const)
+    deeds.push({
+      at: when,
+      do: "say",
+      from: (favourite + offset) % clients,
+      to: favourite,
+      bytes: 20,
+      ttl: undefined,
+    });
+  deeds.push({ at, do: "slow-disk", client: favourite, ms: acknowledged - at });
+  deeds.push({ at: acknowledged, do: "slow-disk", client: favourite, ms: 3_000 });
+  deeds.push({ at: at + dice.between(400, 700), do: "failover" }, { at: forgets, do: "failover" });
+  // All links break: what was offered over them is appended by its accepting nodes some 600 ms later.
+  for (const when of [at + dice.between(30, 100), Math.max(next + 30, forgets - dice.between(0, 700))])
+    for (let node = 0; node < nodes; node++)
+      deeds.push({ at: when, do: "cut-link", a: node, b: (node + 1) % nodes });
 }
 
 function oneFault(dice: Dice, { span, nodes }: Stage, client: number): Deed {
