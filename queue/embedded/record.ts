@@ -64,12 +64,12 @@ export function writeRecord(into: Buffer, at: number, record: RecordFields, seed
   into.set(record.ciphertext, body + IDENTITY_BYTES);
   into[at] = LIVE;
   into[at + 1] = LAYOUT;
-  into.writeUInt16BE(MAGIC, at + 2);
-  into.writeUInt32BE(end - body, at + 4);
-  into.writeUInt32BE(Math.floor(record.position / 0x1_0000_0000), at + 8);
-  into.writeUInt32BE(record.position % 0x1_0000_0000, at + 12);
-  into.writeUInt32BE(bodyChecksum(into, body, end, seed), at + 16);
-  into.writeUInt32BE(headerChecksum(into, at, seed), at + 20);
+  writeU16(into, at + 2, MAGIC);
+  writeU32(into, at + 4, end - body);
+  writeU32(into, at + 8, Math.floor(record.position / 0x1_0000_0000));
+  writeU32(into, at + 12, record.position % 0x1_0000_0000);
+  writeU32(into, at + 16, bodyChecksum(into, body, end, seed));
+  writeU32(into, at + 20, headerChecksum(into, at, seed));
   const length = aligned(end - at);
   for (let i = end; i < at + length; i++) into[i] = 0;
   return length;
@@ -84,8 +84,21 @@ const MAX_U48 = 2 ** 48 - 1;
 
 function writeU48(into: Buffer, at: number, value: number): void {
   const held = Math.min(value, MAX_U48);
-  into.writeUInt16BE(Math.floor(held / 0x1_0000_0000), at);
-  into.writeUInt32BE(held % 0x1_0000_0000, at + 2);
+  writeU16(into, at, Math.floor(held / 0x1_0000_0000));
+  writeU32(into, at + 2, held % 0x1_0000_0000);
+}
+
+// Byte by byte: what Buffer's own methods check on each call was checked once for the record.
+function writeU16(into: Buffer, at: number, value: number): void {
+  into[at] = value >>> 8;
+  into[at + 1] = value;
+}
+
+function writeU32(into: Buffer, at: number, value: number): void {
+  into[at] = value >>> 24;
+  into[at + 1] = value >>> 16;
+  into[at + 2] = value >>> 8;
+  into[at + 3] = value;
 }
 
 /** CRC-32 by table, as zlib's: for 19 bytes a call out of JavaScript costs four times as much. */

@@ -63,11 +63,14 @@ export interface FlowPort {
   refused(flow: Flow, item: Item, code: Exclude<Answer, "delivered" | "stored" | "not-owner"> | "busy"): void;
 }
 
+/** Nothing is ever put into it: the first of each turn makes an array of its own. */
+const NONE: Item[] = [];
+
 export function newFlow(address: DeviceAddress): Flow {
   return {
     address,
     items: new Window(),
-    fresh: [],
+    fresh: NONE,
     busy: 0,
     route: undefined,
     bytes: 0,
@@ -93,7 +96,8 @@ export function submit(flow: Flow, envelope: Envelope, connection: Connection, p
   flow.items.set(envelope.id, item);
   flow.bytes += size;
   if (!port.rules.acceptedAfterStored) port.settled(flow, item, "stored");
-  flow.fresh.push(item);
+  if (flow.fresh.length === 0) flow.fresh = [item];
+  else flow.fresh.push(item);
   route(flow, port);
 }
 
@@ -101,7 +105,7 @@ export function submit(flow: Flow, envelope: Envelope, connection: Connection, p
 export function route(flow: Flow, port: FlowPort): void {
   if (flow.busy > 0 || flow.fresh.length === 0) return;
   const items = flow.fresh;
-  flow.fresh = [];
+  flow.fresh = NONE;
   if (flow.route !== undefined && port.alive(flow.route)) {
     offer(flow, items, flow.route, port);
     return;
@@ -177,11 +181,10 @@ function storedBy(
   port: FlowPort,
 ): void {
   flow.route = undefined;
-  const stored: Item[] = [];
-  items.forEach((item, i) => {
+  const stored = items.filter((item, i) => {
     const outcome = result.outcomes[i];
-    if (typeof outcome === "number") stored.push(item);
-    else refuse(flow, item, outcome ?? "storage-failed", port);
+    if (typeof outcome !== "number") refuse(flow, item, outcome ?? "storage-failed", port);
+    return typeof outcome === "number";
   });
   if (result.wake === undefined || !port.rules.wake || stored.length === 0)
     settleAll(flow, stored, "stored", port);
@@ -224,7 +227,7 @@ function isOffered(item: Item | undefined, owner: Owner): item is Item {
 
 /** Everything offered to this owner is stored, in order, with the owner as suspect: it does not answer for it. */
 export function comeBack(flow: Flow, owner: Owner, port: FlowPort): void {
-  const back = flow.items.values.filter((item) => isOffered(item, owner));
+  const back = flow.items.values().filter((item) => isOffered(item, owner));
   if (sameOwner(flow.route, owner)) flow.route = undefined;
   if (!port.rules.appendInOrder) back.reverse();
   if (back.length > 0) append(flow, back, owner, port);
@@ -233,7 +236,7 @@ export function comeBack(flow: Flow, owner: Owner, port: FlowPort): void {
 /** The link to a node broke: what its owners had been offered comes back. */
 export function linkLost(flow: Flow, node: string, port: FlowPort): void {
   const owners: Owner[] = [];
-  for (const item of flow.items.values) {
+  for (const item of flow.items.values()) {
     const to = item.to;
     if (
       item.at === "offered" &&
@@ -248,7 +251,7 @@ export function linkLost(flow: Flow, node: string, port: FlowPort): void {
 
 /** Offers that nobody answered in time come back. */
 export function overdue(flow: Flow, port: FlowPort): void {
-  for (const item of flow.items.values) {
+  for (const item of flow.items.values()) {
     if (item.at !== "offered" || item.to === undefined) continue;
     if (port.now - item.since < port.limits.offerTimeout) return;
     comeBack(flow, item.to, port);
@@ -257,7 +260,8 @@ export function overdue(flow: Flow, port: FlowPort): void {
 
 /** When `overdue` has something to do. */
 export function dueAt(flow: Flow, offerTimeout: number): Instant {
-  for (const item of flow.items.values) if (item.at === "offered") return item.since + offerTimeout;
+  if (flow.items.size === 0) return Number.POSITIVE_INFINITY;
+  for (const item of flow.items.values()) if (item.at === "offered") return item.since + offerTimeout;
   return Number.POSITIVE_INFINITY;
 }
 

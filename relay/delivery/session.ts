@@ -196,7 +196,7 @@ function pushLive(s: Session, item: Offered, port: SessionPort): void {
 /** Durable first: what is in flight keeps its place ahead of what waits; then the drain pushes the rest. */
 export function spill(s: Session, port: SessionPort): void {
   if (s.busy || isClosed(s) || s.phase === "claiming" || s.retryAt !== undefined) return;
-  const pushed = [...s.inFlight.values];
+  const pushed = s.inFlight.values();
   const batch = [...pushed, ...s.waiting.values()];
   if (batch.length === 0) return;
   s.inFlight = new Window();
@@ -281,7 +281,7 @@ function refusedBatch(
   }
   const newer = s.inFlight;
   s.inFlight = new Window(kept.map((item) => [item.envelope.id, item]));
-  for (const item of newer.values) s.inFlight.set(item.envelope.id, item);
+  for (const item of newer.values()) s.inFlight.set(item.envelope.id, item);
   for (const item of kept) item.pushedAt = port.now;
   port.answer(s, waiting, code);
   s.cursor = 0 as Position;
@@ -424,10 +424,8 @@ export function tick(s: Session, port: SessionPort): void {
     drain(s, port); // reads before it appends: a mailbox that is empty needs no store to go live again
   }
   if (s.retryAt !== undefined) return;
-  for (const oldest of s.inFlight.values) {
-    if (port.now - oldest.pushedAt >= liveWindow(s, port.limits)) spill(s, port);
-    break;
-  }
+  const { oldest } = s.inFlight;
+  if (oldest !== undefined && port.now - oldest.pushedAt >= liveWindow(s, port.limits)) spill(s, port);
 }
 
 /** Mail was appended past this session, or may have been: read from the start. */
@@ -443,8 +441,8 @@ export function dueAt(s: Session, limits: DeliveryLimits): Instant {
   if (isClosed(s) || s.phase === "claiming") return Number.POSITIVE_INFINITY;
   if (s.retryAt !== undefined) return s.retryAt;
   if (s.busy) return Number.POSITIVE_INFINITY;
-  for (const oldest of s.inFlight.values) return oldest.pushedAt + liveWindow(s, limits);
-  return Number.POSITIVE_INFINITY;
+  const { oldest } = s.inFlight;
+  return oldest === undefined ? Number.POSITIVE_INFINITY : oldest.pushedAt + liveWindow(s, limits);
 }
 
 export function looked(s: Session, result: LookResult, port: SessionPort): void {
@@ -460,7 +458,7 @@ export function close(s: Session, code: ProblemCode | undefined, port: SessionPo
   const was = s.phase;
   s.phase = "closed";
   if (code !== undefined) port.end(s, code);
-  const rest = [...s.inFlight.values, ...s.waiting.values()];
+  const rest = [...s.inFlight.values(), ...s.waiting.values()];
   s.inFlight = new Window();
   s.waiting = new Map();
   // Order: what is being appended comes first, so the rest goes back to its origin.

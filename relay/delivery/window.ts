@@ -8,22 +8,29 @@ import type { EnvelopeId } from "@lethe/protocol";
 const SEARCHED = 96;
 
 export class Window<Value> {
-  readonly #ids: EnvelopeId[] = [];
-  readonly #values: Value[] = [];
+  /** The first `#size` places are in use; the others are empty and kept: growing anew each time would be the garbage. */
+  readonly #ids: (EnvelopeId | undefined)[] = [];
+  readonly #values: (Value | undefined)[] = [];
+  #size = 0;
   /** The ids that stand in it, while they are many. */
-  #index: Set<EnvelopeId> | undefined = undefined;
+  #index: Set<EnvelopeId | undefined> | undefined = undefined;
 
   constructor(entries: readonly (readonly [EnvelopeId, Value])[] = []) {
     for (const [id, value] of entries) this.set(id, value);
   }
 
   get size(): number {
-    return this.#ids.length;
+    return this.#size;
   }
 
-  /** The values in order; not to be changed, and not to be kept over a change of the window. */
-  get values(): readonly Value[] {
-    return this.#values;
+  /** The value that was added first. */
+  get oldest(): Value | undefined {
+    return this.#values[0];
+  }
+
+  /** The values in order, in an array of the caller's own. */
+  values(): Value[] {
+    return this.#values.slice(0, this.#size) as Value[];
   }
 
   get(id: EnvelopeId): Value | undefined {
@@ -37,11 +44,12 @@ export class Window<Value> {
 
   /** Adds the value at the end, or puts it in the place of the one that the id has. */
   set(id: EnvelopeId, value: Value): void {
-    const at = this.has(id) ? this.#find(id) : this.#ids.length;
+    const known = this.#find(id);
+    const at = known < 0 ? this.#size++ : known;
     this.#ids[at] = id;
     this.#values[at] = value;
     if (this.#index !== undefined) this.#index.add(id);
-    else if (this.#ids.length > SEARCHED) this.#index = new Set(this.#ids);
+    else if (this.#size > SEARCHED) this.#index = new Set(this.#ids.slice(0, this.#size));
   }
 
   /** Takes the value of `id` out. */
@@ -49,27 +57,34 @@ export class Window<Value> {
     const at = this.#find(id);
     if (at < 0) return undefined;
     const value = this.#values[at];
-    closeGap(this.#ids, at);
-    closeGap(this.#values, at);
-    this.#index?.delete(id);
-    if (this.#ids.length <= SEARCHED / 2) this.#index = undefined;
+    this.#size--;
+    closeGap(this.#ids, at, this.#size);
+    closeGap(this.#values, at, this.#size);
+    if (this.#index !== undefined) this.#unlist(id);
     return value;
+  }
+
+  #unlist(id: EnvelopeId): void {
+    this.#index?.delete(id);
+    if (this.#size > SEARCHED / 2) return;
+    this.#index = undefined;
+    this.#ids.length = this.#size;
+    this.#values.length = this.#size;
   }
 
   #find(id: EnvelopeId): number {
     if (this.#index?.has(id) === false) return -1;
-    const ids = this.#ids;
-    for (let i = 0; i < ids.length; i++) if (ids[i] === id) return i;
+    for (let i = 0; i < this.#size; i++) if (this.#ids[i] === id) return i;
     return -1;
   }
 }
 
-/** For a short array and its first elements cheaper than `splice`, which makes an array of what it takes out. */
-function closeGap(array: unknown[], at: number): void {
-  const last = array.length - 1;
-  if (last >= SEARCHED) array.splice(at, 1);
-  else {
-    for (let i = at; i < last; i++) array[i] = array[i + 1];
-    array.pop();
+/** For a short array, and for its first places, cheaper than `splice`, which makes an array of what it takes out. */
+function closeGap<Value>(array: (Value | undefined)[], at: number, last: number): void {
+  if (last - at > SEARCHED) {
+    array.splice(at, 1);
+    return;
   }
+  for (let i = at; i < last; i++) array[i] = array[i + 1];
+  array[last] = undefined;
 }
