@@ -2,7 +2,7 @@
 // device list), then the content, whose meaning is the client's.
 import { type Codec, decodeAll, MAX_DEVICE_LIST_BYTES, MalformedError } from "@lethe/protocol";
 import { encode, blob, total } from "./layout.ts";
-import { pad, unpad } from "./padding.ts";
+import { pad, SMALLEST_FIRST, unpad } from "./padding.ts";
 import { type SealingRecord, sealingRecord } from "./sealing-key.ts";
 
 export interface News {
@@ -35,16 +35,17 @@ const parts: Codec<Parts> = {
   },
 };
 
-export function packContent(news: News, content: Uint8Array): Uint8Array {
+/** `first`: the ratchet is not confirmed, and the message carries how it starts. */
+export function packContent(news: News, content: Uint8Array, first = false): Uint8Array {
   const packed = encode(parts, { ...news, content }, content.length + 1_024);
-  const padded = pad(packed);
+  const padded = pad(packed, first ? SMALLEST_FIRST : undefined);
   packed.fill(0);
   return padded;
 }
 
 /** Undefined where the padding or the parts are not what `packContent` makes. */
-export function unpackContent(padded: Uint8Array): Parts | undefined {
-  const packed = unpad(padded);
+export function unpackContent(padded: Uint8Array, first = false): Parts | undefined {
+  const packed = unpad(padded, first ? SMALLEST_FIRST : undefined);
   if (packed === undefined) return undefined;
   return total(() => decodeAll(parts, packed));
 }

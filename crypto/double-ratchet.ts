@@ -178,8 +178,8 @@ function receiveNext(
 function receiveStep(suite: RatchetSuite, core: DoubleRatchet, message: ReceivedMessage): Received {
   const { publicKey, previousCount, n } = message.counters;
   const { sending, receiving } = core;
-  // Without a key of ours that the peer can have answered, no new key of theirs is genuine.
-  if (sending.at !== "chain") return { code: "aead-fail" };
+  // Our last key was answered already: a second answer to it is that of another copy of the peer's state.
+  if (sending.at !== "chain") return { code: "forked" };
   const left = receiving.at === "chain" ? Math.max(0, previousCount - receiving.next) : 0;
   if (left + n > MAX_JUMP) return { code: "too-far" };
   const shared = suite.dh(sending.own.secret.reveal(), publicKey);

@@ -27,8 +27,10 @@ import { LABELS } from "./labels.ts";
 import { encode, blob, formatByte, octets, total } from "./layout.ts";
 import { padTo, unpadFrom } from "./padding.ts";
 import type { PeerDevice } from "./peer.ts";
+import { replaced } from "./replaced.ts";
 import { PRELUDE_BYTES } from "./pqxdh.ts";
 import type { Random } from "./random.ts";
+import type { Replaced } from "./state.ts";
 import { SEALING_ID_BYTES, sealingDestroyAt, sealingRecord } from "./sealing-key.ts";
 import { AEAD_TAG_BYTES, blake2b, equal, hmacSha512 } from "./primitives.ts";
 
@@ -101,21 +103,23 @@ export function viewOf(list: DeviceList): ListView {
   return { version: list.version, hash: list.hash.subarray(0, LIST_HASH_BYTES) };
 }
 
-/** The sender's certificate, device list and sealing key, as a first message carries them. */
+/** The sender's certificate, device list and sealing key, and what the ratchet replaces, as a first message carries them. */
 export const introduction = struct({
   format: formatByte(1),
   certificate: blob(MAX_CERTIFICATE_BYTES),
   deviceList: blob(MAX_DEVICE_LIST_BYTES),
   sealing: sealingRecord,
+  replaces: replaced,
 });
 
-export function introduce(identity: Identity): Uint8Array {
+export function introduce(identity: Identity, replaces: Replaced | undefined): Uint8Array {
   const sealing = (identity.sealing.at(-1) as Identity["sealing"][number]).record;
   const said = {
     format: undefined,
     certificate: identity.certificateBytes,
     deviceList: identity.list.bytes,
     sealing,
+    replaces,
   };
   return padTo(INTRODUCTION_STEP, encode(introduction, said, MAX_INTRODUCTION_BYTES));
 }

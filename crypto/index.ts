@@ -5,6 +5,20 @@ export type { Certificate } from "./certificate.ts";
 export { certificateHash, parseCertificate, verifyCertificate } from "./certificate.ts";
 export type { DeviceList, DeviceListBody, ListedDevice } from "./device-list.ts";
 export { isCurrent, parseDeviceList, verifyDeviceList } from "./device-list.ts";
+export type { AccessKeyNotice, Control, ResendRequest } from "./control.ts";
+export { decodeControl, encodeControl, MAX_RESEND_IDS } from "./control.ts";
+export type { ArchivedRatchet, KeptRatchets } from "./kept.ts";
+export {
+  expireArchived,
+  giveUp,
+  giveUpOn,
+  keepHeard,
+  keepOwn,
+  keepStep,
+  NO_RATCHETS,
+  ratchetsOf,
+  replacement,
+} from "./kept.ts";
 export type { Identity, PublicIdentity } from "./identity.ts";
 export {
   ACCESS_KEY_BYTES,
@@ -28,6 +42,7 @@ export type { ContentKind, ListView } from "./envelope.ts";
 export type {
   FirstMessageNeeds,
   ListStanding,
+  Failed,
   NotOpened,
   Opened,
   OpenedWithoutContent,
@@ -68,5 +83,5 @@ export { compareSafetyCode, SAFETY_CODE_BYTES, safetyNumber } from "./safety-num
 export { Secret } from "./secret.ts";
 export type { AeadInput } from "./primitives.ts";
 export { blake2b, ed25519Verify, equal, sha512, xchachaOpen, xchachaSeal } from "./primitives.ts";
-export type { Ratchet, RatchetId } from "./state.ts";
+export type { ChainEnd, Ratchet, RatchetId, Replaced } from "./state.ts";
 export { decodeRatchet, encodeRatchet } from "./state-codec.ts";

@@ -53,6 +53,9 @@ export const MAX_CHAIN = 0x7fff_ffff;
 export const RENEW_AFTER_MESSAGES = 2_000;
 export const RENEW_AFTER_MS = 7 * DAY;
 
+/** Ratchets with one peer device that only receive: weekly new ones from both sides within R leave up to that many. */
+export const MAX_ARCHIVED = 8;
+
 /** The largest padding bucket, bytes. */
 export const MAX_PADDED_BYTES = 65_536;
 /** The longest plaintext, bytes: 1 KiB below, for a new sealing key, a new device list and the padding mark. */

@@ -23,7 +23,8 @@ import { type Prelude, prelude, replayTagOf } from "./pqxdh.ts";
 import type { PrekeyId, PrekeyRecord } from "./prekeys.ts";
 import { begin } from "./respond.ts";
 import { equal } from "./primitives.ts";
-import type { Ratchet } from "./state.ts";
+import { isBehindEnd } from "./replaced.ts";
+import type { Ratchet, RatchetId } from "./state.ts";
 import { letheSuite } from "./suite.ts";
 
 /** An envelope whose seal is open. Nothing in it is proved yet. */
@@ -116,6 +117,15 @@ export type OpenedWithoutContent = Omit<Opened, "code" | "plaintext"> & {
 export interface NotOpened {
   readonly code: Exclude<OutcomeCode, "ok" | "malformed-content">;
   readonly tagVerified: boolean;
+  /** What a resend request names, where the header could be read. */
+  readonly failed?: Failed;
+}
+
+export interface Failed {
+  /** The ratchet whose key the header has; undefined where none that is kept. */
+  readonly ratchet: RatchetId | undefined;
+  /** The ratchet key in the header, 32 bytes. */
+  readonly ratchetKey: Uint8Array;
 }
 
 export type Outcome = Opened | OpenedWithoutContent | NotOpened;
@@ -139,13 +149,19 @@ export function open(opening: Opening): Outcome {
     return advance(opening, header, { ratchet, peer, fresh: undefined });
   if (envelope.first !== undefined) return openFirst(opening, header, envelope.first);
   const known = opening.ratchets.length > 0;
-  return { code: known ? "header-mac" : "unknown-session", tagVerified: peer !== undefined };
+  const failed = failedWith(undefined, header);
+  return { code: known ? "header-mac" : "unknown-session", tagVerified: peer !== undefined, failed };
+}
+
+function failedWith(ratchet: RatchetId | undefined, header: Header): Failed {
+  return { ratchet, ratchetKey: header.counters.publicKey };
 }
 
 function openFirst(opening: Opening, header: Header, first: FirstMessageNeeds): Outcome {
   const begun = begin(opening, first);
-  if (begun.code !== "ok") return begun;
-  if (!isHeaderOf(begun.ratchet, header)) return { code: "header-mac", tagVerified: true };
+  const failed = failedWith(undefined, header);
+  if (begun.code !== "ok") return { ...begun, failed };
+  if (!isHeaderOf(begun.ratchet, header)) return { code: "header-mac", tagVerified: true, failed };
   return advance(opening, header, { ratchet: begun.ratchet, peer: begun.peer, fresh: begun.fresh });
 }
 
@@ -165,14 +181,17 @@ interface Advancing {
 /** Decrypts on a copy of the ratchet. From here on the header is the peer's. */
 function advance(opening: Opening, header: Header, { ratchet, peer, fresh }: Advancing): Outcome {
   const { seal } = opening.envelope;
+  const { publicKey, n } = header.counters;
+  const failed = failedWith(fresh === undefined ? ratchet.id : undefined, header);
+  if (isBehindEnd(ratchet, publicKey, n)) return { code: "superseded", tagVerified: true, failed };
   const received = receive(letheSuite, ratchet.core, {
     counters: header.counters,
     ad: [ratchet.ad, header.bytes, seal.context],
     sealed: seal.message.subarray(HEADER_BYTES),
     now: opening.now,
   });
-  if (received.code !== "ok") return { code: received.code, tagVerified: true };
-  const parts = unpackContent(received.plaintext);
+  if (received.code !== "ok") return { code: received.code, tagVerified: true, failed };
+  const parts = unpackContent(received.plaintext, header.first);
   const known = learn(peer, newsIn(seal, parts), opening.now);
   const committed = {
     content: opening.envelope.content,

@@ -36,6 +36,8 @@ export const OUTCOMES = {
   "too-far": { inbox: "quarantine", resend: true },
   /** The same message number came before with another tag: the peer's store was restored or copied. */
   forked: { inbox: "quarantine", resend: true },
+  /** On a ratchet that the peer has replaced, behind the end that it named: a copy of its store has sent it. */
+  superseded: { inbox: "quarantine", resend: false },
 } as const satisfies Readonly<Record<string, Policy>>;
 
 export type OutcomeCode = keyof typeof OUTCOMES;

@@ -6,21 +6,22 @@ const SMALLEST = 256;
 const STEP = 2_048;
 const MARK = 0x80;
 
+/** First messages carry more beside a short text: their smallest bucket holds it all, so that they have one length. */
+export const SMALLEST_FIRST = 512;
+
 /** The bucket for `length` bytes of content and the mark; undefined where there is none so large. */
-export function bucketFor(length: number): number | undefined {
+export function bucketFor(length: number, smallest = SMALLEST): number | undefined {
   const need = length + 1;
   if (need > MAX_PADDED_BYTES) return undefined;
-  for (let bucket = SMALLEST; bucket < STEP; bucket *= 2) if (need <= bucket) return bucket;
+  for (let bucket = smallest; bucket < STEP; bucket *= 2) if (need <= bucket) return bucket;
   return Math.ceil(need / STEP) * STEP;
 }
 
-/** The parts one after another, padded. @throws RangeError where no bucket is large enough. */
-export function pad(...parts: Uint8Array[]): Uint8Array {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const bucket = bucketFor(length);
+/** The content padded. @throws RangeError where no bucket is large enough. */
+export function pad(content: Uint8Array, smallest = SMALLEST): Uint8Array {
+  const bucket = bucketFor(content.length, smallest);
   if (bucket === undefined) throw new RangeError("over the largest padding bucket");
-  return fill(new Uint8Array(bucket), parts);
+  return fill(new Uint8Array(bucket), [content]);
 }
 
 function fill(out: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {
@@ -34,9 +35,9 @@ function fill(out: Uint8Array, parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /** The content as a view; undefined where the padding is not exactly what `pad` makes. */
-export function unpad(padded: Uint8Array): Uint8Array | undefined {
+export function unpad(padded: Uint8Array, smallest = SMALLEST): Uint8Array | undefined {
   const content = strip(padded);
-  return content !== undefined && bucketFor(content.length) === padded.length ? content : undefined;
+  return content !== undefined && bucketFor(content.length, smallest) === padded.length ? content : undefined;
 }
 
 /** Pads to the next multiple of `step` instead of a bucket. */

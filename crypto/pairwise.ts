@@ -14,12 +14,14 @@ import type { PeerDevice } from "./peer.ts";
 import { agree, PRELUDE_BYTES, prelude, type Transcript } from "./pqxdh.ts";
 import type { Random } from "./random.ts";
 import { kemEncapsulate, x25519, x25519Base } from "./primitives.ts";
-import type { Ratchet } from "./state.ts";
+import type { Ratchet, Replaced } from "./state.ts";
 import { letheSuite } from "./suite.ts";
 
 export interface StartingRatchet {
   readonly identity: Identity;
   readonly bundle: VerifiedBundle;
+  /** What the new ratchet takes the place of (`replacement`); undefined where there is none with that device. */
+  readonly replaces?: Replaced | undefined;
   readonly random: Random;
   readonly now: Time;
 }
@@ -28,7 +30,7 @@ export interface StartingRatchet {
 export type Started = { readonly code: "ok"; readonly ratchet: Ratchet } | { readonly code: "bad-key" };
 
 /** PQXDH as the initiator (section 3.3, with the transcript bound). About 1.5 ms. */
-export function startRatchet({ identity, bundle, random, now }: StartingRatchet): Started {
+export function startRatchet({ identity, bundle, replaces, random, now }: StartingRatchet): Started {
   const { peer, signed, oneTime, kem } = bundle;
   const secret = random.bytes(32);
   const ephemeral = x25519Base(secret);
@@ -61,6 +63,8 @@ export function startRatchet({ identity, bundle, random, now }: StartingRatchet)
     headerKey: agreed.headerKey,
     ad: agreed.ad,
     createdAt: now,
+    replaces,
+    ended: undefined,
     unanswered: 0,
     peerKnows: { sealing: "", listVersion: 0 },
     core: startSending(agreed.root, signed.key),
@@ -105,12 +109,14 @@ export function encrypt(encrypting: Encrypting): Encrypted {
     sender: addressOfIdentity(identity),
     senderList: viewOf(identity.list),
     recipientList: viewOf(peer.list),
-    opening: first ? { introduction: introduce(identity), prelude: standing.prelude } : undefined,
+    opening: first
+      ? { introduction: introduce(identity, ratchet.replaces), prelude: standing.prelude }
+      : undefined,
   };
   const message = (context: Uint8Array): Uint8Array => {
     const fromInitiator = ratchet.role === "initiator";
     const header = writeHeader(ratchet, { counters: step.counters, first, fromInitiator });
-    const padded = packContent(newsFor(encrypting), encrypting.plaintext);
+    const padded = packContent(newsFor(encrypting), encrypting.plaintext, first);
     const sealed = letheSuite.seal(step.key, [ratchet.ad, header, context], padded, random);
     padded.fill(0);
     step.key.fill(0);

@@ -11,7 +11,7 @@ import { checkPeer, type PeerDevice, peerFrom } from "./peer.ts";
 import { agree, type Prelude, type Transcript } from "./pqxdh.ts";
 import { destroyAt, type PrekeyId, type PrekeyKind, type PrekeyRecord, publicKeyOf } from "./prekeys.ts";
 import { kemDecapsulate, x25519 } from "./primitives.ts";
-import type { Ratchet } from "./state.ts";
+import type { Ratchet, Replaced } from "./state.ts";
 
 export type Begun =
   | { readonly code: "ok"; readonly ratchet: Ratchet; readonly peer: PeerDevice; readonly fresh: Fresh }
@@ -20,13 +20,13 @@ export type Begun =
 export function begin(opening: Opening, first: FirstMessageNeeds): Begun {
   const found = senderOf(opening);
   if (typeof found === "string") return { code: found, tagVerified: false };
-  const { peer, firstSight } = found;
+  const { peer, firstSight, replaces } = found;
   if (!tagIsGood(peer.tagKey.reveal(), opening.envelope.seal))
     return { code: "bad-sender-tag", tagVerified: false };
   if (opening.replayed) return { code: "duplicate", tagVerified: true };
   const keys = prekeysFor(first.prelude, opening.prekeys, opening.now);
   if (keys === undefined) return { code: "key-expired", tagVerified: true };
-  const ratchet = respond({ ...opening, peer, prelude: first.prelude, keys });
+  const ratchet = respond({ ...opening, peer, prelude: first.prelude, replaces, keys });
   if (ratchet === undefined) return { code: "malformed", tagVerified: true };
   return { code: "ok", ratchet, peer, fresh: { firstSight, ...spent(keys, first.replayTag) } };
 }
@@ -37,16 +37,19 @@ function senderOf({ envelope, identity, peer, pinned }: Opening) {
   const said = opening === undefined ? undefined : total(() => readIntroduction(opening.introduction));
   if (said === undefined) return "malformed";
   const account = pinned ?? peer;
-  const { certificate: bytes, deviceList } = said;
+  const { certificate: bytes, deviceList, replaces } = said;
   const asked = { certificate: bytes, deviceList, pinned: account, address: envelope.sender };
   const checked = checkPeer({ ...asked, older: "use-known" });
   if (checked.code === "malformed") return "malformed";
   if (checked.code !== "ok") return "untrusted-device";
   const { certificate, list } = checked;
-  if (peer !== undefined && samePeer(peer, bytes)) return { peer: { ...peer, list }, firstSight: false };
+  if (peer !== undefined && samePeer(peer, bytes))
+    return { peer: { ...peer, list }, firstSight: false, replaces };
   if (peer !== undefined) return "untrusted-device";
   const found = peerFrom(identity, certificate, bytes, list);
-  return found === undefined ? "untrusted-device" : { peer: found, firstSight: account === undefined };
+  return found === undefined
+    ? "untrusted-device"
+    : { peer: found, firstSight: account === undefined, replaces };
 }
 
 /** A device number is never used again, so one address has one certificate for ever. */
@@ -85,11 +88,12 @@ interface Responding {
   readonly identity: Identity;
   readonly peer: PeerDevice;
   readonly prelude: Prelude;
+  readonly replaces: Replaced | undefined;
   readonly keys: OwnPrekeys;
   readonly now: Time;
 }
 
-function respond({ identity, peer, prelude, keys, now }: Responding): Ratchet | undefined {
+function respond({ identity, peer, prelude, replaces, keys, now }: Responding): Ratchet | undefined {
   const { ephemeral, ciphertext } = prelude;
   const { signed, oneTime, kem } = keys;
   const dhs = [
@@ -119,6 +123,8 @@ function respond({ identity, peer, prelude, keys, now }: Responding): Ratchet | 
     headerKey,
     ad,
     createdAt: now,
+    replaces,
+    ended: undefined,
     unanswered: 0,
     peerKnows: { sealing: "", listVersion: 0 },
     core: startReceiving(root, { secret: signed.secret, publicKey: signedKey }),

@@ -1,6 +1,7 @@
 // How a ratchet's state stands in bytes: total and canonical, with every count under its cap. Keys of one chain that were
 // skipped stand together behind the chain's key once, in the order in which they were stored.
 import {
+  binary,
   type Codec,
   decodeAll,
   deviceAddress,
@@ -15,6 +16,7 @@ import {
 } from "@lethe/protocol";
 import { encode, bareX25519Key, formatByte, octets, secret } from "./layout.ts";
 import { MAX_CHAIN, MAX_PAST_CHAINS, MAX_SKIPPED, TAG_RING } from "./limits.ts";
+import { optionalEnd, replaced } from "./replaced.ts";
 import { PRELUDE_BYTES } from "./pqxdh.ts";
 import { SEALING_ID_BYTES } from "./sealing-key.ts";
 import { equal } from "./primitives.ts";
@@ -131,17 +133,15 @@ const sealingIdOrNone: Codec<string> = {
 
 const ratchet = struct({
   format: formatByte(1),
-  id: {
-    layout: "ratchet id (16 bytes)",
-    read: (r: Reader) => r.binary(16) as RatchetId,
-    write: (w: Writer, v: RatchetId) => w.binary(v),
-  },
+  id: binary<RatchetId>(16, "ratchet id"),
   peer: deviceAddress,
   role: oneOf({ initiator: 1, responder: 2 }),
   standing,
   headerKey: key,
   ad: octets(32),
   createdAt: time,
+  replaces: replaced,
+  ended: optionalEnd,
   unanswered: u32,
   peerKnows: struct({ sealing: sealingIdOrNone, listVersion: u32 }),
   core,

@@ -79,6 +79,21 @@ export type Standing =
   | { readonly at: "unconfirmed"; readonly prelude: Uint8Array }
   | { readonly at: "confirmed" };
 
+/** Where a peer has ended a ratchet: nothing genuine on it has a later number, or a newer ratchet key. */
+export interface ChainEnd {
+  /** Ratchet key of its last chain; undefined: the last one that the reader knows, which the reader has answered. */
+  readonly key: Uint8Array | undefined;
+  /** How many messages that chain has. */
+  readonly count: number;
+}
+
+/** What a new ratchet takes the place of, as its initiator says: the ratchet it would have used for sending. */
+export interface Replaced {
+  readonly id: RatchetId;
+  /** Undefined where the initiator cannot know: its store was restored. */
+  readonly end: ChainEnd | undefined;
+}
+
 export interface Ratchet {
   readonly id: RatchetId;
   readonly peer: DeviceAddress;
@@ -88,6 +103,10 @@ export interface Ratchet {
   /** AD0: bound to both identities and to the whole key agreement, in every message's associated data. */
   readonly ad: Uint8Array;
   readonly createdAt: Time;
+  /** Said by the initiator, known to both sides; undefined where it knew of none. */
+  readonly replaces: Replaced | undefined;
+  /** Where the peer has ended it; its `key` is always given. */
+  readonly ended: ChainEnd | undefined;
   /** Messages sent since the peer was last heard on this ratchet. */
   readonly unanswered: number;
   /** What the peer has shown to know of us: id of our sealing key ("" for none), version of our device list (0: none). */

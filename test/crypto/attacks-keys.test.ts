@@ -279,7 +279,7 @@ describe("prekeys that have ended", () => {
     }));
     bob.identity = { ...bob.identity, sealing };
     bob.now = end;
-    expect(bob.look(mail)).toEqual({ code: "key-expired", tagVerified: true });
+    expect(bob.look(mail)).toMatchObject({ code: "key-expired", tagVerified: true });
     bob.now = later(end, -1);
     expect(bob.look(mail).code).toBe("ok");
   });

@@ -1,0 +1,80 @@
+// How a new ratchet says what it takes the place of: which ratchet, and where the initiator has stopped sending on it.
+// Always true: one value has one encoding; a key of a chain is an acceptable X25519 key.
+import { binary, type Codec, MalformedError, struct, u32 } from "@lethe/protocol";
+import { bareX25519Key } from "./layout.ts";
+import { MAX_CHAIN } from "./limits.ts";
+import type { ChainEnd, Ratchet, RatchetId, Replaced } from "./state.ts";
+
+const id = binary<RatchetId>(16, "ratchet id");
+const count: Codec<number> = {
+  layout: u32.layout,
+  read(r) {
+    const value = r.u32();
+    if (value > MAX_CHAIN + 1) throw new MalformedError("message number over its limit");
+    return value;
+  },
+  write: (w, v) => w.u32(v),
+};
+const counted = struct({ key: bareX25519Key, count });
+
+/** An end on its own: 0 for none, 1 for one with its key. */
+export const optionalEnd: Codec<ChainEnd | undefined> = {
+  layout: `u8 0, or u8 1, ${counted.layout}`,
+  read(r) {
+    const kind = r.u8();
+    if (kind > 1) throw new MalformedError("unknown end");
+    return kind === 0 ? undefined : counted.read(r);
+  },
+  write(w, v) {
+    w.u8(v?.key === undefined ? 0 : 1);
+    if (v?.key !== undefined) counted.write(w, { key: v.key, count: v.count });
+  },
+};
+
+/** 0: nothing; 1: id; 2: id and count, of the chain that was answered last; 3: id, ratchet key and count. */
+export const replaced: Codec<Replaced | undefined> = {
+  layout: `u8 0; or u8 1, ${id.layout}; or u8 2, ${id.layout}, u32; or u8 3, ${id.layout}, ${counted.layout}`,
+  read(r) {
+    const kind = r.u8();
+    if (kind === 0) return undefined;
+    if (kind > 3) throw new MalformedError("unknown kind of replacement");
+    const which = id.read(r);
+    if (kind === 1) return { id: which, end: undefined };
+    return { id: which, end: kind === 2 ? { key: undefined, count: count.read(r) } : counted.read(r) };
+  },
+  write(w, v) {
+    w.u8(v === undefined ? 0 : v.end === undefined ? 1 : v.end.key === undefined ? 2 : 3);
+    if (v === undefined) return;
+    id.write(w, v.id);
+    if (v.end === undefined) return;
+    if (v.end.key === undefined) count.write(w, v.end.count);
+    else counted.write(w, { key: v.end.key, count: v.end.count });
+  },
+};
+
+/** What a ratchet started now takes the place of. `trusted`: our own counters are not those of a restored store. */
+export function replacing(ratchet: Ratchet, trusted: boolean): Replaced {
+  if (!trusted) return { id: ratchet.id, end: undefined };
+  const { sending } = ratchet.core;
+  const end: ChainEnd =
+    sending.at === "due"
+      ? { key: undefined, count: sending.previousCount }
+      : { key: sending.own.publicKey, count: sending.next };
+  return { id: ratchet.id, end };
+}
+
+/** The ratchet, ended by the peer there. A later word never moves an end outwards. */
+export function endAt(ratchet: Ratchet, end: ChainEnd | undefined): Ratchet {
+  if (end === undefined || ratchet.ended !== undefined) return ratchet;
+  return { ...ratchet, ended: { key: end.key ?? ratchet.core.receiving.peer, count: end.count } };
+}
+
+/** Whether a message has a place behind the end that the peer has set: only a copy of its state makes such a message. */
+export function isBehindEnd(ratchet: Ratchet, publicKey: Uint8Array, n: number): boolean {
+  const { ended, core } = ratchet;
+  if (ended?.key === undefined) return false;
+  const same = (key: Uint8Array): boolean => key.every((byte, i) => byte === publicKey[i]);
+  if (same(ended.key)) return n >= ended.count;
+  const known = same(core.receiving.peer) || core.past.some(({ peer }) => same(peer));
+  return !known && !core.skipped.some(({ peer }) => same(peer));
+}
