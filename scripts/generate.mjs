@@ -11,4 +11,7 @@ writeFileSync(specification, withTables(readFileSync(specification, "utf8")));
 if (process.argv.includes("--golden")) {
   const vectors = join(root, "protocol", "vectors", "frames.json");
   writeFileSync(vectors, `${JSON.stringify(goldenVectors(), undefined, 2)}\n`);
+  const { goldenConversations } = await import("../test/crypto/golden.ts");
+  const conversations = join(root, "crypto", "vectors", "conversations.json");
+  writeFileSync(conversations, `${JSON.stringify(goldenConversations(), undefined, 2)}\n`);
 }
