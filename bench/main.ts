@@ -1,9 +1,10 @@
-// `npm run bench`: measures the relay in processes of its own, case by case, and says how it stands against the bars.
+// `npm run bench`: measures in processes of their own, case by case, and says how we stand against the bars.
 // Repetitions are interleaved: what else the machine does meanwhile then troubles every case alike.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { crypto } from "./cases/crypto.ts";
 import { forwarder } from "./cases/forwarder.ts";
 import { latency } from "./cases/latency.ts";
 import { live } from "./cases/live.ts";
@@ -16,7 +17,7 @@ import { picture } from "./harness/picture.ts";
 import { openReport } from "./harness/report.ts";
 import { readResults, resultOf, writeResult } from "./harness/results.ts";
 
-const CASES: readonly BenchCase[] = [forwarder, live, store, latency, restart, simulation];
+const CASES: readonly BenchCase[] = [forwarder, live, store, latency, restart, simulation, crypto];
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 
 const HELP = `npm run bench -- [options]

@@ -37,7 +37,7 @@ export function picture(results: ReadonlyMap<string, Result>): string {
   parts.push(text(12, top + 16, caption(results), "small"));
   const height = top + 30;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">
-<title>Benchmarks of the relay</title>
+<title>Benchmarks</title>
 <style>${STYLE}
 </style>
 ${parts.join("\n")}
@@ -46,9 +46,9 @@ ${parts.join("\n")}
 }
 
 function panels(results: ReadonlyMap<string, Result>): Panel[] {
-  const row = (label: string, from: string, metric: string): Row[] => {
+  const row = (label: string, from: string, metric: string, isBaseline = from === "forwarder"): Row[] => {
     const figure = results.get(from)?.figures.find((f) => f.name === metric);
-    return figure === undefined ? [] : [{ label, figure, isBaseline: from === "forwarder" }];
+    return figure === undefined ? [] : [{ label, figure, isBaseline }];
   };
   return [
     {
@@ -81,6 +81,28 @@ function panels(results: ReadonlyMap<string, Result>): Panel[] {
         ...row("until accepted, median", "latency", "accepted50"),
         ...row("until accepted, 99th percentile", "latency", "accepted99"),
       ],
+    },
+    {
+      title: "Encrypting and decrypting a message, one way: CPU, µs (less is better)",
+      rows: [
+        ...row("a message", "crypto", "oneWay"),
+        ...row("libolm, for comparison", "crypto", "olmOneWay", true),
+      ],
+    },
+    {
+      title: "The same, taking turns: CPU, µs (less is better)",
+      rows: [
+        ...row("a message", "crypto", "pingPong"),
+        ...row("libolm, for comparison", "crypto", "olmPingPong", true),
+      ],
+    },
+    {
+      title: "Sealing and opening an envelope, one way: CPU, µs (less is better)",
+      rows: row("an envelope", "crypto", "sealedOneWay"),
+    },
+    {
+      title: "The same, taking turns: CPU, µs (less is better)",
+      rows: row("an envelope", "crypto", "sealedPingPong"),
     },
   ];
 }
