@@ -218,9 +218,10 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
   app.delete(PATHS.account, async (request, reply) => {
     const { record } = await device(request);
     const devices = record.devices.map((d) => d.device);
+    // Mail first: whoever is told nothing, because the relay ended in between, can still ask again.
+    await options.retire(record.account, devices);
     await directory.deleteAccount(record.account);
     gateway.keyReplaced(record.account);
-    await options.retire(record.account, devices);
     return reply.status(204).send();
   });
 }
