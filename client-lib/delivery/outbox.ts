@@ -133,6 +133,7 @@ export class Outbox {
   pump(now: Time, socket: ConnectionKind): ClientFrame[] {
     const going: Item[] = [];
     const underWay = this.#underWay[socket];
+    if (this.#routes[socket] === 0) return [];
     let bytes = 0;
     for (const item of underWay) bytes += item.ciphertext.length;
     for (const flow of this.#flows.values()) {

@@ -46,7 +46,9 @@ export class Receipts {
 
   /** Accounts whose receipts are due now. */
   ready(now: Time): AccountId[] {
-    return [...this.#due].filter(([, due]) => due.at <= now).map(([account]) => account);
+    const ready: AccountId[] = [];
+    for (const [account, due] of this.#due) if (due.at <= now) ready.push(account);
+    return ready;
   }
 
   /** Takes one receipt's worth of an account; its rows go in this turn's commit. The rest is due later. */
