@@ -49,7 +49,10 @@ export class Disk {
   read(): StoredRows {
     const rows: Record<string, Row[]> = {};
     for (const [table, keys] of this.#rows)
-      rows[table] = Array.from(keys, ([key, value]) => ({ key, value: value.slice() }));
+      rows[table] = Array.from(keys, ([key, value]) => ({
+        key,
+        value: value.length === 0 ? value : value.slice(),
+      }));
     for (const table of CORE_TABLES) rows[table] ??= [];
     return rows;
   }

@@ -87,12 +87,20 @@ async function main(args: string[]): Promise<number> {
   }
   if (settings.ruleTable) return printRuleTable(settings, process.stdout) ? 0 : 1;
   const options = await optionsFor(settings);
+  const began = process.cpuUsage();
   const progress = new Progress(settings.runs, process.stdout);
   const tally = settings.jobs === 1 ? alone(settings, options, progress) : await together(settings, progress);
   progress.done();
-  printSummary(tally, { seconds: progress.seconds, seed: settings.seed, out: process.stdout });
+  const cpuSeconds = settings.jobs === 1 ? secondsSince(began) : undefined;
+  const { seconds } = progress;
+  printSummary(tally, { seconds, cpuSeconds, seed: settings.seed, out: process.stdout });
   for (const failure of tally.failures.slice(0, 3)) tell(failure, settings, options);
   return tally.failures.length === 0 ? 0 : 1;
+}
+
+function secondsSince(began: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(began);
+  return (user + system) / 1e6;
 }
 
 function alone({ runs, seed, size, maxFailures }: Settings, options: Options, progress: Progress): Tally {

@@ -49,11 +49,13 @@ export class Progress {
 
 export interface Summary {
   readonly seconds: number;
+  /** Seconds of CPU time of this process, where it ran all of them. */
+  readonly cpuSeconds: number | undefined;
   readonly seed: number;
   readonly out: Out;
 }
 
-export function printSummary(tally: Tally, { seconds, seed, out }: Summary): void {
+export function printSummary(tally: Tally, { seconds, cpuSeconds, seed, out }: Summary): void {
   const { runs, failures, steps, restedAfter, repeats } = tally;
   out.write(`${paint(out, GREY, "what happened")}\n`);
   const counts = [...tally.cover].map(([event, count]) => [event, count] as const);
@@ -69,6 +71,10 @@ export function printSummary(tally: Tally, { seconds, seed, out }: Summary): voi
   out.write(
     `\n${runs} schedules from seed ${seed} in ${seconds.toFixed(1)} s (${Math.round(runs / seconds)}/s): ${verdict}\n`,
   );
+  if (cpuSeconds !== undefined)
+    out.write(
+      `${((1_000 * cpuSeconds) / runs).toFixed(2)} ms of CPU each, ${Math.round(runs / cpuSeconds)} for a second of CPU\n`,
+    );
   out.write(
     `${Math.round(steps / runs)} steps each; at rest ${(restedAfter / runs / 1_000).toFixed(1)} s after the last fault; ` +
       `${repeats} pushed again on one connection after their acknowledgement\n`,
