@@ -5,6 +5,7 @@ import { blake2b as nobleBlake2b } from "@noble/hashes/blake2.js";
 import { ml_kem768 } from "@noble/post-quantum/ml-kem.js";
 import { ascii, type Bytes, join, u16, u8 } from "./bytes.ts";
 import * as curves from "./curves.ts";
+import { memo } from "./memo.ts";
 
 export { dh, ed25519Public, x25519Public } from "./curves.ts";
 
@@ -51,13 +52,14 @@ export function verify(key: Bytes, signature: Bytes, ...said: Bytes[]): void {
   if (!curves.ed25519Verify(key, signature, join(...said))) throw new Error("bad signature");
 }
 
-export const kemPublic = (seed: Bytes): Bytes => ml_kem768.keygen(seed).publicKey;
+const kemKeys = memo((seed) => ml_kem768.keygen(seed));
+export const kemPublic = (seed: Bytes): Bytes => kemKeys(seed).publicKey;
 export function encapsulate(key: Bytes, chance: Bytes): { ct: Bytes; ss: Bytes } {
   const { cipherText, sharedSecret } = ml_kem768.encapsulate(key, chance);
   return { ct: cipherText, ss: sharedSecret };
 }
 export const decapsulate = (seed: Bytes, ct: Bytes): Bytes =>
-  ml_kem768.decapsulate(ct, ml_kem768.keygen(seed).secretKey);
+  ml_kem768.decapsulate(ct, kemKeys(seed).secretKey);
 
 export const xchachaSeal = (key: Bytes, nonce: Bytes, ad: Bytes, plain: Bytes): Bytes =>
   xchacha20poly1305(key, nonce, ad).encrypt(plain);
