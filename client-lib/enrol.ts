@@ -73,12 +73,16 @@ async function begin({ store, clock, random }: Enrolling): Promise<KeyState> {
   return {
     identity,
     listPending: false,
+    replacePending: false,
+    accessPending: false,
     prekeys: new Map(prekeys.map((record) => [record.id, record])),
     pending: new Set(prekeys.map(({ id }) => id)),
     unlisted: new Map(),
     peers: new Map(),
     ratchets: new Map(),
     replay: new Map(),
+    told: new Map(),
+    verified: new Map(),
   };
 }
 

@@ -64,6 +64,7 @@ export type {
 } from "./pairwise.ts";
 export { encrypt, isRenewalDue, startRatchet } from "./pairwise.ts";
 export type { PeerDevice, PeerRefusal, PinnedAccount, VerifiedPeer, VerifyingPeer } from "./peer.ts";
+export { bucketFor } from "./padding.ts";
 export { decodePeer, encodePeer, verifyPeer } from "./peer.ts";
 export type { MakingPrekeys, PrekeyId, PrekeyKind, PrekeyRecord, PrekeyUpload } from "./prekeys.ts";
 export {

@@ -61,6 +61,31 @@ export type Content =
 /** What was opened. `unknown` is of a later version: it survives, and goes to the application. */
 export type OpenedContent = Content | { readonly kind: "unknown"; readonly body: Uint8Array };
 
+/** What two libraries say to each other about ratchets and keys; no person sees it. */
+export type Control =
+  | {
+      readonly kind: "resend";
+      /** 16 bytes; undefined where the message that failed named none that is known. */
+      readonly ratchet: string | undefined;
+      readonly ratchetKey: Uint8Array;
+      readonly envelopes: readonly EnvelopeId[];
+    }
+  | { readonly kind: "access-key"; readonly accessKey: Uint8Array };
+
+export interface ControlRequest {
+  readonly to: DeviceAddress;
+  readonly id: EnvelopeId;
+  readonly control: Control;
+  readonly now: Time;
+}
+
+/** Of an envelope that did not open: what its sender has to know to send it again. */
+export interface ResendWish {
+  readonly from: DeviceAddress;
+  readonly ratchet: string | undefined;
+  readonly ratchetKey: Uint8Array;
+}
+
 export interface SealRequest {
   readonly to: DeviceAddress;
   readonly id: EnvelopeId;
@@ -97,10 +122,23 @@ export type CipherOutcome =
       readonly content: OpenedContent;
       readonly writes: readonly Write[];
     }
+  /** Of the other side's library, for this one. */
+  | {
+      readonly outcome: "control";
+      readonly from: DeviceAddress;
+      readonly control: Control;
+      readonly writes: readonly Write[];
+    }
   /** Opened before: acknowledged, silent. */
   | { readonly outcome: "duplicate" }
   /** Never opens: quarantined under its code, acknowledged, and the next flows. `writes` is what must be kept all the same. */
-  | { readonly outcome: "poison"; readonly code: string; readonly writes: readonly Write[] };
+  | {
+      readonly outcome: "poison";
+      readonly code: string;
+      readonly writes: readonly Write[];
+      /** Given where its sender is proved to be a known device, and the message is worth asking for. */
+      readonly resend?: ResendWish;
+    };
 
 /** Whether mail can be sealed to an account's devices. */
 export interface PeerState {
@@ -124,7 +162,12 @@ export interface Cipher {
   learnDevices(account: AccountId, answer: FrameOf<"has-devices">, now: Time): Learned;
   learnPrekeys(address: DeviceAddress, answer: FrameOf<"has-prekeys">, now: Time): Learned;
   seal(request: SealRequest): Sealed;
+  sealControl(request: ControlRequest): Sealed;
   open(request: OpenRequest): CipherOutcome;
+  /** Nothing is sealed for the device before a new ratchet was started with it. */
+  renew(address: DeviceAddress, now: Time): readonly Write[];
+  /** A ratchet that is due for renewal could not be renewed. True: for a while the one there is goes on. */
+  goOn(address: DeviceAddress, now: Time): boolean;
   /** The relay has seen a later epoch than the store: ratchets are suspect, nothing is sealed with them again. */
   suspect(now: Time): readonly Write[];
   /** The device's signature over `proofTuple`, 64 bytes. */

@@ -1,13 +1,16 @@
 // The rows of everything secret: identity, prekeys, peers, ratchets, replay tags. Always true: they change only in the
 // commit of what changed them, beside the core's rows in the same store.
 import {
+  type AccountId,
   binary,
   type Codec,
   decodeAll,
   type DeviceAddress,
   encode,
+  fixed,
   list,
   oneOf,
+  optional,
   struct,
   type Time,
   time,
@@ -18,10 +21,11 @@ import {
   decodePrekey,
   decodeRatchet,
   type Identity,
+  type KeptRatchets,
+  MAX_ARCHIVED,
   type PeerDevice,
   type PrekeyId,
   type PrekeyRecord,
-  type Ratchet,
   type RatchetId,
 } from "@lethe/crypto";
 import type { StoredRows, Write } from "../delivery/events.ts";
@@ -35,41 +39,61 @@ export const KEY_TABLES = [
   "ratchet",
   "ratchet-order",
   "replay",
+  "told",
+  "verified",
 ] as const;
 export type KeyTable = (typeof KEY_TABLES)[number];
+
+/** Of the hash of what a peer was told. */
+export const TOLD_BYTES = 8;
 
 /** One's own identity stands under this key of the table of that name. */
 export const OWN = "own";
 /** Beside it: the device list was issued again, and the relay is not known to have it. */
 export const LIST_PENDING = "list-pending";
 
-/** Ratchets of a peer device: this many beside the one used for sending (crypto.md 1.5). */
-export const MAX_ARCHIVED = 8;
+/** Beside it: everything at the relay is to be replaced, for the store was restored. */
+export const REPLACE_PENDING = "replace-pending";
+/** Beside it: the access key is a new one, and the relay is not known to have its hash. */
+export const ACCESS_PENDING = "access-pending";
 
-/** Which ratchet of a device is used for sending, and whether it may be. */
+const ratchetId = binary<RatchetId>(16, "ratchet id");
+/** Which ratchet of a device is used for sending, and since when the others are not. */
 const orderRow = struct({
-  sending: oneOf({ no: 0, yes: 1 }),
-  ids: list(binary<RatchetId>(16, "ratchet id"), MAX_ARCHIVED + 1),
+  sending: optional(ratchetId),
+  archived: list(struct({ id: ratchetId, since: time, trusted: oneOf({ no: 0, yes: 1 }) }), MAX_ARCHIVED),
 });
 const untilRow = struct({ until: time });
+const toldRow = struct({
+  what: fixed(TOLD_BYTES),
+  at: oneOf({ telling: 0, known: 1 }),
+  chain: optional(fixed(32)),
+});
 
-/** The ratchets with one device, the first used for sending if `sending`. */
-export interface Ratchets {
-  readonly sending: boolean;
-  readonly all: readonly Ratchet[];
+/** How far a peer device has been told our access key and name. `what`: a hash of both. */
+export interface TellingPeer {
+  readonly what: Uint8Array;
+  readonly at: "telling" | "known";
+  /** The ratchet key of a chain all of whose messages told it: an answer to that chain proves that it is known. */
+  readonly chain: Uint8Array | undefined;
 }
 
 export interface KeyState {
   identity: Identity;
   listPending: boolean;
+  replacePending: boolean;
+  accessPending: boolean;
   readonly prekeys: Map<PrekeyId, PrekeyRecord>;
   /** Kept, and not known to be uploaded: uploaded with the same bytes until the relay has said yes. */
   readonly pending: Set<PrekeyId>;
   /** When a one-time key was found to be handed out. */
   readonly unlisted: Map<PrekeyId, Time>;
   readonly peers: Map<DeviceAddress, PeerDevice>;
-  readonly ratchets: Map<DeviceAddress, Ratchets>;
+  readonly ratchets: Map<DeviceAddress, KeptRatchets>;
   readonly replay: Map<string, Time>;
+  readonly told: Map<DeviceAddress, TellingPeer>;
+  /** Accounts whose safety number was compared, with the account key that it was compared for. */
+  readonly verified: Map<AccountId, Uint8Array>;
 }
 
 /** Undefined: the store holds no identity yet. */
@@ -83,18 +107,26 @@ export function loadKeys(rows: StoredRows): KeyState | undefined {
   return {
     identity: decodeIdentity(own.value),
     listPending: of("identity").some(({ key }) => key === LIST_PENDING),
+    replacePending: of("identity").some(({ key }) => key === REPLACE_PENDING),
+    accessPending: of("identity").some(({ key }) => key === ACCESS_PENDING),
     prekeys: new Map(prekeys.map((prekey) => [prekey.id, prekey])),
     pending: new Set(of("prekey-pending").map(({ key }) => key as PrekeyId)),
     unlisted: times<PrekeyId>(of("prekey-unlisted")),
     peers: new Map(peers.map((peer) => [peer.address, peer])),
     ratchets: new Map(
       of("ratchet-order").map(({ key, value }) => {
-        const { sending, ids } = decodeAll(orderRow, value);
-        const all = ids.map((id) => ratchets.get(key + id)).filter((ratchet) => ratchet !== undefined);
-        return [key as DeviceAddress, { sending: sending === "yes", all }];
+        const { sending, archived } = decodeAll(orderRow, value);
+        const kept = archived.flatMap(({ id, since, trusted }) => {
+          const ratchet = ratchets.get(key + id);
+          return ratchet === undefined ? [] : [{ ratchet, since, trusted: trusted === "yes" }];
+        });
+        const used = sending === undefined ? undefined : ratchets.get(key + sending);
+        return [key as DeviceAddress, { sending: used, archived: kept }];
       }),
     ),
     replay: times(of("replay")),
+    told: new Map(of("told").map(({ key, value }) => [key as DeviceAddress, decodeAll(toldRow, value)])),
+    verified: new Map(of("verified").map(({ key, value }) => [key as AccountId, value])),
   };
 }
 
@@ -119,7 +151,15 @@ export function putTime(table: KeyTable, key: string, until: Time): Write {
   return putKey(table, key, encode(untilRow as Codec<{ until: Time }>, { until }));
 }
 
-export function putOrder(address: DeviceAddress, { sending, all }: Ratchets): Write {
-  const row = { sending: sending ? "yes" : "no", ids: all.map(({ id }) => id) } as const;
-  return putKey("ratchet-order", address, encode(orderRow, { ...row, ids: [...row.ids] }));
+export function putOrder(address: DeviceAddress, { sending, archived }: KeptRatchets): Write {
+  const rest = archived.map(({ ratchet, since, trusted }) => ({
+    id: ratchet.id,
+    since,
+    trusted: trusted ? ("yes" as const) : ("no" as const),
+  }));
+  return putKey("ratchet-order", address, encode(orderRow, { sending: sending?.id, archived: rest }));
+}
+
+export function putTold(address: DeviceAddress, told: TellingPeer): Write {
+  return putKey("told", address, encode(toldRow, told));
 }

@@ -1,10 +1,10 @@
 // The core's `Cipher` on the real cryptography: which ratchet, which peer, which rows.
 // Always true: every change of a key in memory stands in the writes that are given back; nothing changes where an
-// envelope did not open; an account's key is pinned at first sight and never replaced here.
+// envelope did not open, except that a ratchet whose state was copied is not sent on any more.
 import {
   accountOf,
-  addressOf,
   type AccountId,
+  addressOf,
   type DeviceAddress,
   encode,
   type FrameOf,
@@ -12,13 +12,21 @@ import {
   type Time,
 } from "@lethe/protocol";
 import {
-  accessKey,
   addressOfIdentity,
-  encodePeer,
-  encodeRatchet,
+  type ContentKind,
+  decodeControl,
+  encodeControl,
   encrypt,
+  giveUp,
+  giveUpOn,
   isCurrent,
   isRenewalDue,
+  keepHeard,
+  keepOwn,
+  keepStep,
+  type KeptRatchets,
+  mayAskResend,
+  type NotOpened,
   open,
   type Opened,
   type OpenedWithoutContent,
@@ -26,17 +34,20 @@ import {
   type PeerDevice,
   type Random,
   type Ratchet,
+  type RatchetId,
+  ratchetsOf,
+  replacement,
   signAsDevice,
   startRatchet,
   unseal,
   type UnsealedEnvelope,
   verifyBundle,
-  verifyPeer,
 } from "@lethe/crypto";
 import { readContent, writeContent } from "../content/content.ts";
 import type {
   Cipher,
   CipherOutcome,
+  ControlRequest,
   Learned,
   OpenRequest,
   PeerState,
@@ -45,16 +56,16 @@ import type {
   SealRequest,
   Write,
 } from "../delivery/events.ts";
-import {
-  type KeyState,
-  MAX_ARCHIVED,
-  putKey,
-  putOrder,
-  putTime,
-  type Ratchets,
-  removeKey,
-  removePrekey,
-} from "./key-rows.ts";
+import { KnownPeers } from "./known-peers.ts";
+import { type KeyState, putKey, putTime, removeKey, removePrekey, REPLACE_PENDING } from "./key-rows.ts";
+import { RatchetStore } from "./ratchet-store.ts";
+import { Told } from "./telling.ts";
+
+/**
+ * `list-forked`: a peer has shown another list of our devices, or of its own, than we hold. `store-copied`: a message
+ * number was used twice, or a ratchet behind its end: the peer's store was copied or restored.
+ */
+export type Alarm = "list-forked" | "store-copied";
 
 export interface PairwiseConfig {
   readonly keys: KeyState;
@@ -63,47 +74,46 @@ export interface PairwiseConfig {
   readonly name: string;
   /** The relay's name as pinned at registration: proofs are signed for it, whatever the relay says of itself. */
   readonly relay: string;
-  /** The sender has shown us another list of our devices or of its own than we hold. */
-  readonly alarm: (code: "list-forked", about: AccountId) => void;
+  readonly alarm: (code: Alarm, about: AccountId) => void;
 }
 
 type Committed = Opened | OpenedWithoutContent;
 
+/** How long a ratchet goes on that could not be renewed, ms. */
+const GO_ON_MS = 3_600_000;
+/** Accounts remembered as having named a newer list, and devices as not renewed; over it all are asked for again. */
+const MAX_REMEMBERED = 10_000;
+
 export class PairwiseCipher implements Cipher {
   readonly #config: PairwiseConfig;
   readonly #keys: KeyState;
-  readonly #devices = new Map<AccountId, Set<DeviceAddress>>();
+  readonly #known: KnownPeers;
+  readonly #ratchets: RatchetStore;
+  readonly #told: Told;
   /** Accounts that named a newer list than the one we hold. */
   readonly #outdated = new Set<AccountId>();
+  /** Devices whose renewal was refused, and until when the old ratchet goes on. */
+  readonly #goingOn = new Map<DeviceAddress, number>();
 
   constructor(config: PairwiseConfig) {
     this.#config = config;
     this.#keys = config.keys;
-    for (const address of this.#keys.peers.keys()) this.#index(address);
+    this.#known = new KnownPeers(config.keys);
+    this.#ratchets = new RatchetStore(config.keys);
+    this.#told = new Told(config.keys, config.name);
   }
 
-  #index(address: DeviceAddress): void {
-    const account = accountOf(address);
-    const known = this.#devices.get(account) ?? new Set();
-    this.#devices.set(account, known.add(address));
-  }
-
-  #pinned(account: AccountId): PeerDevice | undefined {
-    let newest: PeerDevice | undefined;
-    for (const address of this.#devices.get(account) ?? []) {
-      const peer = this.#keys.peers.get(address);
-      if (peer !== undefined && (newest === undefined || peer.list.version > newest.list.version))
-        newest = peer;
-    }
-    return newest;
+  /** The account key that is pinned; undefined before first sight. */
+  accountKey(account: AccountId): Uint8Array | undefined {
+    return this.#known.pinned(account)?.accountKey;
   }
 
   peer(account: AccountId, now: Time): PeerState | undefined {
-    const pinned = this.#pinned(account);
+    const pinned = this.#known.pinned(account);
     if (pinned === undefined || this.#outdated.has(account) || !isCurrent(pinned.list, now)) return undefined;
     const devices = [];
     for (const { device } of pinned.list.devices) {
-      const peer = this.#keys.peers.get(addressOf(account, device));
+      const peer = this.#known.of(addressOf(account, device));
       if (peer === undefined) return undefined;
       devices.push({ device, ready: this.#isReady(peer, now) });
     }
@@ -111,158 +121,164 @@ export class PairwiseCipher implements Cipher {
   }
 
   #isReady(peer: PeerDevice, now: Time): boolean {
-    const ratchets = this.#keys.ratchets.get(peer.address);
-    const ratchet = ratchets?.sending === true ? ratchets.all[0] : undefined;
-    if (ratchet === undefined || isRenewalDue(ratchet, now)) return false;
-    return peer.sealing !== undefined && now < peer.sealing.expiresAt;
+    const { sending } = this.#ratchets.of(peer.address);
+    if (sending === undefined || peer.sealing === undefined || now >= peer.sealing.expiresAt) return false;
+    return !isRenewalDue(sending, now) || now < (this.#goingOn.get(peer.address) ?? 0);
   }
 
   learnDevices(account: AccountId, answer: FrameOf<"has-devices">, now: Time): Learned {
-    const { identity, peers } = this.#keys;
-    const learned: PeerDevice[] = [];
-    for (const certificate of answer.certificates) {
-      const pinned = learned[0] ?? this.#pinned(account);
-      const { deviceList } = answer;
-      const found = verifyPeer({ identity, certificate, deviceList, pinned, address: undefined, now });
-      if (found.code !== "ok") return { code: found.code };
-      if (accountOf(found.peer.address) !== account) return { code: "wrong-account" };
-      learned.push({ ...found.peer, sealing: peers.get(found.peer.address)?.sealing });
-    }
-    const list = learned[0]?.list;
-    const complete = list?.devices.every(({ device }) =>
-      learned.some(({ address }) => address === addressOf(account, device)),
-    );
-    if (complete !== true) return { code: "device-not-listed" };
+    const learned = this.#known.learn(account, answer, now);
+    if (learned.writes === undefined) return learned;
     this.#outdated.delete(account);
-    return {
-      code: "ok",
-      writes: [...learned.map((peer) => this.#keepPeer(peer)), ...this.#dropUnlisted(account)],
-    };
-  }
-
-  /** Devices that the newest list has no more: nothing is kept for them. */
-  #dropUnlisted(account: AccountId): Write[] {
-    const writes: Write[] = [];
-    const listed = this.#pinned(account)?.list.devices.map(({ device }) => addressOf(account, device)) ?? [];
-    for (const address of this.#devices.get(account) ?? []) {
-      if (listed.includes(address)) continue;
-      this.#keys.peers.delete(address);
-      this.#devices.get(account)?.delete(address);
-      writes.push(removeKey("peer", address), ...this.#setRatchets(address, undefined));
-    }
-    return writes;
-  }
-
-  #keepPeer(peer: PeerDevice): Write {
-    this.#keys.peers.set(peer.address, peer);
-    this.#index(peer.address);
-    return putKey("peer", peer.address, encodePeer(peer));
+    const { writes, gone } = learned;
+    const dropped = gone.flatMap((device) => [...this.#ratchets.drop(device), ...this.#told.forget(device)]);
+    return { code: "ok", writes: [...writes, ...dropped] };
   }
 
   learnPrekeys(address: DeviceAddress, answer: FrameOf<"has-prekeys">, now: Time): Learned {
-    const { identity, peers } = this.#keys;
-    const peer = peers.get(address);
+    const { identity } = this.#keys;
+    const peer = this.#known.of(address);
     if (peer === undefined) return { code: "device-not-listed" };
     const checked = verifyBundle({ peer, bundle: answer, now });
     if (checked.code !== "ok") return { code: checked.code };
-    const started = startRatchet({ identity, bundle: checked.bundle, random: this.#config.random, now });
+    const { bundle } = checked;
+    const kept = this.#ratchets.of(address);
+    const { random } = this.#config;
+    const started = startRatchet({ identity, bundle, replaces: replacement(kept), random, now });
     if (started.code !== "ok") return { code: started.code };
-    const { ratchet } = started;
-    const kept = this.#keys.ratchets.get(address)?.all ?? [];
+    this.#goingOn.delete(address);
     return {
       code: "ok",
       writes: [
-        this.#keepPeer(checked.peer),
-        putKey("ratchet", address + ratchet.id, encodeRatchet(ratchet)),
-        ...this.#setRatchets(address, { sending: true, all: [ratchet, ...kept] }),
+        ...this.#known.keep(checked.peer),
+        ...this.#ratchets.set(address, keepOwn(kept, started.ratchet, now)),
       ],
     };
   }
 
-  /** Puts the ratchets of a device in this order; what is over the cap, or left out, is destroyed. */
-  #setRatchets(address: DeviceAddress, next: Ratchets | undefined): Write[] {
-    const before = this.#keys.ratchets.get(address)?.all ?? [];
-    const all = next?.all.slice(0, MAX_ARCHIVED + 1) ?? [];
-    const writes = before
-      .filter(({ id }) => !all.some((kept) => kept.id === id))
-      .map(({ id }) => removeKey("ratchet", address + id));
-    if (next === undefined) {
-      this.#keys.ratchets.delete(address);
-      return [...writes, removeKey("ratchet-order", address)];
-    }
-    const kept = { sending: next.sending, all };
-    this.#keys.ratchets.set(address, kept);
-    return [...writes, putOrder(address, kept)];
+  renew(address: DeviceAddress, now: Time): Write[] {
+    return this.#ratchets.set(address, giveUp(this.#ratchets.of(address), now, true));
+  }
+
+  goOn(address: DeviceAddress, now: Time): boolean {
+    if (this.#ratchets.of(address).sending === undefined) return false;
+    if (this.#goingOn.size >= MAX_REMEMBERED) this.#goingOn.clear();
+    this.#goingOn.set(address, now + GO_ON_MS);
+    const peer = this.#known.of(address);
+    return peer !== undefined && this.#isReady(peer, now);
   }
 
   seal(request: SealRequest): Sealed {
-    const { identity, peers, ratchets } = this.#keys;
-    const peer = peers.get(request.to);
-    const known = ratchets.get(request.to);
-    const ratchet = known?.sending === true ? known.all[0] : undefined;
-    if (peer === undefined || ratchet === undefined) return { code: "not-sealable" };
-    const sealed = encrypt({
-      identity,
-      peer,
-      ratchet,
-      plaintext: writeContent(request, { accessKey: accessKey(identity), name: this.#config.name }),
-      content: request.content.kind === "message" ? "lasting" : "passing",
-      envelope: request.id,
-      random: this.#config.random,
-      now: request.now,
-    });
+    const { sending } = this.#ratchets.of(request.to);
+    if (sending === undefined) return { code: "not-sealable" };
+    const { identity } = this.#keys;
+    const { plaintext, told } = this.#told.write(sending, identity, (self) => writeContent(request, self));
+    const kind = request.content.kind === "message" ? "lasting" : "passing";
+    const sealed = this.#encrypt(request, sending, { plaintext, kind });
     if (sealed.code !== "ok") return { code: sealed.code };
-    return { code: "ok", ciphertext: sealed.ciphertext, writes: [this.#replace(sealed.ratchet)] };
+    const { ciphertext, ratchet, writes } = sealed;
+    return { code: "ok", ciphertext, writes: [...writes, ...this.#told.sealed(ratchet, identity, told)] };
   }
 
-  /** The ratchet of the same id, one step further. Its place among the others stays. */
-  #replace(ratchet: Ratchet): Write {
-    const known = this.#keys.ratchets.get(ratchet.peer);
-    if (known !== undefined)
-      this.#keys.ratchets.set(ratchet.peer, {
-        ...known,
-        all: known.all.map((kept) => (kept.id === ratchet.id ? ratchet : kept)),
-      });
-    return putKey("ratchet", ratchet.peer + ratchet.id, encodeRatchet(ratchet));
+  sealControl(request: ControlRequest): Sealed {
+    const { sending } = this.#ratchets.of(request.to);
+    if (sending === undefined) return { code: "not-sealable" };
+    const { control } = request;
+    const said = control.kind === "resend" ? { ...control, ratchet: control.ratchet as RatchetId } : control;
+    return this.#encrypt(request, sending, { plaintext: encodeControl(said), kind: "control" });
+  }
+
+  #encrypt(
+    { to, id, now }: Pick<SealRequest, "to" | "id" | "now">,
+    ratchet: Ratchet,
+    { plaintext, kind }: { readonly plaintext: Uint8Array; readonly kind: ContentKind },
+  ) {
+    const peer = this.#known.of(to);
+    if (peer === undefined) return { code: "not-sealable" } as const;
+    const { identity } = this.#keys;
+    const { random } = this.#config;
+    const sealing = { identity, peer, ratchet, plaintext, content: kind, envelope: id, random, now };
+    const sealed = encrypt(sealing);
+    if (sealed.code !== "ok") return sealed;
+    const writes = this.#ratchets.set(to, keepStep(this.#ratchets.of(to), sealed.ratchet));
+    return { ...sealed, writes };
   }
 
   open({ id, kind, ciphertext, now }: OpenRequest): CipherOutcome {
     if (kind === "group") return { outcome: "poison", code: "unknown-kind", writes: [] };
-    const { identity, peers, ratchets, prekeys, replay } = this.#keys;
+    const { identity, prekeys, replay } = this.#keys;
     const unsealed = unseal({ identity, ciphertext, envelope: id, now });
     if (unsealed.code !== "ok") return { outcome: "poison", code: unsealed.code, writes: [] };
     const { envelope } = unsealed;
+    const { sender, first } = envelope;
+    const kept = this.#ratchets.of(sender);
     const outcome = open({
       identity,
       envelope,
-      peer: peers.get(envelope.sender),
-      pinned: this.#pinned(accountOf(envelope.sender)),
-      ratchets: ratchets.get(envelope.sender)?.all ?? [],
-      prekeys:
-        envelope.first?.prekeys.map((key) => prekeys.get(key)).filter((key) => key !== undefined) ?? [],
-      replayed: envelope.first !== undefined && replay.has(envelope.first.replayTag),
+      peer: this.#known.of(sender),
+      pinned: this.#known.pinned(accountOf(sender)),
+      ratchets: ratchetsOf(kept),
+      prekeys: first?.prekeys.map((key) => prekeys.get(key)).filter((key) => key !== undefined) ?? [],
+      replayed: first !== undefined && replay.has(first.replayTag),
       now,
     });
     if (outcome.code !== "ok" && outcome.code !== "malformed-content")
-      return OUTCOMES[outcome.code].inbox === "silent"
-        ? { outcome: "duplicate" }
-        : { outcome: "poison", code: outcome.code, writes: [] };
-    return this.#opened(envelope, outcome);
+      return this.#notOpened(envelope, outcome, now);
+    return this.#opened(envelope, kept, outcome, now);
   }
 
-  #opened({ sender }: UnsealedEnvelope, opened: Committed): CipherOutcome {
-    const writes = this.#commit(sender, opened);
-    const read = opened.code === "ok" ? readContent(opened.plaintext) : undefined;
-    if (read === undefined) return { outcome: "poison", code: "malformed-content", writes };
-    return { outcome: "ok", from: sender, ...read, writes };
+  #notOpened({ sender, content }: UnsealedEnvelope, outcome: NotOpened, now: Time): CipherOutcome {
+    const { code, failed } = outcome;
+    if (OUTCOMES[code].inbox === "silent") return { outcome: "duplicate" };
+    const writes: Write[] = [];
+    if (code === "forked" || code === "superseded") this.#config.alarm("store-copied", accountOf(sender));
+    if (code === "forked" && failed?.ratchet !== undefined)
+      writes.push(...this.#ratchets.set(sender, giveUpOn(this.#ratchets.of(sender), failed.ratchet, now)));
+    const poison = { outcome: "poison", code, writes } as const;
+    if (failed === undefined || content !== "lasting" || !mayAskResend(outcome)) return poison;
+    return { ...poison, resend: { from: sender, ...failed } };
+  }
+
+  #opened(
+    { sender, content }: UnsealedEnvelope,
+    kept: KeptRatchets,
+    opened: Committed,
+    now: Time,
+  ): CipherOutcome {
+    const writes = this.#commit(sender, kept, opened, now);
+    const failed = { outcome: "poison", code: "malformed-content", writes } as const;
+    if (opened.code !== "ok") return failed;
+    if (content === "control") {
+      const control = decodeControl(opened.plaintext);
+      if (control === undefined) return failed;
+      if (control.kind === "resend")
+        writes.push(...this.#isAsked(sender, opened.ratchet, control.ratchet, now));
+      return { outcome: "control", from: sender, control, writes };
+    }
+    const read = readContent(opened.plaintext);
+    return read === undefined ? failed : { outcome: "ok", from: sender, ...read, writes };
+  }
+
+  /** A resend request names a ratchet that the peer cannot use, and comes on another: the one named is given up. */
+  #isAsked(sender: DeviceAddress, on: Ratchet, failed: RatchetId | undefined, now: Time): Write[] {
+    const forgotten = this.#told.forget(sender);
+    const kept = this.#ratchets.of(sender);
+    // Without a name the peer has none of our ratchets but the one that this came on.
+    const named = failed ?? (kept.sending?.id === on.id ? undefined : kept.sending?.id);
+    if (named === undefined || named === on.id) return forgotten;
+    return [...forgotten, ...this.#ratchets.set(sender, giveUpOn(kept, named, now))];
   }
 
   /** Everything that an opened envelope proves, kept. */
-  #commit(sender: DeviceAddress, opened: Committed): Write[] {
+  #commit(sender: DeviceAddress, kept: KeptRatchets, opened: Committed, now: Time): Write[] {
     const { ratchet, peer, consumed, replayTag, isNew } = opened;
-    const writes = this.#keys.peers.get(sender) === peer ? [] : [this.#keepPeer(peer)];
-    if (isNew) writes.push(...this.#addRatchet(ratchet));
-    writes.push(this.#replace(ratchet));
+    const before = ratchetsOf(kept).find(({ id }) => id === ratchet.id);
+    const writes = [
+      ...this.#known.keep(peer),
+      ...this.#ratchets.set(sender, keepHeard(kept, ratchet, now)),
+      ...(before === undefined ? [] : this.#told.heard(before, ratchet)),
+      ...(isNew ? this.#told.forget(sender) : []),
+    ];
     for (const id of consumed) {
       this.#keys.prekeys.delete(id);
       this.#keys.pending.delete(id);
@@ -273,48 +289,34 @@ export class PairwiseCipher implements Cipher {
       this.#keys.replay.set(replayTag.tag, replayTag.until);
       writes.push(putTime("replay", replayTag.tag, replayTag.until));
     }
-    const account = accountOf(sender);
-    if (opened.theirList === "newer") this.#outdated.add(account);
-    if (opened.theirList === "forked" || opened.ourList === "forked")
-      this.#config.alarm("list-forked", account);
+    this.#compare(accountOf(sender), opened);
     return writes;
   }
 
-  /**
-   * A ratchet that the peer has begun. While our own is unconfirmed both sides have begun one, and both use the one
-   * with the lower id; otherwise the peer's newer one wins (crypto.md 1.7).
-   */
-  #addRatchet(fresh: Ratchet): Write[] {
-    const { sending, all } = this.#keys.ratchets.get(fresh.peer) ?? { sending: false, all: [] };
-    const own = sending ? all[0] : undefined;
-    const keepsOwn = own?.standing.at === "unconfirmed" && own.id < fresh.id;
-    const next = keepsOwn ? [own, fresh, ...all.slice(1)] : [fresh, ...all];
-    return this.#setRatchets(fresh.peer, { sending: true, all: next });
+  #compare(account: AccountId, { theirList, ourList }: Committed): void {
+    if (this.#outdated.size >= MAX_REMEMBERED) this.#outdated.clear();
+    if (theirList === "newer") this.#outdated.add(account);
+    if (theirList === "forked" || ourList === "forked") this.#config.alarm("list-forked", account);
   }
 
-  suspect(): Write[] {
-    const writes: Write[] = [];
-    for (const [address, { all }] of this.#keys.ratchets) {
-      const suspect = { sending: false, all };
-      this.#keys.ratchets.set(address, suspect);
-      writes.push(putOrder(address, suspect));
-    }
-    return writes;
+  /** Our store was restored: no ratchet of it is sent on, and everything at the relay is replaced. */
+  suspect(now: Time): Write[] {
+    this.#keys.replacePending = true;
+    return [
+      putKey("identity", REPLACE_PENDING, new Uint8Array()),
+      ...this.#ratchets.setAll((kept) => giveUp(kept, now, false)),
+    ];
   }
 
   prove({ nonce, epoch, version }: Proof): Uint8Array {
     const { identity } = this.#keys;
-    const address = addressOfIdentity(identity);
-    return signAsDevice(
-      identity,
-      "connect",
-      encode(proofTuple, { relay: this.#config.relay, nonce, address, epoch, version }),
-    );
+    const tuple = { relay: this.#config.relay, nonce, address: addressOfIdentity(identity), epoch, version };
+    return signAsDevice(identity, "connect", encode(proofTuple, tuple));
   }
 
-  /** Tags and keys past their time. */
+  /** Tags, and ratchets that only receive, past their time. */
   sweep(now: Time): Write[] {
-    const writes: Write[] = [];
+    const writes = this.#ratchets.sweep(now);
     for (const [tag, until] of this.#keys.replay) {
       if (until > now) continue;
       this.#keys.replay.delete(tag);

@@ -346,7 +346,7 @@ describe("attack 18: stolen states", () => {
     const healed = alice.send(bob, "and now not");
     bob.ratchets.set(alice.address, [stolen]);
     expect(bob.read(readable)).toBe("the thief reads this");
-    expect(bob.read(healed)).toBe("!aead-fail");
+    expect(bob.read(healed)).toBe("!forked");
   });
 });
 

@@ -168,6 +168,18 @@ class GlassCipher implements Cipher {
     return { code: "ok", writes: [] };
   }
 
+  sealControl(): Sealed {
+    return { code: "not-sealable" };
+  }
+
+  renew(): [] {
+    return [];
+  }
+
+  goOn(): boolean {
+    return false;
+  }
+
   seal({ id, to, message, place, content, sentAt }: SealRequest): Sealed {
     const from = addressAt(this.#port.index);
     return {

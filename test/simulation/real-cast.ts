@@ -156,6 +156,9 @@ class RealCast implements Cast {
       peer: (account, now) => real.peer(account, now),
       learnDevices: (account, answer, now) => real.learnDevices(account, answer, now),
       learnPrekeys: (address, answer, now) => real.learnPrekeys(address, answer, now),
+      sealControl: (request) => real.sealControl(request),
+      renew: (address, now) => real.renew(address, now),
+      goOn: (address, now) => real.goOn(address, now),
       suspect: (now) => real.suspect(now),
       prove: (proof) => real.prove(proof),
       seal: (request) => {

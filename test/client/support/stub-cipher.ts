@@ -75,6 +75,9 @@ export function stubCipher(self: DeviceAddress, name?: string): Cipher {
       const content: OpenedContent = kind === "receipt" ? { kind, delivered, read } : { kind, body };
       return { outcome: "ok", ...rest, content, writes };
     },
+    sealControl: () => ({ code: "not-sealable" }),
+    renew: () => [],
+    goOn: () => false,
     suspect: () => [],
     prove: () => new Uint8Array(64),
   };

@@ -1,0 +1,88 @@
+// The devices of other accounts, as they were verified. Always true: an account's key is pinned at first sight and never
+// replaced; a device that the newest list does not name is not kept.
+import {
+  accountOf,
+  addressOf,
+  type AccountId,
+  type DeviceAddress,
+  type FrameOf,
+  type Time,
+} from "@lethe/protocol";
+import { encodePeer, type PeerDevice, verifyPeer } from "@lethe/crypto";
+import type { Write } from "../delivery/events.ts";
+import { type KeyState, putKey, removeKey } from "./key-rows.ts";
+
+type Listed =
+  | { readonly code: "ok"; readonly writes: readonly Write[]; readonly gone: readonly DeviceAddress[] }
+  | { readonly code: string & {}; readonly writes?: undefined };
+
+export class KnownPeers {
+  readonly #keys: Pick<KeyState, "identity" | "peers">;
+  readonly #devices = new Map<AccountId, Set<DeviceAddress>>();
+
+  constructor(keys: Pick<KeyState, "identity" | "peers">) {
+    this.#keys = keys;
+    for (const address of keys.peers.keys()) this.#index(address);
+  }
+
+  #index(address: DeviceAddress): void {
+    const account = accountOf(address);
+    const known = this.#devices.get(account) ?? new Set();
+    this.#devices.set(account, known.add(address));
+  }
+
+  of(address: DeviceAddress): PeerDevice | undefined {
+    return this.#keys.peers.get(address);
+  }
+
+  /** The device of an account that holds its newest list. */
+  pinned(account: AccountId): PeerDevice | undefined {
+    let newest: PeerDevice | undefined;
+    for (const address of this.#devices.get(account) ?? []) {
+      const peer = this.#keys.peers.get(address);
+      if (peer !== undefined && (newest === undefined || peer.list.version > newest.list.version))
+        newest = peer;
+    }
+    return newest;
+  }
+
+  keep(peer: PeerDevice): Write[] {
+    if (this.#keys.peers.get(peer.address) === peer) return [];
+    this.#keys.peers.set(peer.address, peer);
+    this.#index(peer.address);
+    return [putKey("peer", peer.address, encodePeer(peer))];
+  }
+
+  /** Takes an account's list and certificates, all of them or none. `gone`: devices that it names no more. */
+  learn(account: AccountId, answer: FrameOf<"has-devices">, now: Time): Listed {
+    const { identity, peers } = this.#keys;
+    const learned: PeerDevice[] = [];
+    for (const certificate of answer.certificates) {
+      const pinned = learned[0] ?? this.pinned(account);
+      const { deviceList } = answer;
+      const found = verifyPeer({ identity, certificate, deviceList, pinned, address: undefined, now });
+      if (found.code !== "ok") return { code: found.code };
+      if (accountOf(found.peer.address) !== account) return { code: "wrong-account" };
+      learned.push({ ...found.peer, sealing: peers.get(found.peer.address)?.sealing });
+    }
+    const list = learned[0]?.list;
+    const complete = list?.devices.every(({ device }) =>
+      learned.some(({ address }) => address === addressOf(account, device)),
+    );
+    if (complete !== true) return { code: "device-not-listed" };
+    const writes = learned.flatMap((peer) => this.keep(peer));
+    const gone = this.#unlisted(account);
+    return { code: "ok", writes: [...writes, ...gone.map((address) => this.#forget(address))], gone };
+  }
+
+  #unlisted(account: AccountId): DeviceAddress[] {
+    const listed = this.pinned(account)?.list.devices.map(({ device }) => addressOf(account, device)) ?? [];
+    return [...(this.#devices.get(account) ?? [])].filter((address) => !listed.includes(address));
+  }
+
+  #forget(address: DeviceAddress): Write {
+    this.#keys.peers.delete(address);
+    this.#devices.get(accountOf(address))?.delete(address);
+    return removeKey("peer", address);
+  }
+}

@@ -1,0 +1,88 @@
+// Telling peers our access key and name: with messages, until an answer proves that they have come.
+// Always true: what is told is never withheld from a device that is not known to know it for longer than a few messages;
+// where it would make a short text longer on the wire it waits for the next one, so that lengths tell nothing.
+import type { DeviceAddress } from "@lethe/protocol";
+import { accessKey, blake2b, bucketFor, type Identity, type Ratchet } from "@lethe/crypto";
+import type { Write } from "../delivery/events.ts";
+import { type KeyState, putTold, removeKey, TOLD_BYTES } from "./key-rows.ts";
+
+/** So many messages without an answer may leave it out for the sake of their length. */
+const PATIENCE = 3;
+const NOTHING = { accessKey: new Uint8Array(), name: "" };
+
+/** What a message says of its sender beside what a person wrote. */
+export interface Introducing {
+  readonly accessKey: Uint8Array;
+  readonly name: string;
+}
+
+export interface Telling {
+  readonly plaintext: Uint8Array;
+  readonly told: boolean;
+}
+
+export class Told {
+  readonly #keys: Pick<KeyState, "told">;
+  readonly #name: string;
+  readonly #nameBytes: Uint8Array;
+
+  constructor(keys: Pick<KeyState, "told">, name: string) {
+    this.#keys = keys;
+    this.#name = name;
+    this.#nameBytes = new TextEncoder().encode(name);
+  }
+
+  #hash(identity: Identity): Uint8Array {
+    return blake2b(TOLD_BYTES, accessKey(identity), this.#nameBytes);
+  }
+
+  /** The plaintext of a message to a device, with or without what is to be told. */
+  write(ratchet: Ratchet, identity: Identity, write: (self: Introducing) => Uint8Array): Telling {
+    const known = this.#keys.told.get(ratchet.peer);
+    if (known?.at === "known" && same(known.what, this.#hash(identity)))
+      return { plaintext: write(NOTHING), told: false };
+    const [short, full] = [write(NOTHING), write({ accessKey: accessKey(identity), name: this.#name })];
+    const isFirst = ratchet.standing.at === "unconfirmed";
+    const fits = bucketFor(short.length + 1) === bucketFor(full.length + 1);
+    const told = isFirst || fits || ratchet.unanswered >= PATIENCE;
+    return { plaintext: told ? full : short, told };
+  }
+
+  /** A message was sealed. `ratchet`: behind it. */
+  sealed(ratchet: Ratchet, identity: Identity, told: boolean): Write[] {
+    const { sending } = ratchet.core;
+    const what = this.#hash(identity);
+    const known = this.#keys.told.get(ratchet.peer);
+    if (sending.at !== "chain" || (known?.at === "known" && same(known.what, what))) return [];
+    const inChain = known?.chain !== undefined && same(known.chain, sending.own.publicKey);
+    const current = known !== undefined && same(known.what, what) ? known : undefined;
+    if (current !== undefined && inChain && told) return [];
+    const chain = told && sending.next === 1 ? sending.own.publicKey : undefined;
+    if (current !== undefined && current.chain === undefined && chain === undefined) return [];
+    return this.#set(ratchet.peer, { what, at: "telling", chain });
+  }
+
+  /** A message of the peer was opened: `before` and `after` of one ratchet. An answer to our chain has read the chain. */
+  heard(before: Ratchet, after: Ratchet): Write[] {
+    const [ours, now] = [before.core.sending, after.core.sending];
+    const told = this.#keys.told.get(after.peer);
+    if (ours.at !== "chain" || now.at !== "due" || told?.chain === undefined || told.at === "known")
+      return [];
+    if (!same(told.chain, ours.own.publicKey)) return [];
+    return this.#set(after.peer, { what: told.what, at: "known", chain: undefined });
+  }
+
+  /** A device that may have lost what it knew. */
+  forget(address: DeviceAddress): Write[] {
+    return this.#keys.told.delete(address) ? [removeKey("told", address)] : [];
+  }
+
+  #set(address: DeviceAddress, told: Parameters<typeof putTold>[1]): Write[] {
+    this.#keys.told.set(address, told);
+    return [putTold(address, told)];
+  }
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
