@@ -67,6 +67,7 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
       ttlMs: settings.ttl * 1_000,
       pingMs: settings.ping,
       connections: settings.connections,
+      prekeyFetches: settings.prekeyFetches,
     },
     now: () => Date.now(),
     instant: () => performance.now(),

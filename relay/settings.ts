@@ -88,6 +88,13 @@ export const SETTINGS = {
   ),
   ping: row("ping", 30_000, "ms", "Silence after which a connection is ended", integer(1_000, 600_000)),
   connections: row("connections", 15_000, "connections", "Connections at one node", integer(1, 1_000_000)),
+  prekeyFetches: row(
+    "prekey-fetches",
+    6,
+    "requests",
+    "Prekey requests for one device at once from one address or account; one more each 10 min",
+    integer(1, 1_000_000),
+  ),
   log: row<string>("log", "warn", "level", `What is logged: ${LEVELS.join(", ")}`, (text) =>
     LEVELS.includes(text as Level) ? text : { fault: `is one of ${LEVELS.join(", ")}` },
   ),

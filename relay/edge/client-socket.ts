@@ -29,11 +29,19 @@ export interface SocketPort {
   ended(code: ProblemCode): void;
 }
 
+/** What a connection is, and where it comes from. */
+export interface From {
+  readonly kind: ConnectionKind;
+  readonly remote: string;
+}
+
 const shared = new Writer(65_536);
 
 export class ClientSocket {
   readonly number: number;
   readonly kind: ConnectionKind;
+  /** Where it comes from, as far as limits tell addresses apart. */
+  readonly remote: string;
   readonly #ws: WebSocket;
   readonly #port: SocketPort;
   readonly #now: () => number;
@@ -52,9 +60,10 @@ export class ClientSocket {
   /** How many steps of the frame ahead are under way: it is through when all of them are. */
   #holds = 0;
 
-  constructor(number: number, kind: ConnectionKind, ws: WebSocket, port: SocketPort, now: () => number) {
+  constructor(number: number, from: From, ws: WebSocket, port: SocketPort, now: () => number) {
     this.number = number;
-    this.kind = kind;
+    this.kind = from.kind;
+    this.remote = from.remote;
     this.#ws = ws;
     this.#port = port;
     this.#now = now;

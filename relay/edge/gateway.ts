@@ -5,7 +5,6 @@ import {
   addressOf,
   agreeOn,
   type ClientFrame,
-  type ConnectionKind,
   type DeviceAddress,
   type DeviceNumber,
   encode,
@@ -24,8 +23,9 @@ import type { Effect, NodeEvent } from "../delivery/types.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { Accounts, type Cached, compareDevices, groupIdFor } from "./accounts.ts";
-import { ClientSocket, type SocketPort } from "./client-socket.ts";
+import { ClientSocket, type From, type SocketPort } from "./client-socket.ts";
 import { GREETING_MS, greet, proves } from "./greeting.ts";
+import { HandOut } from "./hand-out.ts";
 import { LookUps } from "./look-ups.ts";
 import { Presence } from "./presence.ts";
 import { StoreCalls } from "./store-calls.ts";
@@ -35,6 +35,7 @@ export interface GatewayLimits {
   readonly ttlMs: number;
   readonly pingMs: number;
   readonly connections: number;
+  readonly prekeyFetches: number;
 }
 
 export interface GatewayOptions {
@@ -66,7 +67,8 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#o = options;
     this.accounts = new Accounts(options.backend.directory, options.instant);
-    this.#lookUps = new LookUps(this.accounts, options.backend.directory);
+    const handOut = new HandOut(options.limits.prekeyFetches, options.instant);
+    this.#lookUps = new LookUps(this.accounts, options.backend.directory, handOut);
     this.presence = new Presence({
       mailbox: options.backend.mailbox,
       now: options.now,
@@ -94,8 +96,8 @@ export class Gateway {
   }
 
   /** Takes over a WebSocket whose upgrade is done. */
-  connect(ws: WebSocket, kind: ConnectionKind): void {
-    const socket = new ClientSocket(this.#nextSocket++, kind, ws, this.#port, this.#o.instant);
+  connect(ws: WebSocket, from: From): void {
+    const socket = new ClientSocket(this.#nextSocket++, from, ws, this.#port, this.#o.instant);
     this.#sockets.set(socket.number, socket);
     if (this.#leaving) socket.end("shutting-down");
     else if (this.#sockets.size > this.#o.limits.connections) socket.end("too-many-connections");

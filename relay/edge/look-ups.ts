@@ -13,14 +13,17 @@ import {
 import { type Directory, StoreFailedError } from "@lethe/queue";
 import { type Accounts, type Cached, requesterOf } from "./accounts.ts";
 import { type ClientSocket, retryAfter } from "./client-socket.ts";
+import type { HandOut } from "./hand-out.ts";
 
 export class LookUps {
   readonly #accounts: Accounts;
   readonly #directory: Directory;
+  readonly #handOut: HandOut;
 
-  constructor(accounts: Accounts, directory: Directory) {
+  constructor(accounts: Accounts, directory: Directory, handOut: HandOut) {
     this.#accounts = accounts;
     this.#directory = directory;
+    this.#handOut = handOut;
   }
 
   async name(socket: ClientSocket, { request, name }: FrameOf<"ask-name">): Promise<void> {
@@ -45,9 +48,14 @@ export class LookUps {
   async prekeys(socket: ClientSocket, frame: FrameOf<"ask-prekeys">, cached: Cached): Promise<void> {
     if (!this.#isPermitted(socket, frame.accessKey, cached))
       return refuse(socket, frame.request, "not-permitted");
-    const secret = frame.accessKey ?? toBytes(ownAccount(socket));
+    const own = accountBehind(socket);
+    const secret = frame.accessKey ?? toBytes(own as AccountId);
     const address = addressOf(frame.account, frame.device);
-    const take = { address, requester: requesterOf(secret, frame.requestId), oneTime: true };
+    const requester = requesterOf(secret, frame.requestId);
+    const isContact = frame.accessKey !== undefined;
+    const answer = this.#handOut.ask({ who: own ?? socket.remote, target: address, requester, isContact });
+    if (answer.is === "wait") return refuse(socket, frame.request, "rate-limited", answer.ms);
+    const take = { address, requester, oneTime: answer.oneTime };
     const bundle = await this.#directory.takePrekeys(take).catch(storeFailure);
     if (bundle === undefined) refuse(socket, frame.request, "no-device");
     else if (bundle instanceof StoreFailedError) refuse(socket, frame.request, bundle.code);
@@ -59,14 +67,18 @@ export class LookUps {
   }
 }
 
-function refuse(socket: ClientSocket, request: number, code: ProblemCode): void {
-  socket.send({ frame: "ask-refused", request, code: PROBLEMS[code].number, retryAfter: retryAfter(code) });
+function refuse(
+  socket: ClientSocket,
+  request: number,
+  code: ProblemCode,
+  wait: number = retryAfter(code),
+): void {
+  socket.send({ frame: "ask-refused", request, code: PROBLEMS[code].number, retryAfter: wait });
 }
 
-function ownAccount(socket: ClientSocket): AccountId {
-  const { greeting } = socket;
-  if (greeting.at !== "open" || greeting.address === undefined) throw new Error("not a device's connection");
-  return accountOf(greeting.address);
+/** Undefined on an anonymous connection. */
+function accountBehind({ greeting }: ClientSocket): AccountId | undefined {
+  return greeting.at === "open" && greeting.address !== undefined ? accountOf(greeting.address) : undefined;
 }
 
 /** A disk that is full or fails is an answer; anything else is a fault. */

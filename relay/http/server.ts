@@ -248,6 +248,17 @@ function upgrades(app: FastifyInstance, { gateway, ready }: HttpOptions): void {
       );
       return;
     }
-    sockets.handleUpgrade(request, stream, head, (ws) => gateway.connect(ws, kind));
+    const remote = networkOf(request.socket.remoteAddress ?? "");
+    sockets.handleUpgrade(request, stream, head, (ws) => gateway.connect(ws, { kind, remote }));
   });
+}
+
+/** What limits count as one: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer has (RFC 6177). */
+function networkOf(address: string): string {
+  const v4 = /^(?:::ffff:)?(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1];
+  if (v4 !== undefined) return v4;
+  const [front = "", back] = address.split("%")[0]?.split("::") ?? [];
+  const groups = front === "" ? [] : front.split(":");
+  if (back !== undefined) while (groups.length < 4) groups.push("0");
+  return groups.slice(0, 4).join(":");
 }

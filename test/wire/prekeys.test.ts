@@ -136,4 +136,32 @@ describe("prekeys", () => {
     expectProblem(await upload({ signed: { id: "AAAA", bytes: "AAAA" } }), "bad-request");
     expectProblem(await upload({ signed: { id: aPrekey("x").id, bytes: "A".repeat(2_800) } }), "bad-request");
   });
+
+  it("attack 10: a thousand requests from one address use up six one-time keys; repeats and strangers are served", async () => {
+    const [anna, ben] = [await someone("anna"), await withPrekeys("ben", 20)];
+    await using contact = await Wire.anonymous(relay);
+    const first = requestId();
+    for (let i = 0; i < 1_000; i += 50)
+      contact.send(
+        ...Array.from({ length: 50 }, (_, n) => askFor(ben, i + n === 0 ? first : requestId(), i + n)),
+      );
+    const given = [];
+    for (let i = 0; i < 6; i++) given.push(await contact.take("has-prekeys"));
+    expect(new Set(given.map((bundle) => Buffer.from(bundle.oneTime?.id ?? []).toString("hex"))).size).toBe(6);
+    for (let i = 6; i < 1_000; i++) {
+      const { code, retryAfter } = await contact.take("ask-refused");
+      expect(named(code)).toBe("rate-limited");
+      expect(retryAfter).toBeGreaterThan(0);
+      expect(retryAfter).toBeLessThanOrEqual(600_000);
+    }
+    contact.send(askFor(ben, first, 2_000));
+    expect(await contact.take("has-prekeys")).toEqual({ ...given[0], request: 2_000 });
+    const held = await ben.request(relay, "GET", PATHS.prekeys);
+    expect((held.body["oneTime"] as string[]).length).toBe(14);
+
+    await using stranger = await Wire.device(relay, anna);
+    await stranger.take("drained");
+    stranger.send({ ...askFor(ben, requestId(), 3_000), accessKey: undefined });
+    expect(await stranger.take("has-prekeys")).toMatchObject({ request: 3_000, signed: { id: given[0]?.signed.id } });
+  });
 });
