@@ -1,4 +1,5 @@
 // The relay as a process: settings, signals, exit. The only file here that knows `process`.
+import { readFileSync } from "node:fs";
 import { StoreOpenError } from "@lethe/queue";
 import { type Level, openLog } from "./log.ts";
 import { type Relay, startRelay } from "./relay.ts";
@@ -16,7 +17,7 @@ function fail(says: string, status: number): never {
 
 function settings(): Settings {
   try {
-    return readSettings(args, process.env);
+    return readSettings(args, process.env, (path) => readFileSync(path, "utf8"));
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
     return fail(`${error.faults.join("\nlethe relay: ")}\nlethe relay: --help lists every setting`, 2);

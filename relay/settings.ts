@@ -1,6 +1,6 @@
-// Every setting of the relay, in one table: flag, environment variable, default, meaning. Read once, checked at once,
-// frozen; all faults are reported together.
-import { parseArgs } from "node:util";
+// Every setting of the relay, in one table: flag, environment variable, default, meaning. Flags count before the
+// environment, the environment before the file, the file before defaults. Always true: all faults are reported together.
+import { parseArgs, parseEnv } from "node:util";
 import { MAX_ENVELOPE_BYTES, MAX_RELAY_NAME_BYTES, MAX_TTL_MS } from "@lethe/protocol";
 import { DEFAULT_MAILBOX_LIMITS } from "@lethe/queue";
 import type { Level } from "./log.ts";
@@ -116,17 +116,29 @@ export class SettingsError extends Error {
 
 const NAMES = Object.keys(SETTINGS) as SettingName[];
 
-/** The settings from flags, else the environment, else defaults. @throws SettingsError with every fault at once. */
+/** The file's flag and variable; the file itself cannot name another. */
+const CONFIG = { flag: "config", env: "LETHE_CONFIG" } as const;
+
+/**
+ * The settings from flags, else the environment, else the file that `--config` or LETHE_CONFIG names, else defaults. The
+ * file holds lines `LETHE_NAME=value`, as systemd's EnvironmentFile and Docker's env_file do.
+ *
+ * @param readFile gives a file's text, or throws.
+ * @throws SettingsError with every fault at once.
+ */
 export function readSettings(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
+  readFile: (path: string) => string,
 ): Settings {
   const faults: string[] = [];
   const flags = flagsOf(args, faults);
+  const path = flags[CONFIG.flag] ?? env[CONFIG.env];
+  const file = path === undefined ? {} : fileOf(path, readFile, faults);
   const out: Record<string, unknown> = {};
   for (const name of NAMES) {
     const setting = SETTINGS[name] as Row<unknown>;
-    const text = flags[setting.flag] ?? env[setting.env];
+    const text = flags[setting.flag] ?? env[setting.env] ?? file[setting.env];
     const value = text === undefined ? setting.fallback : setting.read(text);
     if (typeof value === "object" && value !== null && "fault" in value)
       faults.push(`--${setting.flag} (${setting.env}) ${String(value.fault)}`);
@@ -136,8 +148,28 @@ export function readSettings(
   return Object.freeze(out) as Settings;
 }
 
+function fileOf(
+  path: string,
+  readFile: (path: string) => string,
+  faults: string[],
+): Readonly<Record<string, string | undefined>> {
+  let text: string;
+  try {
+    text = readFile(path);
+  } catch (error) {
+    faults.push(`--${CONFIG.flag} (${CONFIG.env}): ${(error as Error).message}`);
+    return {};
+  }
+  const file = parseEnv(text);
+  const known = new Set<string>(NAMES.map((name) => SETTINGS[name].env));
+  for (const name of Object.keys(file).toSorted())
+    if (!known.has(name)) faults.push(`${path}: no setting is called ${name}`);
+  return file;
+}
+
 function flagsOf(args: readonly string[], faults: string[]): Record<string, string | undefined> {
-  const options = Object.fromEntries(NAMES.map((name) => [SETTINGS[name].flag, { type: "string" as const }]));
+  const names = [CONFIG.flag, ...NAMES.map((name) => SETTINGS[name].flag)];
+  const options = Object.fromEntries(names.map((name) => [name, { type: "string" as const }]));
   try {
     return parseArgs({ args: [...args], options, allowPositionals: false }).values as Record<
       string,
@@ -149,14 +181,22 @@ function flagsOf(args: readonly string[], faults: string[]): Record<string, stri
   }
 }
 
+/** Flag, variable, default and meaning of every setting, the file's first. */
+export function settingsRows(): { flag: string; env: string; fallback: string; says: string }[] {
+  return [
+    { flag: "--config FILE", env: CONFIG.env, fallback: "", says: "File of lines LETHE_NAME=value" },
+    ...NAMES.map((name) => SETTINGS[name]).map((s) => ({
+      flag: `--${s.flag} ${s.unit.toUpperCase()}`,
+      env: s.env,
+      fallback: String(s.fallback),
+      says: s.says,
+    })),
+  ];
+}
+
 /** The table of settings as `--help` prints it. */
 export function settingsHelp(): string {
-  const rows = NAMES.map((name) => SETTINGS[name]).map((s) => [
-    `--${s.flag} ${s.unit.toUpperCase()}`,
-    s.env,
-    String(s.fallback),
-    s.says,
-  ]);
+  const rows = settingsRows().map(({ flag, env, fallback, says }) => [flag, env, fallback, says]);
   const width = [0, 1, 2].map((i) => Math.max(...rows.map((r) => (r[i] as string).length)));
   return rows
     .map((r) => `  ${r.map((cell, i) => (i < 3 ? cell.padEnd(width[i] as number) : cell)).join("  ")}`)
