@@ -20,6 +20,8 @@ export interface BackgroundConfig {
   readonly chance: Chance;
   readonly ask: KeeperConfig["ask"];
   readonly emitter: Emitter;
+  /** A refill of one-time keys waits at random up to this long, ms. */
+  readonly refillJitterMs: number;
 }
 
 /** A round every hour, and up to as long again. */
@@ -30,7 +32,6 @@ const RETRY_MS = 30_000;
 export class Background {
   readonly #config: BackgroundConfig;
   readonly #keeper: PrekeyKeeper;
-  #replace = false;
   #running: Promise<void> | undefined;
   #stopped = false;
   #done = false;
@@ -38,8 +39,14 @@ export class Background {
 
   constructor(config: BackgroundConfig) {
     this.#config = config;
-    const { keys, random, store, ask } = config;
-    this.#keeper = new PrekeyKeeper({ keys, random, ask, commit: (writes) => store.commit(writes) });
+    const { keys, random, store, ask, chance, refillJitterMs } = config;
+    this.#keeper = new PrekeyKeeper({
+      keys,
+      random,
+      ask,
+      refillDelay: () => chance.fraction() * refillJitterMs,
+      commit: (writes) => store.commit(writes),
+    });
   }
 
   /** A new account's first upload: once it resolves, others can write to this device. @throws ClientError */
@@ -49,12 +56,8 @@ export class Background {
 
   /** The connection is up. The first round of a run begins at once: keys may have been used while it was away. */
   online(): void {
-    if (!this.#done || this.#replace) this.#start();
-  }
-
-  /** The store was restored: at the next connection everything at the relay is replaced. */
-  restored(): void {
-    this.#replace = true;
+    const { replacePending, accessPending } = this.#config.keys;
+    if (!this.#done || replacePending || accessPending) this.#start();
   }
 
   async stop(): Promise<void> {
@@ -73,15 +76,14 @@ export class Background {
 
   async #round(): Promise<void> {
     const { emitter, store, cipher, clock } = this.#config;
-    const replace = this.#replace;
     try {
-      const uploaded = await this.#keeper.round(clock.now(), replace);
+      const uploaded = await this.#keeper.round(clock.now());
       const swept = cipher.sweep(clock.now());
       if (swept.length > 0) await store.commit(swept);
       this.#done = true;
-      if (replace) this.#replace = false;
       emitter.tell("prekeys", { uploaded });
-      this.#later(ROUND_MS);
+      const { refillAt } = this.#keeper;
+      this.#later(ROUND_MS, refillAt === undefined ? undefined : refillAt - clock.now());
     } catch (error) {
       const unreachable = error instanceof ClientError && error.code === "relay-unreachable";
       if (!unreachable && !this.#stopped)
@@ -90,8 +92,9 @@ export class Background {
     }
   }
 
-  #later(ms: number): void {
+  #later(ms: number, refillMs = Number.POSITIVE_INFINITY): void {
     if (this.#stopped) return;
-    this.#cancel = this.#config.clock.after(ms + this.#config.chance.fraction() * ms, () => this.#start());
+    const wait = Math.min(ms + this.#config.chance.fraction() * ms, Math.max(0, refillMs));
+    this.#cancel = this.#config.clock.after(wait, () => this.#start());
   }
 }

@@ -32,6 +32,8 @@ export interface Contact {
   readonly decision: "none" | "accepted" | "blocked";
 }
 
+/** A refill of one-time keys waits at random up to this long, ms: when it is seen tells little of when we are here. */
+const REFILL_JITTER_MS = 3_600_000;
 const LOOK_UP_MS = 30_000;
 /** How long `close` waits for handlers that are running, ms. */
 const HANDLERS_MS = 1_000;
@@ -120,6 +122,7 @@ export class Client {
       chance,
       ask: (method, path, json) => http.signed(method, path, json, signer, relay),
       emitter: this.#emitter,
+      refillJitterMs: options.refillJitterMs ?? REFILL_JITTER_MS,
     });
   }
 
@@ -251,7 +254,6 @@ export class Client {
         this.#outgoing.failAll(new ClientError(told.code));
         return emitter.tell("stopped", { code: told.code });
       case "store-restored":
-        this.#background.restored();
         return emitter.tell("restored", {});
       case "queued":
         return this.#outgoing.reached(told.message, "queued");

@@ -1,6 +1,7 @@
 // One's own prekeys: made, kept, uploaded, replaced, destroyed (crypto.md 1.3).
 // Always true: a private key is durable before its public half is uploaded, and a repeat uploads the same bytes; the
-// relay never lists a key that the store does not hold once a round has ended.
+// relay never lists a key that the store does not hold once a round has ended; when one-time keys that were handed out
+// are replaced tells nobody when this device is there (Prekey Pogo).
 import { PATHS, type PrekeysHeld, type PrekeysRequest, type Time } from "@lethe/protocol";
 import {
   destroyAt,
@@ -19,15 +20,30 @@ import {
   type PrekeyRecord,
   publicIdentity,
   type Random,
-  SIGNED_PREKEY_ROTATE_MS,
+  signedPrekeysDueAt,
 } from "@lethe/crypto";
 import type { Write } from "../delivery/events.ts";
 import { base64url, fromBase64url } from "../edge/base64url.ts";
-import { type KeyState, LIST_PENDING, OWN, putKey, putTime, removeKey, removePrekey } from "./key-rows.ts";
+import {
+  ACCESS_PENDING,
+  type KeyState,
+  LIST_PENDING,
+  OWN,
+  putKey,
+  putTime,
+  removeKey,
+  removePrekey,
+  REPLACE_PENDING,
+} from "./key-rows.ts";
+
+/** One-time keys that have only so long to be handed out are replaced, ms. */
+const REPLACE_BEFORE_MS = 2 * 86_400_000;
 
 export interface KeeperConfig {
   readonly keys: KeyState;
   readonly random: Random;
+  /** How long a refill waits from when it is found to be due, ms: random, drawn anew each time. */
+  readonly refillDelay: () => number;
   /** Durable when it resolves. */
   readonly commit: (writes: readonly Write[]) => Promise<void>;
   readonly ask: (method: "GET" | "PUT", path: string, json: unknown) => Promise<unknown>;
@@ -52,20 +68,26 @@ export function putPrekeys(records: readonly PrekeyRecord[]): Write[] {
 
 export class PrekeyKeeper {
   readonly #config: KeeperConfig;
+  #refillAt: Time | undefined;
 
   constructor(config: KeeperConfig) {
     this.#config = config;
   }
 
+  /** When the next round should be at the latest, if it is known. */
+  get refillAt(): Time | undefined {
+    return this.#refillAt;
+  }
+
   /**
    * One round: what is due by the clock, what the relay has handed out, what it should not have. Gives the number of
-   * keys uploaded. `replace`: everything that the relay lists is replaced by new keys.
+   * keys uploaded. Where the store was restored, or the relay lists what it should not, everything is replaced.
    */
-  async round(now: Time, replace = false): Promise<number> {
+  async round(now: Time): Promise<number> {
     await this.#maintain(now);
-    if (replace) return this.#replaceAll(now);
+    if (this.#config.keys.replacePending) return this.#replaceAll(now);
     const held = heldOf(await this.#config.ask("GET", PATHS.prekeys, undefined));
-    if (this.#listsUnknown(held)) return this.#replaceAll(now);
+    if (this.#listsUnknown(held) || this.#listsOld(held, now)) return this.#replaceAll(now);
     await this.#noteHandedOut(held, now);
     return this.#topUp(held, now);
   }
@@ -91,6 +113,15 @@ export class PrekeyKeeper {
       keys.unlisted.delete(id);
     }
     if (keys.listPending) await this.#publishList(identity);
+    if (keys.accessPending) await this.#publishAccessKey(identity);
+  }
+
+  /** The relay is told the hash of a new access key until it has taken it: from then on the old one opens nothing. */
+  async #publishAccessKey(identity: Identity): Promise<void> {
+    const { accessKeyHash } = publicIdentity(identity);
+    await this.#config.ask("PUT", PATHS.accessKey, { accessKeyHash: base64url(accessKeyHash) });
+    await this.#config.commit([removeKey("identity", ACCESS_PENDING)]);
+    this.#config.keys.accessPending = false;
   }
 
   async #publishList(identity: Identity): Promise<void> {
@@ -112,6 +143,14 @@ export class PrekeyKeeper {
     if (held.signed !== undefined) all.push(held.signed);
     if (held.lastResort !== undefined) all.push(held.lastResort);
     return all.some((id) => !prekeys.has(id));
+  }
+
+  /** One-time keys that are handed out past their time, or soon: a bundle with one is refused whole. */
+  #listsOld(held: Held, now: Time): boolean {
+    const { prekeys } = this.#config.keys;
+    return [...held.oneTime, ...held.oneTimeKem].some(
+      (id) => (prekeys.get(id)?.expiresAt ?? 0) <= now + REPLACE_BEFORE_MS,
+    );
   }
 
   /** One-time keys that the relay lists no more have been handed out: their time runs from now. */
@@ -137,14 +176,28 @@ export class PrekeyKeeper {
       listed.length + waiting.filter((record) => record.kind === kind).length;
     const curve = count("oneTime", held.oneTime);
     const kem = count("oneTimeKem", held.oneTimeKem);
-    fresh.push(
-      ...makeOneTimePrekeys(making, {
-        curve: curve < ONE_TIME_PREKEYS_LOW ? ONE_TIME_PREKEYS - curve : 0,
-        kem: kem < ONE_TIME_KEM_PREKEYS_LOW ? ONE_TIME_KEM_PREKEYS - kem : 0,
-      }),
-    );
+    const low = { curve: curve < ONE_TIME_PREKEYS_LOW, kem: kem < ONE_TIME_KEM_PREKEYS_LOW };
+    if (this.#mayRefill(low.curve || low.kem, now))
+      fresh.push(
+        ...makeOneTimePrekeys(making, {
+          curve: low.curve ? ONE_TIME_PREKEYS - curve : 0,
+          kem: low.kem ? ONE_TIME_KEM_PREKEYS - kem : 0,
+        }),
+      );
     await this.#keep(fresh);
     return this.#upload([...waiting, ...fresh], false);
+  }
+
+  /** A refill that is due waits, at random, from when it was found to be due. */
+  #mayRefill(isLow: boolean, now: Time): boolean {
+    if (!isLow) {
+      this.#refillAt = undefined;
+      return false;
+    }
+    this.#refillAt ??= (now + this.#config.refillDelay()) as Time;
+    if (now < this.#refillAt) return false;
+    this.#refillAt = undefined;
+    return true;
   }
 
   #waiting(): PrekeyRecord[] {
@@ -152,19 +205,32 @@ export class PrekeyKeeper {
     return [...prekeys.values()].filter(({ id }) => pending.has(id));
   }
 
-  /** 48 hours old, or made before the current sealing key, which it carries. */
+  /** 48 hours old, give or take 6 by its own id; or made before the current sealing key, which it carries. */
   #signedIsDue(now: Time): boolean {
     const { identity, prekeys } = this.#config.keys;
     const sealedAt = identity.sealing.at(-1)?.record.createdAt ?? 0;
-    const newest = newestOf([...prekeys.values()], "signed")?.createdAt ?? 0;
-    return now >= newest + SIGNED_PREKEY_ROTATE_MS || sealedAt > newest;
+    const newest = newestOf([...prekeys.values()], "signed");
+    if (newest === undefined || sealedAt > newest.createdAt) return true;
+    // An id is a hash: as good as chance, and the same at every start.
+    const chance = { bytes: (length: number) => idBytes(newest.id).slice(0, length) };
+    return now >= signedPrekeysDueAt(newest.createdAt, chance);
   }
 
+  /** What was replaced may have been handed out: its private halves live on until their time is over. */
   async #replaceAll(now: Time): Promise<number> {
-    const { keys, random } = this.#config;
+    const { keys, random, commit } = this.#config;
+    const old = this.#waiting();
     const fresh = firstPrekeys(keys.identity, random, now);
     await this.#keep(fresh);
-    return this.#upload(fresh, true);
+    const uploaded = await this.#upload(fresh, true);
+    await commit([
+      removeKey("identity", REPLACE_PENDING),
+      ...old.map(({ id }) => removeKey("prekey-pending", id)),
+    ]);
+    for (const { id } of old) keys.pending.delete(id);
+    keys.replacePending = false;
+    this.#refillAt = undefined;
+    return uploaded;
   }
 
   async #keep(fresh: readonly PrekeyRecord[]): Promise<void> {

@@ -38,6 +38,7 @@ async function client(user: string, options: Partial<ClientOptions> = {}): Promi
     store: openMemoryStore(),
     requests: "accept",
     receiptJitterMs: 20,
+    refillJitterMs: 0,
     ...options,
   });
   open.add(made);
