@@ -37,6 +37,8 @@ export interface PrekeyUpload {
   readonly replace: boolean;
 }
 
+export type Registration = "registered" | "same" | "name-taken" | "account-exists" | "invite-invalid";
+
 export interface PrekeyBundle {
   readonly signed: PublicPrekey;
   readonly lastResort: PublicPrekey;
@@ -59,6 +61,18 @@ export interface TakePrekeys {
   readonly oneTime: boolean;
 }
 
+/** Leave to register where a relay registers by invitation only. */
+export interface Invite {
+  /** First 16 bytes of BLAKE2b-256 of what the invited person was given. */
+  readonly mark: Uint8Array;
+  /** Registrations that are left. */
+  readonly uses: number;
+  readonly expires: Time;
+}
+
+/** Invites that are open at once, at most. */
+export const MAX_INVITES = 10_000;
+
 /**
  * Promises:
  * - D1 durable: what a verb has answered survives SIGKILL and power loss.
@@ -70,12 +84,15 @@ export interface TakePrekeys {
  * - D5 repeat: the same requester asking for the same device within 10 minutes gets the same bundle.
  * - D6 deletion: after `deleteAccount` nothing of the account is in any answer, nor in the files one checkpoint later
  *   (`secure_delete`); its name may be registered again; its account id may not.
+ * - D8 invites: a use is taken only by a registration that succeeds, in the same transaction; none is left, or it has
+ *   expired, or is unknown: `invite-invalid`, and nothing is registered.
  * - D7 closed: as the mailbox's M13.
  *
  * A verb that could not be done (disk full or failing) rejects with a StoreFailedError.
  */
 export interface Directory {
-  register(account: AccountRecord): Promise<"registered" | "same" | "name-taken" | "account-exists">;
+  /** With the mark of an invite, one of its uses is taken; the same registration again takes none. */
+  register(account: AccountRecord, invite?: Uint8Array): Promise<Registration>;
   accountOfName(name: UserName): Promise<AccountId | undefined>;
   account(account: AccountId): Promise<AccountRecord | undefined>;
   putDeviceList(
@@ -88,6 +105,11 @@ export interface Directory {
   takePrekeys(take: TakePrekeys): Promise<PrekeyBundle | undefined>;
   /** Returns the addresses of the devices it had, undefined if there was no such account. */
   deleteAccount(account: AccountId): Promise<readonly DeviceAddress[] | undefined>;
+  /** Adds an invite, or replaces the one with its mark. */
+  putInvite(invite: Invite): Promise<"put" | "too-many">;
+  /** Invites with uses left that have not expired, the earliest to expire first. */
+  invites(): Promise<readonly Invite[]>;
+  deleteInvite(mark: Uint8Array): Promise<"deleted" | "no-invite">;
   /** Number of accounts. */
   count(): Promise<number>;
 }

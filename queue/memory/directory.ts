@@ -14,9 +14,12 @@ import {
   type DeviceRecord,
   type Directory,
   type HeldPrekeys,
+  type Invite,
+  MAX_INVITES,
   type PrekeyBundle,
   type PrekeyUpload,
   type PublicPrekey,
+  type Registration,
   SAME_PREKEYS_MS,
   type TakePrekeys,
 } from "../directory.ts";
@@ -50,22 +53,51 @@ export class MemoryDirectory implements Directory {
   readonly #accounts = new Map<AccountId, Account>();
   readonly #names = new Map<UserName, AccountId>();
   readonly #deleted = new Set<AccountId>();
+  readonly #invites = new Map<string, Invite>();
   #closed = false;
 
   constructor(now: () => Time) {
     this.#now = now;
   }
 
-  async register(account: AccountRecord): Promise<"registered" | "same" | "name-taken" | "account-exists"> {
+  async register(account: AccountRecord, invite?: Uint8Array): Promise<Registration> {
     this.#open();
     const known = this.#accounts.get(account.account);
     if (known !== undefined) return sameAccount(known.record, account) ? "same" : "account-exists";
     if (this.#deleted.has(account.account)) return "account-exists";
     if (this.#names.has(account.name)) return "name-taken";
+    if (invite !== undefined && !this.#takeUse(invite)) return "invite-invalid";
     this.#names.set(account.name, account.account);
     const prekeys = new Map(account.devices.map((device) => [device.device, noPrekeys()]));
     this.#accounts.set(account.account, { record: structuredClone(account), prekeys });
     return "registered";
+  }
+
+  #takeUse(mark: Uint8Array): boolean {
+    const invite = this.#invites.get(hex(mark));
+    if (invite === undefined || invite.uses === 0 || invite.expires <= this.#now()) return false;
+    this.#invites.set(hex(mark), { ...invite, uses: invite.uses - 1 });
+    return true;
+  }
+
+  async putInvite(invite: Invite): Promise<"put" | "too-many"> {
+    this.#open();
+    const open = await this.invites();
+    if (open.length >= MAX_INVITES && !open.some(({ mark }) => hex(mark) === hex(invite.mark)))
+      return "too-many";
+    this.#invites.set(hex(invite.mark), { ...invite, mark: invite.mark.slice() });
+    return "put";
+  }
+
+  async invites(): Promise<readonly Invite[]> {
+    this.#open();
+    const open = [...this.#invites.values()].filter(({ uses, expires }) => uses > 0 && expires > this.#now());
+    return open.toSorted((a, b) => a.expires - b.expires || Buffer.compare(a.mark, b.mark));
+  }
+
+  async deleteInvite(mark: Uint8Array): Promise<"deleted" | "no-invite"> {
+    this.#open();
+    return this.#invites.delete(hex(mark)) ? "deleted" : "no-invite";
   }
 
   async accountOfName(name: UserName): Promise<AccountId | undefined> {

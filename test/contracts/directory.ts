@@ -5,6 +5,7 @@ import {
   addressOf,
   type DeviceAddress,
   type DeviceNumber,
+  type Time,
   type UserName,
 } from "@lethe/protocol";
 import {
@@ -133,6 +134,48 @@ export function directoryContract({ name, keeps, open }: BackendUnderTest): void
       const answers = await Promise.all(wanted.map((account) => world.backend.directory.register(account)));
       expect(answers.filter((answer) => answer === "registered")).toHaveLength(1);
       expect(answers.filter((answer) => answer === "name-taken")).toHaveLength(19);
+    });
+
+    it("D8 invites: a use is taken by a registration that succeeds, and by no other", async () => {
+      await using world = await open();
+      const { directory } = world.backend;
+      const mark = new Uint8Array(randomBytes(16));
+      const expires = (world.clock.now() + 60_000) as Time;
+      const taken = anAccount();
+      await registered(directory, taken);
+      expect(await directory.register(anAccount(), mark)).toBe("invite-invalid");
+      expect(await directory.putInvite({ mark, uses: 2, expires })).toBe("put");
+      const first = anAccount();
+      expect(await directory.register({ ...anAccount(), name: taken.name }, mark)).toBe("name-taken");
+      expect(await directory.register(first, mark)).toBe("registered");
+      expect(await directory.register(first, mark)).toBe("same");
+      expect(plain(await directory.invites())).toEqual([{ mark: plain(mark), uses: 1, expires }]);
+      const answers = await Promise.all(
+        Array.from({ length: 5 }, () => directory.register(anAccount(), mark)),
+      );
+      expect(answers.toSorted()).toEqual([...Array(4).fill("invite-invalid"), "registered"]);
+      expect(await directory.invites()).toEqual([]);
+      expect(await directory.count()).toBe(3);
+    });
+
+    it("D8 invites: end by their time, by being deleted, and outlive a restart until then", async () => {
+      await using world = await open();
+      const marks = Array.from({ length: 3 }, () => new Uint8Array(randomBytes(16)));
+      const at = (ms: number): Time => (world.clock.now() + ms) as Time;
+      const [short, long, gone] = marks as [Uint8Array, Uint8Array, Uint8Array];
+      await world.backend.directory.putInvite({ mark: long, uses: 5, expires: at(3_600_000) });
+      await world.backend.directory.putInvite({ mark: short, uses: 5, expires: at(1_000) });
+      await world.backend.directory.putInvite({ mark: gone, uses: 5, expires: at(7_200_000) });
+      const listed = await world.backend.directory.invites();
+      expect(plain(listed.map((invite) => invite.mark))).toEqual(plain([short, long, gone]));
+      expect(await world.backend.directory.deleteInvite(gone)).toBe("deleted");
+      expect(await world.backend.directory.deleteInvite(gone)).toBe("no-invite");
+      await world.elapse(1_000);
+      if (keeps) await world.restart();
+      const { directory } = world.backend;
+      expect(await directory.register(anAccount(), short)).toBe("invite-invalid");
+      expect(await directory.register(anAccount(), gone)).toBe("invite-invalid");
+      expect(await directory.register(anAccount(), long)).toBe("registered");
     });
 
     it("D3 lists: only the next version replaces a list; who is not in it is removed with its prekeys", async () => {

@@ -27,6 +27,7 @@ export function accountVerbs(db: DatabaseSync): AccountVerbs {
   const updateHash = db.prepare("UPDATE account SET access_key_hash = ? WHERE account = ?");
   const deleteRow = db.prepare("DELETE FROM account WHERE account = ?");
   const deleteConnections = db.prepare("DELETE FROM connection WHERE address >= ? AND address <= ?");
+  const takeUse = db.prepare("UPDATE invite SET uses = uses - 1 WHERE mark = ? AND uses > 0 AND expires > ?");
   const countAll = db.prepare("SELECT count(*) AS n FROM account");
   const deleteDevice = ["device", "prekey", "used_prekey", "given"].map((table) =>
     db.prepare(`DELETE FROM ${table} WHERE account = ? AND device = ?`),
@@ -49,11 +50,12 @@ export function accountVerbs(db: DatabaseSync): AccountVerbs {
   return {
     account,
 
-    register(record) {
+    register(record, invite, now) {
       const known = account(record.account);
       if (known !== undefined) return isSame(known, record) ? "same" : "account-exists";
       if (deletedMark.get(markOf(record.account)) !== undefined) return "account-exists";
       if (byName.get(record.name) !== undefined) return "name-taken";
+      if (invite !== undefined && takeUse.run(invite, now).changes === 0) return "invite-invalid";
       const { name, accountKey, accessKeyHash, listVersion, deviceList } = record;
       insertAccount.run(blob(record.account), name, accountKey, accessKeyHash, listVersion, deviceList);
       putDevices(record.account, record.devices);

@@ -5,6 +5,7 @@ import type {
   DeviceRecord,
   Directory,
   HeldPrekeys,
+  Invite,
   PrekeyBundle,
   PrekeyUpload,
   TakePrekeys,
@@ -23,7 +24,10 @@ export interface LedgerContents {
 }
 
 export interface Calls {
-  register: { args: [account: AccountRecord]; result: ResultOf<"register"> };
+  register: {
+    args: [account: AccountRecord, invite: Uint8Array | undefined, now: Time];
+    result: ResultOf<"register">;
+  };
   accountOfName: { args: [name: UserName]; result: AccountId | undefined };
   account: { args: [account: AccountId]; result: AccountRecord | undefined };
   putDeviceList: {
@@ -38,6 +42,9 @@ export interface Calls {
   heldPrekeys: { args: [address: DeviceAddress]; result: HeldPrekeys | undefined };
   takePrekeys: { args: [take: TakePrekeys, now: Time]; result: PrekeyBundle | undefined };
   deleteAccount: { args: [account: AccountId]; result: readonly DeviceNumber[] | undefined };
+  putInvite: { args: [invite: Invite, now: Time]; result: ResultOf<"putInvite"> };
+  invites: { args: [now: Time]; result: readonly Invite[] };
+  deleteInvite: { args: [mark: Uint8Array]; result: ResultOf<"deleteInvite"> };
   count: { args: []; result: number };
 
   ledger: { args: []; result: LedgerContents };

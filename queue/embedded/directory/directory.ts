@@ -6,7 +6,7 @@ import type { DirectoryClient } from "./client.ts";
 
 export function embeddedDirectory(client: DirectoryClient, now: () => Time): Directory {
   return {
-    register: (account) => client.call("register", account),
+    register: (account, invite) => client.call("register", account, invite, now()),
     accountOfName: (name) => client.call("accountOfName", name),
     account: (account) => client.call("account", account),
     putDeviceList: (account, list) => client.call("putDeviceList", account, list),
@@ -15,6 +15,9 @@ export function embeddedDirectory(client: DirectoryClient, now: () => Time): Dir
     heldPrekeys: (address) => client.call("heldPrekeys", address),
     takePrekeys: (take) => client.call("takePrekeys", take, now()),
     deleteAccount: (account) => deleteAccount(client, account),
+    putInvite: (invite) => client.call("putInvite", invite, now()),
+    invites: () => client.call("invites", now()),
+    deleteInvite: (mark) => client.call("deleteInvite", mark),
     count: () => client.call("count"),
   };
 }

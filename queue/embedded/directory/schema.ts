@@ -5,7 +5,7 @@ import { closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { StoreOpenError } from "../../mailbox.ts";
 
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 const TABLES = `
   CREATE TABLE mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -20,6 +20,8 @@ const TABLES = `
   ) STRICT;
   -- SHA-256 of a deleted account's id, cut to 16 bytes: it is never registered again.
   CREATE TABLE deleted_account (mark BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE invite (mark BLOB PRIMARY KEY, uses INTEGER NOT NULL, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
   -- kind: 0 signed, 1 last resort, 2 one-time, 3 one-time KEM. serial is the order in which one-time keys are taken.
   CREATE TABLE prekey (

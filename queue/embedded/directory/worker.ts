@@ -3,6 +3,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { accountVerbs } from "./accounts.ts";
+import { inviteVerbs } from "./invites.ts";
 import type { ForgottenUpTo, FromWorker, Reply, Request, ToWorker, Verbs } from "./calls.ts";
 import { choreVerbs } from "./chore-table.ts";
 import { ledgerVerbs } from "./ledger.ts";
@@ -65,7 +66,13 @@ function serve(
 ): void {
   const db = openDatabase(path);
   const scrubber = new Scrubber(db, path);
-  const verbs: Verbs = { ...accountVerbs(db), ...prekeyVerbs(db), ...ledgerVerbs(db), ...choreVerbs(db) };
+  const verbs: Verbs = {
+    ...accountVerbs(db),
+    ...inviteVerbs(db),
+    ...prekeyVerbs(db),
+    ...ledgerVerbs(db),
+    ...choreVerbs(db),
+  };
   hear((message) => {
     switch (message.is) {
       case "batch":
