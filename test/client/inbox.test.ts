@@ -288,6 +288,8 @@ describe("requests", () => {
     for (let i = 0; i < 510; i++) anna.frames("device", push(`m${i}`, i + 1));
     expect(anna.rows("inbox")).toBe(500);
     expect(acked(anna)).toHaveLength(510);
+    anna.step({ event: "decide", account: account("Kben"), decision: "accepted" });
+    expect(anna.texts()).toEqual(Array.from({ length: 500 }, (_, i) => `m${i}`));
   });
 
   it("keeps at most 256 KiB of one stranger, and as much of another", () => {
