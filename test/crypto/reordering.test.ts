@@ -120,4 +120,14 @@ describe("attack 14: reordering", () => {
     expect(total.delivered).toBeGreaterThan(5_000);
     expect(total.repeats).toBeGreaterThan(200);
   });
+
+  it("keeps exactly 2,000 keys: of one gap, and of several, the oldest out first", () => {
+    const sides = twoCores(seededRandom(seed));
+    const mail = Array.from({ length: 2 * MAX_SKIPPED }, (_, number) => sendFrom(sides, 0, number));
+    const code = (at: number): string => deliver(sides, mail[at] as Flying).code;
+    expect(code(MAX_SKIPPED + 1)).toBe("ok"); // numbers 1 to 2,000 are kept, 0 is not
+    expect([code(0), code(1)]).toEqual(["key-expired", "ok"]); // 2 to 2,000 are left
+    expect(code(MAX_SKIPPED + 4)).toBe("ok"); // and 2,002, 2,003: one over, so 2 goes
+    expect([code(2), code(3)]).toEqual(["key-expired", "ok"]);
+  });
 });

@@ -98,6 +98,10 @@ export class TwinDevice {
     return addr(this.own.account, this.own.device);
   }
 
+  prekeyIds(): Bytes[] {
+    return this.#prekeys.map(({ id }) => id);
+  }
+
   /** The newest signed prekeys, and one-time ones as far as asked for and there: each is handed out once. */
   bundle(asked: { oneTime: boolean; oneTimeKem: boolean }): Bundle {
     const newest = (kind: Prekey["kind"]): Item =>

@@ -1,5 +1,5 @@
 // A device of the project itself, as far as a conversation with one other needs it: it commits what outcomes carry.
-import { type EnvelopeId, fromBytes, type Time } from "@lethe/protocol";
+import { type EnvelopeId, fromBytes, type Time, toBytes } from "@lethe/protocol";
 import {
   type Bundle,
   type ContentKind,
@@ -60,6 +60,10 @@ export class LetheDevice {
     if (this.identity.sealing.length === before.sealing.length) throw new Error("no new sealing key");
     this.#prekeys.push(...makeSignedPrekeys(this.#making()));
     return this.identity.list.version > before.list.version;
+  }
+
+  prekeyIds(): Uint8Array[] {
+    return this.#prekeys.map(({ id }) => toBytes(id));
   }
 
   /** The newest signed prekeys, and one-time ones as far as asked for and there: each is handed out once. */

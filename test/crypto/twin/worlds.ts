@@ -26,6 +26,8 @@ export type Output = Readonly<Record<string, string>>;
 
 export interface World {
   do(action: Action): Output;
+  /** Ids of the private prekeys that each device still has. */
+  prekeys(): readonly string[];
 }
 
 const COUNT = { curve: 2, kem: 2 };
@@ -52,6 +54,10 @@ class LetheWorld implements World {
 
   constructor(chances: readonly [Chance, Chance]) {
     this.#devices = [new LetheDevice(chances[0], COUNT), new LetheDevice(chances[1], COUNT)];
+  }
+
+  prekeys(): string[] {
+    return this.#devices.map((device) => device.prekeyIds().map(hex).join(" "));
   }
 
   do(action: Action): Output {
@@ -94,6 +100,10 @@ class TwinWorld implements World {
 
   constructor(chances: readonly [Chance, Chance]) {
     this.#devices = [new TwinDevice(chances[0], START, COUNT), new TwinDevice(chances[1], START, COUNT)];
+  }
+
+  prekeys(): string[] {
+    return this.#devices.map((device) => device.prekeyIds().map(hex).join(" "));
   }
 
   do(action: Action): Output {
