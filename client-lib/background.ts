@@ -32,6 +32,7 @@ const RETRY_MS = 30_000;
 export class Background {
   readonly #config: BackgroundConfig;
   readonly #keeper: PrekeyKeeper;
+  #wantedAt = Number.POSITIVE_INFINITY;
   #running: Promise<void> | undefined;
   #stopped = false;
   #done = false;
@@ -60,6 +61,12 @@ export class Background {
     if (!this.#done || replacePending || accessPending) this.#start();
   }
 
+  /** A round no later than after so long: the relay is to be told something. */
+  soon(ms: number): void {
+    this.#wantedAt = Math.min(this.#wantedAt, this.#config.clock.now() + ms);
+    if (this.#running === undefined) this.#later(ms);
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancel();
@@ -69,6 +76,7 @@ export class Background {
   #start(): void {
     if (this.#running !== undefined || this.#stopped) return;
     this.#cancel();
+    this.#wantedAt = Number.POSITIVE_INFINITY;
     this.#running = this.#round().finally(() => {
       this.#running = undefined;
     });
@@ -94,7 +102,10 @@ export class Background {
 
   #later(ms: number, refillMs = Number.POSITIVE_INFINITY): void {
     if (this.#stopped) return;
-    const wait = Math.min(ms + this.#config.chance.fraction() * ms, Math.max(0, refillMs));
+    const { chance, clock } = this.#config;
+    const soonest = Math.min(refillMs, this.#wantedAt - clock.now());
+    const wait = Math.min(ms + chance.fraction() * ms, Math.max(0, soonest));
+    this.#cancel();
     this.#cancel = this.#config.clock.after(wait, () => this.#start());
   }
 }

@@ -58,6 +58,12 @@ export interface ClientEvents {
   quarantined: { readonly code: string };
   /** The account behind a known name has changed its key, or a device list was forked: nothing is sent to it. */
   "key-changed": { readonly user: string; readonly code: ClientErrorCode };
+  /** Messages of somebody could not be opened: a new ratchet is begun, and so many are asked for again. */
+  "ratchet-reset": { readonly from: string; readonly missing: number };
+  /** Somebody could not open a message of ours, and it was sent to them again. */
+  resent: { readonly user: string; readonly id: string };
+  /** Somebody's store was copied or put back to an older state: a person with a copy of it may be reading along. */
+  "store-copied": { readonly user: string };
   /** A handler failed, or work in the background did. What failed is tried again. */
   error: { readonly error: ClientError | Error };
 }

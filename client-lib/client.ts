@@ -1,7 +1,7 @@
 // The client as applications use it: one object for one device of one account, its methods and its events.
 // Always true: whatever `message` hands over is durable and acknowledged; whatever `sent` says is held by the relay.
 import { type AccountId, accountOf, fromBytes, type Time, toHex } from "@lethe/protocol";
-import { ready } from "@lethe/crypto";
+import { ready, type SafetyNumber } from "@lethe/crypto";
 import { Background } from "./background.ts";
 import { type ClientEvent, type ClientEvents, Emitter, type Handler } from "./client-events.ts";
 import { type ClientOptions, type Opened, openParts } from "./client-options.ts";
@@ -13,6 +13,7 @@ import { type Enrolled, enrol } from "./enrol.ts";
 import { ClientError } from "./errors.ts";
 import { Handing } from "./handing.ts";
 import { PairwiseCipher } from "./keys/pairwise-cipher.ts";
+import { Trust } from "./keys/trust.ts";
 import { Outgoing, type SentMessage } from "./outgoing.ts";
 import { People } from "./people.ts";
 
@@ -30,10 +31,14 @@ export interface Contact {
   /** 32 hexadecimal characters. */
   readonly account: string;
   readonly decision: "none" | "accepted" | "blocked";
+  /** The safety number was compared. */
+  readonly verified: boolean;
 }
 
 /** A refill of one-time keys waits at random up to this long, ms: when it is seen tells little of when we are here. */
 const REFILL_JITTER_MS = 3_600_000;
+/** How long the contacts that remain have to learn a new access key before the relay refuses the old one, ms. */
+const ACCESS_GRACE_MS = 10_000;
 const LOOK_UP_MS = 30_000;
 /** How long `close` waits for handlers that are running, ms. */
 const HANDLERS_MS = 1_000;
@@ -49,6 +54,7 @@ export class Client {
   readonly #emitter = new Emitter();
   readonly #outgoing = new Outgoing();
   readonly #people: People;
+  readonly #trust: Trust;
   readonly #handing: Handing;
   readonly #background: Background;
   #closed = false;
@@ -83,8 +89,13 @@ export class Client {
       random: opened.random,
       name: options.user,
       relay,
-      alarm: (code, about) => this.#emitter.tell("key-changed", { user: this.#people.shown(about), code }),
+      alarm: (code, about) => {
+        const user = this.#people.shown(about);
+        if (code === "store-copied") this.#emitter.tell("store-copied", { user });
+        else this.#emitter.tell("key-changed", { user, code });
+      },
     });
+    this.#trust = new Trust({ keys, cipher, commit: (writes) => store.commit(writes) });
     const { account, device } = signer;
     const { requests = "ask", receiptJitterMs } = options;
     const jitter = receiptJitterMs === undefined ? {} : { receiptJitterMs };
@@ -103,7 +114,7 @@ export class Client {
       view: this.#core.view,
       ask: (ask, name, until) => this.#engine.step({ event: "ask-name", ask, name, until }),
       named: (about, name) => this.#engine.step({ event: "named", account: about, name }),
-      keyChanged: (user) => this.#emitter.tell("key-changed", { user, code: "account-key-changed" }),
+      keyChanged: (user, before, now) => this.#nameMoved(user, before, now),
       now: () => clock.now(),
     });
     this.#handing = new Handing({
@@ -161,7 +172,37 @@ export class Client {
       user: this.#people.shown(account),
       account: toHex(account),
       decision,
+      verified: this.#trust.isVerified(account),
     }));
+  }
+
+  /** What both people compare, by voice or camera, to know that nobody stands in between. @throws ClientError keys-unknown */
+  async safetyNumber(user: string): Promise<SafetyNumber> {
+    return this.#trust.number(await this.#find(user));
+  }
+
+  /** The person has compared the safety number; or `scanned` is the code of the other screen. @throws ClientError */
+  async verify(user: string, scanned?: Uint8Array): Promise<void> {
+    await this.#trust.verify(await this.#find(user), scanned);
+  }
+
+  /** After `key-changed`: the name stands for its new account from now on, which is somebody new. */
+  async acceptKey(user: string): Promise<void> {
+    const before = await this.#find(user);
+    const successor = this.#trust.successor(before);
+    if (successor === undefined) return;
+    await this.#trust.forget(before);
+    this.#people.rename(user, successor);
+  }
+
+  #nameMoved(user: string, before: AccountId, now: AccountId): void {
+    const told = (): void => this.#emitter.tell("key-changed", { user, code: "account-key-changed" });
+    this.#trust.moved(before, now).then(told, told);
+  }
+
+  #find(user: string): Promise<AccountId> {
+    this.#mustBeOpen();
+    return this.#people.find(user, (this.#opened.clock.now() + LOOK_UP_MS) as Time);
   }
 
   /** Sends a message and resolves when the relay holds it. @throws ClientError */
@@ -177,6 +218,7 @@ export class Client {
     const { clock, random } = this.#opened;
     const to = await this.#people.find(user, (clock.now() + (options.lookUpMs ?? LOOK_UP_MS)) as Time);
     this.#mustBeOpen();
+    if (this.#trust.blocks(to)) throw new ClientError("account-key-changed", user);
     const said: Said =
       typeof content === "string"
         ? { is: "text", text: content }
@@ -191,8 +233,7 @@ export class Client {
 
   /** Lets a contact know that this person is writing: now, or not at all. */
   async typing(user: string): Promise<void> {
-    this.#mustBeOpen();
-    const to = await this.#people.find(user, (this.#opened.clock.now() + LOOK_UP_MS) as Time);
+    const to = await this.#find(user);
     this.#engine.step({ event: "signal", to, body: typingBody() });
   }
 
@@ -207,8 +248,7 @@ export class Client {
   }
 
   async #decide(user: string, decision: "accepted" | "blocked"): Promise<void> {
-    this.#mustBeOpen();
-    const account = await this.#people.find(user, (this.#opened.clock.now() + LOOK_UP_MS) as Time);
+    const account = await this.#find(user);
     this.#engine.step({ event: "decide", account, decision });
   }
 
@@ -276,6 +316,14 @@ export class Client {
         );
       case "signal":
         return this.#withName(accountOf(told.from), (from) => emitter.tell("typing", { from }));
+      case "ratchet-reset":
+        return this.#withName(accountOf(told.from), (from) =>
+          emitter.tell("ratchet-reset", { from, missing: told.missing }),
+        );
+      case "resent":
+        return emitter.tell("resent", { user: this.#people.shown(told.to), id: toHex(told.message) });
+      case "access-key-changed":
+        return this.#background.soon(ACCESS_GRACE_MS);
       case "quarantined":
         return emitter.tell("quarantined", { code: told.code });
       case "name":

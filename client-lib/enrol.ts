@@ -82,7 +82,7 @@ async function begin({ store, clock, random }: Enrolling): Promise<KeyState> {
     ratchets: new Map(),
     replay: new Map(),
     told: new Map(),
-    verified: new Map(),
+    trust: new Map(),
   };
 }
 

@@ -9,6 +9,8 @@ const OWN = {
   "store-of-another": "The store belongs to another name: use that name, or another store.",
   "unknown-user": "Nobody has this name at this relay.",
   "account-key-changed": "The account behind this name has another key than before: nothing is sent to it.",
+  "keys-unknown": "This account's keys are not known yet: exchange a message first.",
+  "safety-number-differs": "The code belongs to another pair of accounts: somebody may stand in between.",
   "not-sealable": "The recipient's keys could not be had.",
   "outbox-full": "Too much is waiting to be sent: try again later.",
   "body-too-large": "The message is too long.",

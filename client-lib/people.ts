@@ -9,7 +9,8 @@ export interface PeopleConfig {
   readonly view: CoreView;
   readonly ask: (ask: number, name: string, until: Time) => void;
   readonly named: (account: AccountId, name: string) => void;
-  readonly keyChanged: (name: string) => void;
+  /** The name now belongs to another account, by the directory. */
+  readonly keyChanged: (name: string, before: AccountId, now: AccountId) => void;
   readonly now: () => Time;
 }
 
@@ -106,7 +107,7 @@ export class People {
       this.#pin(name, account);
       return name;
     }
-    if (known !== undefined) await this.#hasMoved(name, account);
+    if (known !== undefined) await this.#hasMoved(name, { before: known, now: account });
     this.#remember(account, found === "answer-lost" ? UNANSWERED_MS : UNCONFIRMED_MS);
     return unconfirmed(account);
   }
@@ -117,9 +118,14 @@ export class People {
   }
 
   /** Somebody goes by a name that is another's: said only if the directory says so too. */
-  async #hasMoved(name: string, account: AccountId): Promise<void> {
+  async #hasMoved(name: string, { before, now }: Record<"before" | "now", AccountId>): Promise<void> {
     const found = await this.#lookUp(name, (this.#config.now() + NAME_MS) as Time);
-    if (found === account) this.#config.keyChanged(name);
+    if (found === now) this.#config.keyChanged(name, before, now);
+  }
+
+  /** The person says that a name stands for this account from now on. */
+  rename(name: string, account: AccountId): void {
+    this.#pin(name, account);
   }
 }
 

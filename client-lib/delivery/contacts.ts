@@ -41,7 +41,11 @@ export class Contacts {
     this.#change(turn, account, { name, nameFrom: "claimed" });
   }
 
+  /** A name is one account's: whoever had it before only claims it now. */
   named(turn: Turn, account: AccountId, name: string): void {
+    for (const [other, row] of this.#rows)
+      if (other !== account && row.name === name && row.nameFrom === "found")
+        this.#change(turn, other, { nameFrom: "claimed" });
     this.#change(turn, account, { name, nameFrom: "found" });
   }
 

@@ -21,6 +21,7 @@ import type {
   Chance,
   Cipher,
   CoreEvent,
+  Decision,
   Effect,
   Entry,
   Happening,
@@ -35,7 +36,9 @@ import { type Answer, type Ended, Lookups } from "./lookups.ts";
 import { Outbox, type Settled } from "./outbox.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Receipts } from "./receipts.ts";
+import { Recovery } from "./recovery.ts";
 import { Receiving } from "./receiving.ts";
+import { ResendLog } from "./resend-log.ts";
 import { type ContactRow, epochRow, readTable, type SentRow } from "./rows.ts";
 import { Sending } from "./sending.ts";
 import { SentLog } from "./sent-log.ts";
@@ -81,6 +84,7 @@ export function createClientCore(config: CoreConfig): ClientCore {
 type Life = "stopped" | "running" | "failed";
 
 class Core implements ClientCore {
+  readonly #cipher: Cipher;
   readonly #device: Connection;
   readonly #anonymous: Connection;
   readonly #contacts: Contacts;
@@ -91,6 +95,8 @@ class Core implements ClientCore {
   readonly #lookups: Lookups;
   readonly #sending: Sending;
   readonly #receiving: Receiving;
+  readonly #resends: ResendLog;
+  readonly #recovery: Recovery;
   #life: Life = "stopped";
   #started = false;
   readonly #journal = new Journal();
@@ -103,6 +109,7 @@ class Core implements ClientCore {
   constructor(config: CoreConfig) {
     const { account, device, chance, cipher, rows, urls } = config;
     const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
+    this.#cipher = cipher;
     const shared = { account, device, urls, chance, cipher };
     this.#device = new Connection({ ...shared, kind: "device" }, epoch);
     this.#anonymous = new Connection({ ...shared, kind: "anonymous" }, 0);
@@ -112,6 +119,7 @@ class Core implements ClientCore {
     this.#inbox = new Inbox(rows);
     this.#receipts = new Receipts(chance, config.receiptJitterMs ?? RECEIPT_JITTER_MS, rows);
     this.#lookups = new Lookups(chance);
+    this.#resends = new ResendLog(rows);
     const parts = {
       self: account,
       chance,
@@ -119,13 +127,16 @@ class Core implements ClientCore {
       contacts: this.#contacts,
       outbox: this.#outbox,
       sent: this.#sent,
+      resends: this.#resends,
     };
     this.#sending = new Sending({ ...parts, lookups: this.#lookups }, rows);
+    this.#recovery = new Recovery({ ...parts, sending: this.#sending, log: this.#resends }, rows);
     this.#receiving = new Receiving({
       ...parts,
       requests: config.requests,
       inbox: this.#inbox,
       receipts: this.#receipts,
+      recovery: this.#recovery,
       quarantine: new Quarantine(rows),
     });
   }
@@ -192,13 +203,27 @@ class Core implements ClientCore {
       case "read":
         return this.#receiving.read(turn, event.from, event.messages);
       case "decide":
-        this.#receiving.decide(turn, event.account, event.decision);
+        this.#decide(turn, event.account, event.decision);
         return this.#takeWaiting(turn);
       case "named":
         return this.#contacts.named(turn, event.account, event.name);
       case "ask-name":
         return this.#askName(turn, event);
     }
+  }
+
+  /** Whoever is blocked loses the right to send: those who remain get a new access key, then the relay its hash. */
+  #decide(turn: Turn, account: AccountId, decision: Decision): void {
+    const before = this.#contacts.of(account);
+    this.#receiving.decide(turn, account, decision);
+    if (decision !== "blocked" || before.decision !== "accepted") return;
+    const changed = this.#cipher.newAccessKey();
+    if (changed === undefined) return;
+    turn.stage(...changed.writes);
+    const notice = { kind: "access-key", accessKey: changed.accessKey } as const;
+    for (const [contact, row] of this.#contacts.all())
+      if (row.decision === "accepted") this.#sending.notify(turn, contact, notice);
+    turn.tellAfter({ tell: "access-key-changed" });
   }
 
   #connection(socket: ConnectionKind): Connection {
@@ -356,7 +381,11 @@ class Core implements ClientCore {
   #answered(turn: Turn, ended: Ended | undefined): void {
     if (ended === undefined) return;
     const { question } = ended;
-    if (question.about !== "name") return this.#settle(turn, this.#sending.ended(turn, ended));
+    if (question.about !== "name") {
+      this.#settle(turn, this.#sending.ended(turn, ended));
+      this.#recovery.answered(turn, ended);
+      return;
+    }
     if (ended.how === "answered" && ended.answer.frame === "is-account")
       turn.tell({ tell: "name", ask: question.ask, account: ended.answer.account });
     else if (ended.how === "refused")
@@ -385,11 +414,14 @@ class Core implements ClientCore {
     for (const ended of this.#lookups.tick(turn.now)) this.#answered(turn, ended);
     this.#receiving.tick(turn);
     this.#sendReceipts(turn);
+    this.#recovery.tick(turn);
     this.#sweepAt ??= turn.now + SWEEP_MS;
     if (turn.now < this.#sweepAt) return;
     this.#sweepAt = turn.now + SWEEP_MS;
     this.#inbox.sweep(turn);
     this.#sent.sweep(turn);
+    this.#resends.sweep(turn, this.#sending.relayNow(turn.now));
+    this.#recovery.sweep(turn);
   }
 
   #sendReceipts(turn: Turn): void {
@@ -479,6 +511,7 @@ class Core implements ClientCore {
       this.#lookups.nextAt(now),
       this.#receiving.nextAt(now),
       this.#receipts.nextAt(now),
+      this.#recovery.nextAt(now),
       this.#sweepAt ?? Number.POSITIVE_INFINITY,
     ];
     for (const candidate of candidates) at = soonest(now, at, candidate);

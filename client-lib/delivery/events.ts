@@ -166,6 +166,8 @@ export interface Cipher {
   open(request: OpenRequest): CipherOutcome;
   /** Nothing is sealed for the device before a new ratchet was started with it. */
   renew(address: DeviceAddress, now: Time): readonly Write[];
+  /** A new delivery access key: whoever holds the old one alone may not send any more, once the relay knows. */
+  newAccessKey(): { readonly accessKey: Uint8Array; readonly writes: readonly Write[] } | undefined;
   /** A ratchet that is due for renewal could not be renewed. True: for a while the one there is goes on. */
   goOn(address: DeviceAddress, now: Time): boolean;
   /** The relay has seen a later epoch than the store: ratchets are suspect, nothing is sealed with them again. */
@@ -284,9 +286,15 @@ export type Told =
     }
   | { readonly tell: "request"; readonly account: AccountId; readonly name: string | undefined }
   | { readonly tell: "signal"; readonly from: DeviceAddress; readonly body: Uint8Array }
+  /** Mail of a device could not be opened: a new ratchet is begun, and what is missing is asked for. */
+  | { readonly tell: "ratchet-reset"; readonly from: DeviceAddress; readonly missing: number }
+  /** A device could not open a message of ours, and it was sent again. */
+  | { readonly tell: "resent"; readonly message: MessageId; readonly to: AccountId }
   | { readonly tell: "quarantined"; readonly id: EnvelopeId; readonly code: string }
   | { readonly tell: "name"; readonly ask: number; readonly account: AccountId }
   | { readonly tell: "name-refused"; readonly ask: number; readonly code: RefusalCode }
+  /** The access key is a new one: the relay is to be told. */
+  | { readonly tell: "access-key-changed" }
   /** The relay's clock minus this device's, ms. */
   | { readonly tell: "clock"; readonly offset: number; readonly relay: string };
 

@@ -47,6 +47,31 @@ export const MAX_ASKS = 256;
 /** Bytes of one message body: what the largest padding bucket holds with its header. */
 export const MAX_BODY_BYTES = 63_488;
 
+/** How long an envelope whose access key was refused waits for the recipient's new one, ms. */
+export const KEY_WAIT_MS = 30_000;
+/** Accounts whose access key was refused for good; over it all may wait once more. */
+export const MAX_DENIED = 1_000;
+/** Messages kept to be sent again, until their device confirms them or they expire; the oldest goes first. */
+export const MAX_RESENDABLE = 10_000;
+/** Their bodies, bytes: as much as the outbox holds. */
+export const MAX_RESENDABLE_BYTES = 67_108_864;
+/** How often one message is sent again to one device. */
+export const MAX_RESENDS = 3;
+/** Envelopes named in one request for them: what the smallest padding bucket holds. Further ones are lost. */
+export const MAX_RESEND_IDS = 10;
+/** Devices whose failures are remembered. */
+export const MAX_RECOVERING = 1_000;
+/** The breaker: so many requests in so long, ms, all devices together; asking and answering each. */
+export const MAX_RECOVERIES = 10;
+export const BREAKER_MS = 60_000;
+/** What fails within this long is asked for together, ms. */
+export const RECOVERY_GATHER_MS = 1_000;
+/** Between two new ratchets with one device: this long, then twice as long each time, never above the cap, ms. */
+export const RECOVERY_WAIT_MS = 3_600_000;
+export const RECOVERY_WAIT_CAP_MS = 86_400_000;
+/** After so long without a failure the waiting begins from the start, ms. */
+export const RECOVERY_FORGET_MS = 7 * 86_400_000;
+
 /** How long an early arrival is held back, ms, from the later of its arrival and `drained`. */
 export const HOLD_MS = 10_000;
 /** How long an id is remembered, ms: as long as anything can be under way, and a day. */

@@ -20,6 +20,8 @@ import { fullJitter, later, soonest } from "./connection-ends.ts";
 import type { Chance, MessageId, RefusalCode, StoredRows } from "./events.ts";
 import {
   ANSWER_MS,
+  KEY_WAIT_MS,
+  MAX_DENIED,
   MAX_IN_FLIGHT,
   MAX_IN_FLIGHT_BYTES,
   MAX_OUTBOX_BYTES,
@@ -45,7 +47,9 @@ interface Item extends OutboxRow {
 /** What keeps a flow from going on. */
 type Block =
   | { readonly order: number; readonly waits: "time"; readonly until: Time }
-  | { readonly order: number; readonly waits: "device-list" };
+  | { readonly order: number; readonly waits: "device-list" }
+  /** Its access key was refused: the recipient may be about to give us another one. */
+  | { readonly order: number; readonly waits: "key"; readonly until: Time };
 
 interface Flow {
   readonly to: DeviceAddress;
@@ -71,6 +75,8 @@ export class Outbox {
   readonly #byOrder = new Map<number, Item>();
   readonly #left = new Map<MessageId, number>();
   readonly #routes = { device: 0, anonymous: 0 };
+  /** Access keys that were refused and waited for in vain: nothing more waits for another one. */
+  readonly #denied = new Map<AccountId, Uint8Array>();
   readonly #underWay = { device: new Set<Item>(), anonymous: new Set<Item>() };
   #bytes = 0;
   #nextOrder = 1;
@@ -164,6 +170,7 @@ export class Outbox {
   refused(turn: Turn, { code: number, retryAfter, ids }: FrameOf<"refused">): Refused {
     const code = problemOf(number) ?? "internal";
     const retry = problemOf(number) === undefined ? "later" : PROBLEMS[code].retry;
+    if (code === "not-permitted") return this.#denyKey(turn, ids);
     if (retry === "never")
       return {
         settled: this.#endAll(turn, ids, code === "expired" ? { end: "expired" } : { end: "refused", code }),
@@ -182,6 +189,43 @@ export class Outbox {
       }
     }
     return { settled: [], waiting, relist: listed ? accountsOf(waiting) : [], code };
+  }
+
+  /** A refused access key: whoever blocks somebody changes it, and the others hear of the new one, but not at once. */
+  #denyKey(turn: Turn, ids: readonly EnvelopeId[]): Refused {
+    const code = "not-permitted";
+    const hopeless = ids.filter((id) => {
+      const item = this.#byId.get(id);
+      if (item?.accessKey === undefined) return true;
+      const denied = this.#denied.get(accountOf(item.to));
+      return denied !== undefined && sameBytes(denied, item.accessKey);
+    });
+    const settled = this.#endAll(turn, hopeless, { end: "refused", code });
+    const waiting = this.#waiting(ids);
+    const until = later(turn.now, KEY_WAIT_MS);
+    for (const item of waiting) {
+      item.tries += 1;
+      const { block } = this.#flows.get(item.to) ?? {};
+      const since = block?.waits === "key" ? block.until : until;
+      this.#block(item, { order: item.order, waits: "key", until: since });
+    }
+    return { settled, waiting, relist: [], code };
+  }
+
+  /** Another key did not come: what has the refused one ends. */
+  #keysInVain(turn: Turn): Settled[] {
+    const ids: EnvelopeId[] = [];
+    for (const flow of this.#flows.values()) {
+      if (flow.block?.waits !== "key" || flow.block.until > turn.now) continue;
+      const key = this.#byOrder.get(flow.block.order)?.accessKey;
+      flow.block = undefined;
+      if (key === undefined) continue;
+      if (this.#denied.size >= MAX_DENIED) this.#denied.clear();
+      this.#denied.set(accountOf(flow.to), key);
+      for (const { id, accessKey } of flow.items)
+        if (accessKey !== undefined && sameBytes(accessKey, key)) ids.push(id);
+    }
+    return this.#endAll(turn, ids, { end: "refused", code: "not-permitted" });
   }
 
   /** The recipient's devices are others than the submit said. */
@@ -248,8 +292,10 @@ export class Outbox {
 
   /** The recipient gave out another access key: what is not under way carries that one. A request stays a request. */
   rekey(turn: Turn, account: AccountId, accessKey: Uint8Array): void {
+    this.#denied.delete(account);
     for (const flow of this.#flows.values()) {
       if (accountOf(flow.to) !== account) continue;
+      if (flow.block?.waits === "key") flow.block = undefined;
       for (const item of flow.items) {
         if (item.accessKey === undefined || sameBytes(item.accessKey, accessKey)) continue;
         item.accessKey = accessKey;
@@ -282,7 +328,8 @@ export class Outbox {
           this.#underWay[socket].delete(item);
           item.progress = { at: "ready" };
         }
-    if (relayNow < this.#expiryAt) return [];
+    const ended = this.#keysInVain(turn);
+    if (relayNow < this.#expiryAt) return ended;
     const ids: EnvelopeId[] = [];
     let next = Number.POSITIVE_INFINITY;
     for (const item of this.#byId.values()) {
@@ -291,7 +338,7 @@ export class Outbox {
       else next = Math.min(next, relayNow + ANSWER_MS);
     }
     this.#expiryAt = next;
-    return this.#endAll(turn, ids, { end: "expired" });
+    return [...ended, ...this.#endAll(turn, ids, { end: "expired" })];
   }
 
   /** When `tick` or `pump` has something to do by the passing of time. `offset`: the relay's clock minus ours. */
@@ -301,7 +348,8 @@ export class Outbox {
       for (const item of this.#underWay[socket])
         if (item.progress.at === "under-way") at = soonest(now, at, item.progress.since + ANSWER_MS);
     for (const flow of this.#flows.values())
-      if (flow.block?.waits === "time") at = soonest(now, at, flow.block.until);
+      if (flow.block !== undefined && flow.block.waits !== "device-list")
+        at = soonest(now, at, flow.block.until);
     return at;
   }
 
@@ -364,7 +412,7 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 /** The items of a flow that may go now on this kind of connection, in order. */
 function* sendable(flow: Flow, now: Time, socket: ConnectionKind): Generator<Item> {
   const block = flow.block;
-  if (block !== undefined && (block.waits === "device-list" || now < block.until)) return;
+  if (block !== undefined && (block.waits !== "time" || now < block.until)) return;
   if (flow.items.some((item) => item.progress.at === "under-way" && item.progress.socket !== socket)) return;
   for (const item of flow.items) {
     if (item.progress.at === "staged" || routeOf(item) !== socket) return;

@@ -1,14 +1,16 @@
 // From a pushed envelope to an entry of the inbox: opened, remembered, put in order, given to whoever it is for.
 // Always true: ratchet, id, entry, contact and the receipts that it causes are one commit, and the acknowledgement and
 // the application come after it; what does not open is quarantined and acknowledged, and the next flows.
-import { type AccountId, accountOf, type FrameOf, type Time } from "@lethe/protocol";
+import { type AccountId, accountOf, type DeviceAddress, type FrameOf, type Time } from "@lethe/protocol";
 import { soonest } from "./connection-ends.ts";
 import type { Contacts } from "./contacts.ts";
-import type { Cipher, Decision, MessageId } from "./events.ts";
+import type { Cipher, Control, Decision, MessageId } from "./events.ts";
 import type { Inbox, OpenedEnvelope, Ready } from "./inbox.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Quarantine } from "./quarantine.ts";
+import type { Recovery } from "./recovery.ts";
+import type { ResendLog } from "./resend-log.ts";
 import type { Receipts } from "./receipts.ts";
 import type { SentLog } from "./sent-log.ts";
 import type { Turn } from "./turn.ts";
@@ -22,6 +24,8 @@ export interface Parts {
   readonly sent: SentLog;
   readonly inbox: Inbox;
   readonly receipts: Receipts;
+  readonly recovery: Recovery;
+  readonly resends: ResendLog;
   readonly quarantine: Quarantine;
 }
 
@@ -46,9 +50,26 @@ export class Receiving {
       else if (outcome.outcome === "poison") {
         turn.stage(...outcome.writes);
         this.#quarantine(turn, frame, outcome.code);
+        if (outcome.resend !== undefined) this.#parts.recovery.failed(turn, frame.id, outcome.resend);
+      } else if (outcome.outcome === "control") {
+        turn.stage(...outcome.writes);
+        this.#control(turn, outcome.from, outcome.control);
       }
     }
     turn.afterwards({ next: "acknowledge", connection, id: frame.id });
+  }
+
+  /** The other side's library has something to say. */
+  #control(turn: Turn, from: DeviceAddress, control: Control): void {
+    const { contacts, recovery } = this.#parts;
+    if (contacts.of(accountOf(from)).decision === "blocked") return;
+    if (control.kind === "resend") recovery.asked(turn, from, control);
+    else this.#learnKey(turn, accountOf(from), control.accessKey);
+  }
+
+  #learnKey(turn: Turn, account: AccountId, accessKey: Uint8Array): void {
+    const { contacts, outbox } = this.#parts;
+    if (contacts.learnKey(turn, account, accessKey)) outbox.rekey(turn, account, accessKey);
   }
 
   /** Typing and the like: told to the application if it is a contact's; never remembered, never acknowledged. */
@@ -81,16 +102,17 @@ export class Receiving {
 
   /** What the sender says of itself: its key for anonymous mail, its name. */
   #meet(turn: Turn, account: AccountId, { accessKey, name }: OpenedEnvelope): void {
-    const { contacts, outbox } = this.#parts;
-    if (accessKey !== undefined && contacts.learnKey(turn, account, accessKey))
-      outbox.rekey(turn, account, accessKey);
+    const { contacts } = this.#parts;
+    if (accessKey !== undefined) this.#learnKey(turn, account, accessKey);
     if (name !== undefined) contacts.claim(turn, account, name);
   }
 
   /** Only what this device sent to that account counts, and only once. */
   #receipt(turn: Turn, opened: OpenedEnvelope): void {
-    const { inbox, sent } = this.#parts;
+    const { inbox, sent, resends } = this.#parts;
     if (opened.content.kind !== "receipt") return;
+    const { content: said } = opened;
+    for (const id of [...said.delivered, ...said.read]) resends.delivered(turn, id, opened.from);
     const account = accountOf(opened.from);
     const reached = (ids: readonly MessageId[], state: "delivered" | "read") =>
       ids.filter((id) => sent.reach(turn, id, account, state));
@@ -129,7 +151,10 @@ export class Receiving {
   decide(turn: Turn, account: AccountId, decision: Decision): void {
     const { contacts, inbox } = this.#parts;
     contacts.decide(turn, account, decision);
-    if (decision === "blocked") inbox.dropHeld(turn, account);
+    if (decision === "blocked") {
+      inbox.dropHeld(turn, account);
+      this.#parts.recovery.forget(turn, account);
+    }
     for (const ready of inbox.requests.take(account)) this.#give(turn, ready);
   }
 

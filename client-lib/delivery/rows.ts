@@ -137,6 +137,8 @@ export const CORE_TABLES = [
   "contact",
   "quarantine",
   "sent",
+  "resendable",
+  "recovery",
 ] as const;
 export type CoreTable = (typeof CORE_TABLES)[number];
 

@@ -8,6 +8,7 @@ import type {
   Chance,
   Cipher,
   Content,
+  Control,
   Happening,
   MessageId,
   Place,
@@ -23,6 +24,7 @@ import {
   accountOf,
   addressOf,
   type DeviceAddress,
+  deviceOf,
   type EnvelopeId,
   fromBytes,
   MAX_ENVELOPE_BYTES,
@@ -32,6 +34,7 @@ import {
 import {
   orderKey,
   orderOf,
+  type OutboxRow,
   put,
   readTable,
   remove,
@@ -39,6 +42,7 @@ import {
   type UnsealedRow,
   unsealedRow,
 } from "./rows.ts";
+import type { Resend, ResendLog, Sent } from "./resend-log.ts";
 import type { SentLog } from "./sent-log.ts";
 import type { Turn } from "./turn.ts";
 
@@ -56,6 +60,7 @@ export interface Parts {
   readonly outbox: Outbox;
   readonly lookups: Lookups;
   readonly sent: SentLog;
+  readonly resends: ResendLog;
 }
 
 /** What the last answer taught, so that a lesson that changes nothing is not asked for again and again. */
@@ -169,12 +174,20 @@ export class Sending {
     if (code === "ok") {
       if (question.about === "devices") settled.push(...this.#relisted(turn, account));
       this.prepare(turn, account, question);
-    } else {
+    } else if (!this.#goesOn(turn, account, question)) {
       settled.push(...this.#parts.outbox.unlisted(turn, account, code));
       this.#refuseWaiting(turn, account, code);
     }
     this.prepareAll(turn);
     return settled;
+  }
+
+  /** A ratchet that was only to be renewed is used for another while where the renewal was refused. */
+  #goesOn(turn: Turn, account: AccountId, question: Ended["question"]): boolean {
+    if (question.about !== "prekeys") return false;
+    if (!this.#parts.cipher.goOn(question.address, turn.now)) return false;
+    this.prepare(turn, account);
+    return true;
   }
 
   #learn(turn: Turn, { question, answer }: Ended & { how: "answered" }): RefusalCode | "ok" {
@@ -239,6 +252,7 @@ export class Sending {
     const { to: account, message, content, sentAt, expiry } = sealing;
     const peer = cipher.peer(account, turn.now);
     if (peer === undefined) return "not-sealable";
+    const carried: Sent["carried"][number][] = [];
     for (const { device } of peer.devices) {
       const to = addressOf(account, device);
       const id: EnvelopeId = fromBytes(chance.bytes(16));
@@ -247,6 +261,7 @@ export class Sending {
       if (sealed.ciphertext === undefined) return sealed.code;
       turn.stage(...sealed.writes);
       if (place !== undefined) this.#useUp(turn, to, place);
+      carried.push({ to, id, place });
       outbox.add(turn, {
         id,
         message,
@@ -257,6 +272,10 @@ export class Sending {
         told: content.kind === "message" ? "yes" : "no",
         ciphertext: sealed.ciphertext,
       });
+    }
+    if (content.kind === "message") {
+      const sent = { message, body: content.body, sentAt, expiry, carried };
+      this.#parts.resends.keep(turn, sent);
     }
     return "ok";
   }
@@ -288,6 +307,62 @@ export class Sending {
     const expiry = addTime(this.relayNow(turn.now), Math.min(DEFAULT_TTL_MS, this.#maxTtl));
     const message: MessageId = fromBytes(chance.bytes(16));
     this.#seal(turn, { to: account, message, content: take(), sentAt: turn.now, expiry });
+    return true;
+  }
+
+  /** Whether mail can be sealed for one device now. `lookUp`: what is missing is asked the relay for. */
+  ready(turn: Turn, to: DeviceAddress, lookUp: boolean): "yes" | "no" | "gone" {
+    const account = accountOf(to);
+    const { cipher, contacts } = this.#parts;
+    if (contacts.of(account).accessKey === undefined) return "gone";
+    const peer = cipher.peer(account, turn.now);
+    if (peer === undefined && lookUp) this.askDevices(turn, account);
+    if (peer === undefined) return "no";
+    const own = peer.devices.find(({ device }) => device === deviceOf(to));
+    if (own === undefined) return "gone";
+    if (!own.ready && lookUp) this.#askPrekeys(turn, to);
+    return own.ready ? "yes" : "no";
+  }
+
+  /** Says something to the other side's library. False: it cannot be sealed now. */
+  control(turn: Turn, to: DeviceAddress, control: Control): boolean {
+    const { chance, cipher } = this.#parts;
+    const id: EnvelopeId = fromBytes(chance.bytes(16));
+    const sealed = cipher.sealControl({ to, id, control, now: turn.now });
+    if (sealed.ciphertext === undefined) return false;
+    turn.stage(...sealed.writes);
+    const message: MessageId = fromBytes(chance.bytes(16));
+    const expiry = addTime(this.relayNow(turn.now), Math.min(DEFAULT_TTL_MS, this.#maxTtl));
+    return this.#toOutbox(turn, { id, message, to, expiry, ciphertext: sealed.ciphertext });
+  }
+
+  /** To every device that it can be sealed for now; the others hear of it with their next message. */
+  notify(turn: Turn, account: AccountId, control: Control): void {
+    for (const { device, ready } of this.#parts.cipher.peer(account, turn.now)?.devices ?? [])
+      if (ready) this.control(turn, addressOf(account, device), control);
+  }
+
+  /** A message once more for one device: the same id and place, a fresh envelope. Undefined: it cannot be. */
+  again(turn: Turn, { message, to, body, place, sentAt, expiry }: Resend): EnvelopeId | undefined {
+    const { chance, cipher } = this.#parts;
+    if (expiry <= this.relayNow(turn.now)) return undefined;
+    const id: EnvelopeId = fromBytes(chance.bytes(16));
+    const content = { kind: "message", body } as const;
+    const sealed = cipher.seal({ to, id, message, place, content, sentAt, now: turn.now });
+    if (sealed.ciphertext === undefined) return undefined;
+    turn.stage(...sealed.writes);
+    return this.#toOutbox(turn, { id, message, to, expiry, ciphertext: sealed.ciphertext }) ? id : undefined;
+  }
+
+  /** What the application is not told of: only to contacts, only with their access key. */
+  #toOutbox(turn: Turn, item: Pick<OutboxRow, "id" | "message" | "to" | "expiry" | "ciphertext">): boolean {
+    const { cipher, contacts, outbox } = this.#parts;
+    const account = accountOf(item.to);
+    const { accessKey } = contacts.of(account);
+    const peer = cipher.peer(account, turn.now);
+    if (accessKey === undefined || peer === undefined) return false;
+    if (!outbox.hasRoom(1, item.ciphertext.length)) return false;
+    outbox.add(turn, { ...item, listVersion: peer.listVersion, accessKey, told: "no" });
     return true;
   }
 

@@ -1,6 +1,7 @@
 // The rows of everything secret: identity, prekeys, peers, ratchets, replay tags. Always true: they change only in the
 // commit of what changed them, beside the core's rows in the same store.
 import {
+  accountId,
   type AccountId,
   binary,
   type Codec,
@@ -40,7 +41,7 @@ export const KEY_TABLES = [
   "ratchet-order",
   "replay",
   "told",
-  "verified",
+  "trust",
 ] as const;
 export type KeyTable = (typeof KEY_TABLES)[number];
 
@@ -70,6 +71,16 @@ const toldRow = struct({
   chain: optional(fixed(32)),
 });
 
+const trustRow = struct({ verified: optional(fixed(32)), successor: optional(accountId) });
+
+/** What a person has decided about an account's identity. */
+export interface TrustedAccount {
+  /** The account key that the safety number was compared for; undefined: it was not compared. */
+  readonly verified: Uint8Array | undefined;
+  /** The account that now has this one's name, by the relay's directory. */
+  readonly successor: AccountId | undefined;
+}
+
 /** How far a peer device has been told our access key and name. `what`: a hash of both. */
 export interface TellingPeer {
   readonly what: Uint8Array;
@@ -92,8 +103,7 @@ export interface KeyState {
   readonly ratchets: Map<DeviceAddress, KeptRatchets>;
   readonly replay: Map<string, Time>;
   readonly told: Map<DeviceAddress, TellingPeer>;
-  /** Accounts whose safety number was compared, with the account key that it was compared for. */
-  readonly verified: Map<AccountId, Uint8Array>;
+  readonly trust: Map<AccountId, TrustedAccount>;
 }
 
 /** Undefined: the store holds no identity yet. */
@@ -126,7 +136,7 @@ export function loadKeys(rows: StoredRows): KeyState | undefined {
     ),
     replay: times(of("replay")),
     told: new Map(of("told").map(({ key, value }) => [key as DeviceAddress, decodeAll(toldRow, value)])),
-    verified: new Map(of("verified").map(({ key, value }) => [key as AccountId, value])),
+    trust: new Map(of("trust").map(({ key, value }) => [key as AccountId, decodeAll(trustRow, value)])),
   };
 }
 
@@ -158,6 +168,10 @@ export function putOrder(address: DeviceAddress, { sending, archived }: KeptRatc
     trusted: trusted ? ("yes" as const) : ("no" as const),
   }));
   return putKey("ratchet-order", address, encode(orderRow, { sending: sending?.id, archived: rest }));
+}
+
+export function putTrust(account: AccountId, trust: TrustedAccount): Write {
+  return putKey("trust", account, encode(trustRow, trust));
 }
 
 export function putTold(address: DeviceAddress, told: TellingPeer): Write {

@@ -12,10 +12,12 @@ import {
   type Time,
 } from "@lethe/protocol";
 import {
+  accessKey,
   addressOfIdentity,
   type ContentKind,
   decodeControl,
   encodeControl,
+  encodeIdentity,
   encrypt,
   giveUp,
   giveUpOn,
@@ -36,6 +38,7 @@ import {
   type Ratchet,
   type RatchetId,
   ratchetsOf,
+  replaceProfileKey,
   replacement,
   signAsDevice,
   startRatchet,
@@ -57,7 +60,16 @@ import type {
   Write,
 } from "../delivery/events.ts";
 import { KnownPeers } from "./known-peers.ts";
-import { type KeyState, putKey, putTime, removeKey, removePrekey, REPLACE_PENDING } from "./key-rows.ts";
+import {
+  ACCESS_PENDING,
+  type KeyState,
+  OWN,
+  putKey,
+  putTime,
+  removeKey,
+  removePrekey,
+  REPLACE_PENDING,
+} from "./key-rows.ts";
 import { RatchetStore } from "./ratchet-store.ts";
 import { Told } from "./telling.ts";
 
@@ -154,6 +166,17 @@ export class PairwiseCipher implements Cipher {
         ...this.#ratchets.set(address, keepOwn(kept, started.ratchet, now)),
       ],
     };
+  }
+
+  newAccessKey(): { accessKey: Uint8Array; writes: Write[] } {
+    const identity = replaceProfileKey(this.#keys.identity, this.#config.random);
+    this.#keys.identity = identity;
+    this.#keys.accessPending = true;
+    const writes = [
+      putKey("identity", OWN, encodeIdentity(identity)),
+      putKey("identity", ACCESS_PENDING, new Uint8Array()),
+    ];
+    return { accessKey: accessKey(identity), writes };
   }
 
   renew(address: DeviceAddress, now: Time): Write[] {

@@ -95,7 +95,8 @@ export class PrekeyKeeper {
   /** Sealing keys and device list by the clock; private halves past their time destroyed. */
   async #maintain(now: Time): Promise<void> {
     const { keys, random, commit } = this.#config;
-    const identity = maintainIdentity(keys.identity, { random, now });
+    const before = keys.identity;
+    const identity = maintainIdentity(before, { random, now });
     const over = [...keys.prekeys.values()].filter(
       (record) => destroyAt(record, keys.unlisted.get(record.id)) <= now,
     );
@@ -106,22 +107,38 @@ export class PrekeyKeeper {
     if (listChanged) writes.push(putKey("identity", LIST_PENDING, new Uint8Array()));
     if (writes.length > 0) await commit(writes);
     keys.listPending ||= listChanged;
-    keys.identity = identity;
+    if (changed) await this.#takeOver(identity, before);
     for (const { id } of over) {
       keys.prekeys.delete(id);
       keys.pending.delete(id);
       keys.unlisted.delete(id);
     }
     if (keys.listPending) await this.#publishList(identity);
-    if (keys.accessPending) await this.#publishAccessKey(identity);
+    if (keys.accessPending) await this.#publishAccessKey();
+  }
+
+  /** Somebody was blocked meanwhile: the profile key is the new one, and so it is in the store. */
+  async #takeOver(identity: Identity, before: Identity): Promise<void> {
+    const { keys, commit } = this.#config;
+    let seen = before;
+    while (keys.identity !== seen) {
+      seen = keys.identity;
+      const both = { ...identity, profileKey: seen.profileKey };
+      await commit([putKey("identity", OWN, encodeIdentity(both))]);
+    }
+    keys.identity = seen === before ? identity : { ...identity, profileKey: seen.profileKey };
   }
 
   /** The relay is told the hash of a new access key until it has taken it: from then on the old one opens nothing. */
-  async #publishAccessKey(identity: Identity): Promise<void> {
-    const { accessKeyHash } = publicIdentity(identity);
-    await this.#config.ask("PUT", PATHS.accessKey, { accessKeyHash: base64url(accessKeyHash) });
-    await this.#config.commit([removeKey("identity", ACCESS_PENDING)]);
-    this.#config.keys.accessPending = false;
+  async #publishAccessKey(): Promise<void> {
+    const { keys, ask, commit } = this.#config;
+    const { profileKey } = keys.identity;
+    const { accessKeyHash } = publicIdentity(keys.identity);
+    await ask("PUT", PATHS.accessKey, { accessKeyHash: base64url(accessKeyHash) });
+    // Changed once more meanwhile: the next round tells that one.
+    if (keys.identity.profileKey !== profileKey) return;
+    await commit([removeKey("identity", ACCESS_PENDING)]);
+    keys.accessPending = keys.identity.profileKey !== profileKey;
   }
 
   async #publishList(identity: Identity): Promise<void> {

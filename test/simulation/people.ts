@@ -172,6 +172,10 @@ class GlassCipher implements Cipher {
     return { code: "not-sealable" };
   }
 
+  newAccessKey(): undefined {
+    return undefined;
+  }
+
   renew(): [] {
     return [];
   }

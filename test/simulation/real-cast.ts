@@ -157,6 +157,7 @@ class RealCast implements Cast {
       learnDevices: (account, answer, now) => real.learnDevices(account, answer, now),
       learnPrekeys: (address, answer, now) => real.learnPrekeys(address, answer, now),
       sealControl: (request) => real.sealControl(request),
+      newAccessKey: () => real.newAccessKey(),
       renew: (address, now) => real.renew(address, now),
       goOn: (address, now) => real.goOn(address, now),
       suspect: (now) => real.suspect(now),

@@ -76,6 +76,7 @@ export function stubCipher(self: DeviceAddress, name?: string): Cipher {
       return { outcome: "ok", ...rest, content, writes };
     },
     sealControl: () => ({ code: "not-sealable" }),
+    newAccessKey: () => undefined,
     renew: () => [],
     goOn: () => false,
     suspect: () => [],

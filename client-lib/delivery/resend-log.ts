@@ -1,0 +1,203 @@
+// What was sent and may be asked for again: body and place of each message, by the envelopes that carried it.
+// Always true: an entry goes when its device has confirmed the message, or when it expires; only the device that an
+// envelope was for can ask for it, and three times at most.
+import {
+  accountId,
+  accountOf,
+  addressOf,
+  bytes,
+  decodeAll,
+  type DeviceAddress,
+  deviceNumber,
+  deviceOf,
+  encode,
+  type EnvelopeId,
+  envelopeId,
+  list,
+  MAX_DEVICES,
+  type Of,
+  oneOf,
+  optional,
+  struct,
+  type Time,
+  time,
+  u64,
+  u8,
+} from "@lethe/protocol";
+import type { MessageId, Place, StoredRows } from "./events.ts";
+import { MAX_BODY_BYTES, MAX_RESENDABLE, MAX_RESENDABLE_BYTES, MAX_RESENDS } from "./limits.ts";
+import { streamId } from "./rows.ts";
+import type { Turn } from "./turn.ts";
+
+export const RESEND_TABLE = "resendable";
+
+const resendRow = struct({
+  format: oneOf({ one: 1 }),
+  to: accountId,
+  at: time,
+  sentAt: time,
+  expiry: time,
+  devices: list(
+    struct({
+      device: deviceNumber,
+      id: envelopeId,
+      place: optional(struct({ stream: streamId, sequence: u64 })),
+      resends: u8,
+      /** Asked for, and not sent again yet. */
+      asked: oneOf({ no: 0, yes: 1 }),
+    }),
+    MAX_DEVICES,
+  ),
+  body: bytes(MAX_BODY_BYTES + 1_024),
+});
+type Row = Of<typeof resendRow>;
+type Carried = Row["devices"][number];
+
+/** A message for one device, to be sealed again under a new envelope id. */
+export interface Resend {
+  readonly message: MessageId;
+  readonly to: DeviceAddress;
+  readonly body: Uint8Array;
+  readonly place: Place | undefined;
+  readonly sentAt: Time;
+  readonly expiry: Time;
+}
+
+export interface Sent {
+  readonly message: MessageId;
+  readonly body: Uint8Array;
+  readonly sentAt: Time;
+  readonly expiry: Time;
+  readonly carried: readonly { to: DeviceAddress; id: EnvelopeId; place: Place | undefined }[];
+}
+
+export class ResendLog {
+  readonly #rows = new Map<MessageId, Row>();
+  readonly #byEnvelope = new Map<EnvelopeId, MessageId>();
+  /** Messages with a device that asked. */
+  readonly #asked = new Set<MessageId>();
+  #bytes = 0;
+
+  constructor(rows: StoredRows) {
+    const found = (rows[RESEND_TABLE] ?? []).map(
+      ({ key, value }) => [key as MessageId, decodeAll(resendRow, value)] as const,
+    );
+    for (const [message, row] of found.sort((a, b) => a[1].at - b[1].at)) this.#index(message, row);
+  }
+
+  #index(message: MessageId, row: Row): void {
+    this.#rows.set(message, row);
+    this.#bytes += row.body.length;
+    for (const { id, asked } of row.devices) {
+      this.#byEnvelope.set(id, message);
+      if (asked === "yes") this.#asked.add(message);
+    }
+  }
+
+  /** Keeps a message that was just sealed. */
+  keep(turn: Turn, { message, body, sentAt, expiry, carried }: Sent): void {
+    const first = carried[0];
+    if (first === undefined || this.#rows.has(message)) return;
+    const devices = carried.map(({ to, id, place }) => ({
+      device: deviceOf(to),
+      id,
+      place,
+      resends: 0,
+      asked: "no" as const,
+    }));
+    const row: Row = { format: "one", to: accountOf(first.to), at: turn.now, sentAt, expiry, devices, body };
+    this.#index(message, row);
+    this.#put(turn, message, row);
+    for (const oldest of this.#rows.keys()) {
+      if (this.#rows.size <= MAX_RESENDABLE && this.#bytes <= MAX_RESENDABLE_BYTES) return;
+      this.#forget(turn, oldest);
+    }
+  }
+
+  #put(turn: Turn, key: MessageId, row: Row): void {
+    turn.stage({ table: RESEND_TABLE, key, value: encode(resendRow, row) });
+  }
+
+  #forget(turn: Turn, message: MessageId): void {
+    const row = this.#rows.get(message);
+    if (row === undefined) return;
+    this.#rows.delete(message);
+    this.#asked.delete(message);
+    this.#bytes -= row.body.length;
+    for (const { id } of row.devices) this.#byEnvelope.delete(id);
+    turn.stage({ table: RESEND_TABLE, key: message, value: undefined });
+  }
+
+  /** A device has the message: it will not ask for it. */
+  delivered(turn: Turn, message: MessageId, from: DeviceAddress): void {
+    const row = this.#rows.get(message);
+    const has = row?.devices.find(({ device }) => device === deviceOf(from));
+    if (row === undefined || has === undefined || row.to !== accountOf(from)) return;
+    const devices = row.devices.filter((each) => each !== has);
+    this.#byEnvelope.delete(has.id);
+    if (devices.length === 0) this.#forget(turn, message);
+    else this.#change(turn, message, { ...row, devices });
+  }
+
+  #change(turn: Turn, message: MessageId, row: Row): void {
+    this.#rows.set(message, row);
+    if (row.devices.some(({ asked }) => asked === "yes")) this.#asked.add(message);
+    else this.#asked.delete(message);
+    this.#put(turn, message, row);
+  }
+
+  /** A device could not open these. Gives how many of them are sent again; the others are not its, or no more. */
+  ask(turn: Turn, from: DeviceAddress, envelopes: readonly EnvelopeId[]): number {
+    let granted = 0;
+    for (const id of new Set(envelopes)) {
+      const message = this.#byEnvelope.get(id);
+      const row = message === undefined ? undefined : this.#rows.get(message);
+      const own = row?.devices.find((each) => each.id === id);
+      if (message === undefined || row === undefined || own === undefined) continue;
+      if (addressOf(row.to, own.device) !== from || own.asked === "yes" || own.resends >= MAX_RESENDS)
+        continue;
+      granted += 1;
+      this.#change(turn, message, changed(row, own, { asked: "yes" }));
+    }
+    return granted;
+  }
+
+  /** What is to be sent again, oldest first. */
+  *asked(): Generator<Resend> {
+    for (const message of [...this.#asked]) {
+      const row = this.#rows.get(message);
+      for (const own of row?.devices ?? []) {
+        if (row === undefined || own.asked === "no") continue;
+        const { to, body, sentAt, expiry } = row;
+        yield { message, to: addressOf(to, own.device), body, place: own.place, sentAt, expiry };
+      }
+    }
+  }
+
+  get isAsked(): boolean {
+    return this.#asked.size > 0;
+  }
+
+  /** It was sealed again, under another envelope id: that one may be asked for next. */
+  resent(turn: Turn, { message, to }: Resend, id: EnvelopeId): void {
+    const row = this.#rows.get(message);
+    const own = row?.devices.find(({ device }) => device === deviceOf(to));
+    if (row === undefined || own === undefined) return;
+    this.#byEnvelope.delete(own.id);
+    this.#byEnvelope.set(id, message);
+    this.#change(turn, message, changed(row, own, { id, asked: "no", resends: own.resends + 1 }));
+  }
+
+  /** What cannot be sent again after all: its device is gone. */
+  drop(turn: Turn, { message, to }: Resend): void {
+    this.delivered(turn, message, to);
+  }
+
+  sweep(turn: Turn, relayNow: Time): void {
+    for (const [message, { expiry }] of this.#rows) if (expiry <= relayNow) this.#forget(turn, message);
+  }
+}
+
+function changed(row: Row, own: Carried, change: Partial<Carried>): Row {
+  return { ...row, devices: row.devices.map((each) => (each === own ? { ...own, ...change } : each)) };
+}
