@@ -16,6 +16,10 @@ export const PATHS = {
   health: "/health",
   ready: "/ready",
   metrics: "/metrics",
+  policy: "/.well-known/lethe",
+  adminFigures: "/admin/figures",
+  adminInvites: "/admin/invites",
+  adminAccounts: "/admin/accounts",
 } as const;
 
 /** A prekey as it is uploaded: content-addressed id (8 bytes) and opaque bytes. */
@@ -39,6 +43,38 @@ export interface RegisterRequest {
   readonly listVersion: number;
   /** BLAKE2b-256 of the access key, 32 bytes. */
   readonly accessKeyHash: string;
+  /** What the relay's registration policy asks for: an invite, or a JSON Web Token (RFC 7519). At most 8,192 characters. */
+  readonly ticket?: string;
+}
+
+/** Who may register. */
+export type RegistrationPolicy = "open" | "invite" | "jwt" | "closed";
+
+/** `GET /.well-known/lethe`: what this relay does and does not, for programs. Times in ms, sizes in bytes. */
+export interface PolicyJson {
+  readonly lethe: "relay";
+  /** The name that logins are bound to. */
+  readonly relay: string;
+  readonly versions: { readonly min: number; readonly max: number };
+  readonly registration: RegistrationPolicy;
+  readonly limits: {
+    readonly envelopeBytes: number;
+    readonly mailboxEnvelopes: number;
+    readonly mailboxBytes: number;
+    readonly devices: number;
+  };
+  readonly retention: {
+    /** How long undelivered mail is kept at most. */
+    readonly mailMs: number;
+    /** After how long without a connection an account is removed with everything of it; null: never. */
+    readonly idleAccountMs: number | null;
+    /** How long bytes of delivered mail may still be in a file. */
+    readonly forgetMs: number;
+  };
+  /** What `accepted` means: `synced` to a disk, or `replicated` to so many stores. */
+  readonly durability: { readonly accepted: "synced" | "replicated"; readonly copies: number };
+  /** The relay's clock. */
+  readonly now: number;
 }
 
 /** `PUT /v1/prekeys`: replaces the signed keys where given, adds one-time keys, or replaces all of them. */

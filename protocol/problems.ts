@@ -147,6 +147,28 @@ export const PROBLEMS = {
     "More one-time prekeys than the relay keeps for a device.",
   ),
   "not-ready": problem(50, 503, undefined, "later", "The relay is starting or closing."),
+  "registration-closed": problem(52, 403, undefined, "never", "This relay takes no new accounts."),
+  "ticket-required": problem(
+    53,
+    401,
+    undefined,
+    "after-change",
+    "Registering here takes a ticket: an invite, or a token of the operator's own login.",
+  ),
+  "ticket-invalid": problem(
+    54,
+    403,
+    undefined,
+    "after-change",
+    "The ticket is unknown, used up, expired, or for another name.",
+  ),
+  "identity-unreachable": problem(
+    55,
+    503,
+    undefined,
+    "later",
+    "The relay cannot check the ticket: its keys cannot be had at the moment.",
+  ),
   internal: problem(51, 500, 1011, "later", "The relay has a fault; it has been logged."),
 } as const satisfies Record<string, Problem>;
 

@@ -101,6 +101,10 @@ export class Metrics {
     this.#ended.inc({ code });
   }
 
+  totals(): Readonly<Record<Counted, number>> {
+    return { ...this.#totals };
+  }
+
   total(what: Counted): number {
     return this.#totals[what];
   }

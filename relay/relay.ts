@@ -2,11 +2,22 @@
 // order, once. Closing spills and releases every session before anything else goes away.
 import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
-import { type AccountId, addressOf, type DeviceNumber, type Time } from "@lethe/protocol";
+import {
+  type AccountId,
+  addressOf,
+  type DeviceNumber,
+  MAX_DEVICES,
+  MAX_VERSION,
+  MIN_VERSION,
+  type PolicyJson,
+  type Time,
+} from "@lethe/protocol";
 import { type Backend, type NodeId, openBackend, type StoreEvent } from "@lethe/queue";
 import { DeliveryNode } from "./delivery/node.ts";
 import { DELIVERY_LIMITS } from "./delivery/types.ts";
 import { Gateway } from "./edge/gateway.ts";
+import { adminToken } from "./http/admin.ts";
+import { openRegistrar } from "./http/registration.ts";
 import { openHttp } from "./http/server.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
@@ -24,6 +35,8 @@ const TICK_MS = 50;
 const LEASE_MS = 10_000;
 const RENEW_MS = 3_000;
 const SWEEP_MS = 60_000;
+/** The forget bound of the embedded store, ms. */
+const FORGET_MS = 60_000;
 /** How long closing waits for stores to answer, ms. */
 const CLOSE_MS = 10_000;
 
@@ -72,6 +85,17 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
     now: () => Date.now(),
     instant: () => performance.now(),
   });
+  const registrar = await openRegistrar(
+    settings.registration,
+    {
+      issuer: settings.jwtIssuer,
+      audience: settings.jwtAudience,
+      keys: settings.jwtKeys,
+      nameClaim: settings.jwtName,
+    },
+    () => Date.now(),
+  );
+  const started = Date.now();
   const state = { at: "open" as "open" | "closing" };
   await backend.leases.renew(node.id, "", LEASE_MS);
   const http = await openHttp({
@@ -82,6 +106,10 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
     log,
     now: () => Date.now(),
     ready: () => state.at === "open",
+    registrar,
+    token: await adminToken(settings.data),
+    figures: () => figures(metrics, gateway, node, backend, started),
+    policy: policyOf(settings),
     retire: (account, devices) => retire(backend, gateway, account, devices),
   });
   await http.listen({ host: settings.host, port: settings.port });
@@ -107,6 +135,47 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
       await backend.close();
       log.info({}, "closed");
     },
+  };
+}
+
+function figures(
+  metrics: Metrics,
+  gateway: Gateway,
+  node: DeliveryNode,
+  backend: Backend,
+  started: number,
+): Record<string, number | string> {
+  const { mailboxes, envelopes, bytes, oldest, forgetLag } = backend.mailbox.stats();
+  const now = Date.now();
+  return {
+    now,
+    uptimeMs: now - started,
+    residentBytes: process.memoryUsage.rss(),
+    connections: gateway.connections,
+    ...node.sizes(),
+    mailboxes,
+    envelopes,
+    mailboxBytes: bytes,
+    oldestMs: oldest === undefined ? 0 : Math.max(0, now - oldest),
+    forgetLagMs: forgetLag,
+    ...metrics.totals(),
+  };
+}
+
+function policyOf(settings: Settings): Omit<PolicyJson, "now"> {
+  return {
+    lethe: "relay",
+    relay: settings.name,
+    versions: { min: MIN_VERSION, max: MAX_VERSION },
+    registration: settings.registration,
+    limits: {
+      envelopeBytes: settings.envelopeBytes,
+      mailboxEnvelopes: settings.mailboxEnvelopes,
+      mailboxBytes: settings.mailboxBytes,
+      devices: MAX_DEVICES,
+    },
+    retention: { mailMs: settings.ttl * 1_000, idleAccountMs: null, forgetMs: FORGET_MS },
+    durability: { accepted: "synced", copies: 1 },
   };
 }
 

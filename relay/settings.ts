@@ -1,7 +1,12 @@
 // Every setting of the relay, in one table: flag, environment variable, default, meaning. Flags count before the
 // environment, the environment before the file, the file before defaults. Always true: all faults are reported together.
 import { parseArgs, parseEnv } from "node:util";
-import { MAX_ENVELOPE_BYTES, MAX_RELAY_NAME_BYTES, MAX_TTL_MS } from "@lethe/protocol";
+import {
+  MAX_ENVELOPE_BYTES,
+  MAX_RELAY_NAME_BYTES,
+  MAX_TTL_MS,
+  type RegistrationPolicy,
+} from "@lethe/protocol";
 import { DEFAULT_MAILBOX_LIMITS } from "@lethe/queue";
 import type { Level } from "./log.ts";
 
@@ -27,6 +32,10 @@ function integer(min: number, max: number): (text: string) => number | { fault: 
 function string(pattern: RegExp, what: string): (text: string) => string | { fault: string } {
   return (text) => (pattern.test(text) ? text : { fault: `is ${what}` });
 }
+
+const anything = string(/^.{0,2048}$/s, "at most 2048 characters");
+
+const POLICIES: readonly RegistrationPolicy[] = ["open", "invite", "jwt", "closed"];
 
 const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "silent"];
 
@@ -95,6 +104,26 @@ export const SETTINGS = {
     "Prekey requests for one device at once from one address or account; one more each 10 min",
     integer(1, 1_000_000),
   ),
+  registration: row<RegistrationPolicy>(
+    "registration",
+    "open",
+    "who",
+    "Who may register: open, invite (lethe admin invite), jwt (your own login), closed",
+    (text) =>
+      POLICIES.includes(text as RegistrationPolicy)
+        ? (text as RegistrationPolicy)
+        : { fault: `is one of ${POLICIES.join(", ")}` },
+  ),
+  jwtIssuer: row("jwt-issuer", "", "iss", "With jwt: the issuer that tokens must name", anything),
+  jwtAudience: row("jwt-audience", "", "aud", "With jwt: the audience that tokens must name", anything),
+  jwtKeys: row(
+    "jwt-keys",
+    "",
+    "jwks",
+    "With jwt: the issuer's JSON Web Key Set, a file or an address",
+    anything,
+  ),
+  jwtName: row("jwt-name", "sub", "claim", "With jwt: the claim that holds the user's name here", anything),
   log: row<string>("log", "warn", "level", `What is logged: ${LEVELS.join(", ")}`, (text) =>
     LEVELS.includes(text as Level) ? text : { fault: `is one of ${LEVELS.join(", ")}` },
   ),
@@ -144,8 +173,17 @@ export function readSettings(
       faults.push(`--${setting.flag} (${setting.env}) ${String(value.fault)}`);
     out[name] = value;
   }
+  if (faults.length === 0) faults.push(...togetherFaults(out as Settings));
   if (faults.length > 0) throw new SettingsError(faults);
   return Object.freeze(out) as Settings;
+}
+
+/** Faults of settings that are each right by itself. */
+function togetherFaults(settings: Settings): string[] {
+  if (settings.registration !== "jwt") return [];
+  return (["jwtIssuer", "jwtAudience", "jwtKeys", "jwtName"] as const)
+    .filter((name) => settings[name] === "")
+    .map((name) => `--${SETTINGS[name].flag} (${SETTINGS[name].env}) is needed with --registration jwt`);
 }
 
 function fileOf(

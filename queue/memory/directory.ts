@@ -92,7 +92,7 @@ export class MemoryDirectory implements Directory {
   async invites(): Promise<readonly Invite[]> {
     this.#open();
     const open = [...this.#invites.values()].filter(({ uses, expires }) => uses > 0 && expires > this.#now());
-    return open.toSorted((a, b) => a.expires - b.expires || Buffer.compare(a.mark, b.mark));
+    return open.toSorted((a, b) => Math.sign(a.expires - b.expires) * 2 + Buffer.compare(a.mark, b.mark));
   }
 
   async deleteInvite(mark: Uint8Array): Promise<"deleted" | "no-invite"> {

@@ -12,6 +12,7 @@ import {
   MAX_VERSION,
   MIN_VERSION,
   PATHS,
+  type PolicyJson,
   PROBLEMS,
   type ProblemCode,
   type ProblemJson,
@@ -25,6 +26,8 @@ import { retryAfter } from "../edge/client-socket.ts";
 import type { Gateway } from "../edge/gateway.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
+import { adminRoutes } from "./admin.ts";
+import type { Registrar } from "./registration.ts";
 import { accessKeyBody, deviceListBody, prekeysBody, registerBody } from "./shapes.ts";
 import { parseAuthorization, SignatureCheck } from "./signed.ts";
 
@@ -36,6 +39,12 @@ export interface HttpOptions {
   readonly log: Log;
   readonly now: () => number;
   readonly ready: () => boolean;
+  readonly registrar: Registrar;
+  readonly token: string;
+  /** What the operator sees of the process, as it is now. */
+  readonly figures: () => Record<string, number | string>;
+  /** What the relay says of itself, but its clock. */
+  readonly policy: Omit<PolicyJson, "now">;
   /** Retires a device's mailbox and closes its session. */
   readonly retire: (account: AccountId, devices: readonly number[]) => Promise<void>;
 }
@@ -53,6 +62,7 @@ export async function openHttp(options: HttpOptions): Promise<FastifyInstance> {
   problems(app, options);
   publicRoutes(app, options);
   accountRoutes(app, options, new SignatureCheck(options.relay, options.now));
+  adminRoutes(app, { ...options, remove: (record) => removeAccount(options, record), parse });
   upgrades(app, options);
   return app;
 }
@@ -96,13 +106,17 @@ function refusalOf(error: Error & { statusCode?: number }): Refusal {
   return new Refusal("internal");
 }
 
-function publicRoutes(app: FastifyInstance, { relay, metrics, now, ready }: HttpOptions): void {
+function publicRoutes(app: FastifyInstance, { relay, metrics, now, ready, policy }: HttpOptions): void {
   app.get("/", () => ({
     lethe: "relay",
     relay,
     versions: { min: MIN_VERSION, max: MAX_VERSION },
     now: now(),
   }));
+  app.get(PATHS.policy, (_request, reply) => {
+    reply.header("cache-control", "public, max-age=300");
+    return { ...policy, now: now() };
+  });
   app.get(PATHS.health, () => ({ status: "up" }));
   app.get(PATHS.ready, () => {
     if (!ready()) throw new Refusal("not-ready");
@@ -133,7 +147,7 @@ function bytesOf(request: FastifyRequest): Buffer {
 }
 
 function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: SignatureCheck): void {
-  const { backend, gateway } = options;
+  const { backend, gateway, registrar } = options;
   const { directory } = backend;
 
   const signedBy = (request: FastifyRequest, key: Uint8Array | undefined) => {
@@ -152,6 +166,17 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
     return { record, address: addressOf(claimed.account, claimed.device) };
   };
 
+  /** Asking again, because the answer was lost, takes no ticket: it may be used up, by this very registration. */
+  const isKnown = async (record: AccountRecord): Promise<boolean> =>
+    (await directory.account(record.account)) !== undefined && (await directory.register(record)) === "same";
+  const registered = async (record: AccountRecord, ticket: string | undefined) => {
+    const { invite } = await registrar.leave(record.name, ticket);
+    const outcome = await directory.register(record, invite);
+    if (outcome === "invite-invalid") throw new Refusal("ticket-invalid");
+    if (outcome === "name-taken" || outcome === "account-exists") throw new Refusal(outcome);
+    return outcome;
+  };
+
   app.post(PATHS.accounts, async (request, reply) => {
     const body = parse(registerBody, request);
     const signed = signedBy(request, body.signingKey);
@@ -161,8 +186,7 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
       body;
     const devices = [{ device: body.device, signingKey, certificate }];
     const record = { account, name, accountKey, accessKeyHash, listVersion, deviceList, devices };
-    const outcome = await directory.register(record);
-    if (outcome === "name-taken" || outcome === "account-exists") throw new Refusal(outcome);
+    const outcome = (await isKnown(record)) ? "same" : await registered(record, body.ticket);
     gateway.accounts.changed(account);
     return reply.status(outcome === "registered" ? 201 : 200).send({ name, now: options.now() });
   });
@@ -217,13 +241,22 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
 
   app.delete(PATHS.account, async (request, reply) => {
     const { record } = await device(request);
-    const devices = record.devices.map((d) => d.device);
-    // Mail first: whoever is told nothing, because the relay ended in between, can still ask again.
-    await options.retire(record.account, devices);
-    await directory.deleteAccount(record.account);
-    gateway.keyReplaced(record.account);
+    await removeAccount(options, record);
     return reply.status(204).send();
   });
+}
+
+/** Mail first: whoever is told nothing, because the relay ended in between, can still ask again. */
+async function removeAccount(
+  { backend, gateway, retire }: HttpOptions,
+  { account, devices }: AccountRecord,
+): Promise<void> {
+  await retire(
+    account,
+    devices.map((d) => d.device),
+  );
+  await backend.directory.deleteAccount(account);
+  gateway.keyReplaced(account);
 }
 
 function upgrades(app: FastifyInstance, { gateway, ready }: HttpOptions): void {

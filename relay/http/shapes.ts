@@ -12,6 +12,9 @@ import {
 } from "@lethe/protocol";
 import { z } from "zod";
 
+/** A token of a login service with many claims is 2 to 4 KB. */
+const MAX_TICKET_CHARACTERS = 8_192;
+
 const BASE64URL = /^[A-Za-z0-9_-]*$/;
 
 /** Base64url without padding, of exactly `min` to `max` bytes, in its one canonical form. */
@@ -51,6 +54,7 @@ export const registerBody = z.strictObject({
   deviceList: binary(1, MAX_DEVICE_LIST_BYTES),
   listVersion,
   accessKeyHash: binary(32),
+  ticket: z.string().min(1).max(MAX_TICKET_CHARACTERS).optional(),
 });
 
 export const prekeysBody = z.strictObject({

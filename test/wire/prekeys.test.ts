@@ -147,7 +147,9 @@ describe("prekeys", () => {
       );
     const given = [];
     for (let i = 0; i < 6; i++) given.push(await contact.take("has-prekeys"));
-    expect(new Set(given.map((bundle) => Buffer.from(bundle.oneTime?.id ?? []).toString("hex"))).size).toBe(6);
+    expect(new Set(given.map((bundle) => Buffer.from(bundle.oneTime?.id ?? []).toString("hex"))).size).toBe(
+      6,
+    );
     for (let i = 6; i < 1_000; i++) {
       const { code, retryAfter } = await contact.take("ask-refused");
       expect(named(code)).toBe("rate-limited");
@@ -162,6 +164,9 @@ describe("prekeys", () => {
     await using stranger = await Wire.device(relay, anna);
     await stranger.take("drained");
     stranger.send({ ...askFor(ben, requestId(), 3_000), accessKey: undefined });
-    expect(await stranger.take("has-prekeys")).toMatchObject({ request: 3_000, signed: { id: given[0]?.signed.id } });
+    expect(await stranger.take("has-prekeys")).toMatchObject({
+      request: 3_000,
+      signed: { id: given[0]?.signed.id },
+    });
   });
 });
