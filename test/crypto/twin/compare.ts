@@ -21,7 +21,7 @@ export function compare(seed: number, conversations: number): Compared {
 }
 
 function compareOne(seed: number, tally: Compared): void {
-  const actions = conversation(seed, { steps: 24, long: seed % 4 === 0 });
+  const actions = conversation(seed, { steps: 24, long: seed % 4 === 0, restless: seed % 3 === 0 });
   const worlds = [letheWorld(seed), twinWorld(seed)] as const;
   const texts: string[] = [];
   actions.forEach((action, at) => {

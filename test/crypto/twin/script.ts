@@ -12,9 +12,14 @@ export interface Shape {
   readonly steps: number;
   /** Whether some texts are long. */
   readonly long: boolean;
+  /** Whether new ratchets are started again and again, from both sides. */
+  readonly restless: boolean;
 }
 
-export function conversation(seed: number, { steps, long }: Shape): Action[] {
+/** Padding buckets, at whose edges texts are made. */
+const BUCKETS = [256, 512, 1_024, 2_048, 4_096];
+
+export function conversation(seed: number, { steps, long, restless }: Shape): Action[] {
   const random = seededRandom(seed);
   const chance = (outOf: number): boolean => random.below(outOf) === 0;
   const actions: Action[] = [];
@@ -27,8 +32,11 @@ export function conversation(seed: number, { steps, long }: Shape): Action[] {
     starts++;
   };
   const send = (by: Side): void => {
-    const length = long && chance(6) ? random.below(5_000) : random.below(120);
-    const text = `${mails} ${"x".repeat(length)}`;
+    const bucket = BUCKETS[random.below(5)] ?? 256;
+    // One byte of flags and one of padding besides the text: it fills the bucket, or is one too long for it.
+    const edge = bucket - 2 + random.below(2);
+    const length = long && chance(2) ? (chance(3) ? random.below(5_000) : edge) : random.below(120);
+    const text = `${mails} `.padEnd(length, "x");
     actions.push({ do: "send", by, text, content: KINDS[random.below(4)] ?? "lasting" });
     flying.push({ mail: mails++, to: other(by) });
   };
@@ -42,7 +50,7 @@ export function conversation(seed: number, { steps, long }: Shape): Action[] {
   let speaker: Side = 0;
   for (let step = 0; step < steps; step++) {
     if (chance(3)) speaker = other(speaker);
-    if (chance(15) && starts < 5) start(speaker);
+    if (chance(restless ? 4 : 15) && starts < 8) start(speaker);
     if (chance(25) && days <= 20) {
       days += 8;
       const list = days - issued >= LIST_DAYS;
