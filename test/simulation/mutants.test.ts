@@ -5,17 +5,13 @@ import { missedAfter } from "./runner.ts";
 
 const SIZE = { nodes: 3, clients: 4 };
 
-/** Where a fault has to fall between two particular steps, the search begins close to a seed where it does. */
-const BEGIN: Readonly<Record<string, number>> = {
-  "store.epoch": 400,
-  "store.removeById": 5_500,
-  "node.look": 2_500,
-};
+/** Another one each day, as for the simulation itself; `SEED=1` gives the same again. */
+const SEED = Number(process.env["SEED"] ?? Math.floor(Date.now() / 86_400_000) * 10_000);
 
-describe("a rule that is left out is missed", () => {
+describe(`a rule that is left out is missed, from seed ${SEED}`, () => {
   for (const rule of RULE_NAMES)
     it(rule, () => {
-      const missed = missedAfter(rule, SIZE, { seed: BEGIN[rule] ?? 1, runs: 20_000 });
+      const missed = missedAfter(rule, SIZE, { seed: SEED, runs: 20_000 });
       expect(missed?.failure.promise, "no promise was broken").toBeDefined();
       process.stdout.write(`${rule}: ${missed?.runs} schedules, ${missed?.failure.detail.split("\n")[0]}\n`);
     });

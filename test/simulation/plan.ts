@@ -106,6 +106,7 @@ const DISKS: readonly Pace[] = [
   { usual: 10, rare: 5_000, often: 0.05 },
 ];
 
+const ROOMY: StoreCaps = { envelopes: 1_000, bytes: 1_000_000 };
 /** A replica this far behind, ms, forgets a whole exchange between a relay and a device. */
 const LONG_LAG = 1_000;
 
@@ -114,16 +115,20 @@ export function planOf(seed: number, { nodes, clients }: Size): Plan {
   const quiet = dice.happens(0.04);
   // Drawn apart: what is decided here moves nothing else.
   const batched = new Dice(mix(seed, 4)).happens(0.6);
-  const weather = { ...(quiet ? quietWeather(dice) : stormy(dice)), batched };
+  const any = { ...(quiet ? quietWeather(dice) : stormy(dice)), batched };
+  const aims = any.replica === LONG_LAG && new Dice(mix(seed, 7)).happens(0.8);
+  const weather = aims ? clear(any) : any;
   const span = dice.between(1_500, 9_000);
   const favourite = dice.below(clients);
   const deeds: (Deed & { at: number })[] = [];
-  sayThings(dice, deeds, { span, clients, favourite, quiet });
-  if (!quiet) faults(dice, deeds, { span, clients, favourite, nodes });
-  if (!quiet) missing(new Dice(mix(seed, 6)), deeds, { span, clients, favourite, quiet });
-  if (!quiet && weather.replica !== undefined) failovers(new Dice(mix(seed, 5)), deeds, span);
-  if (!quiet && weather.replica === LONG_LAG)
-    placeGivenTwice(new Dice(mix(seed, 7)), deeds, { span, clients, favourite, nodes });
+  if (!aims) sayThings(dice, deeds, { span, clients, favourite, quiet });
+  const stage = { span, clients, favourite, nodes };
+  if (aims) slowReplica(new Dice(mix(seed, 8)), deeds, stage);
+  else if (!quiet) {
+    faults(dice, deeds, stage);
+    missing(new Dice(mix(seed, 6)), deeds, { span, clients, favourite, quiet });
+    if (weather.replica !== undefined) failovers(new Dice(mix(seed, 5)), deeds, span);
+  }
   deeds.sort((a, b) => a.at - b.at);
   const timed = deeds.map((deed, i) => ({ ...deed, number: i + 1 }));
   return { seed, nodes, clients, weather, deeds: timed, calmAt: span + 3_000 };
@@ -139,7 +144,7 @@ function quietWeather(dice: Dice): Omit<Weather, "batched"> {
     ordered: true,
     replica: undefined,
     limits: DELIVERY_LIMITS,
-    caps: { envelopes: 1_000, bytes: 1_000_000 },
+    caps: ROOMY,
     reading: 10,
     quiet: true,
   };
@@ -160,6 +165,13 @@ function stormy(dice: Dice): Omit<Weather, "batched"> {
     reading: dice.pick([1, 50, 2_000]),
     quiet: false,
   };
+}
+
+/** Nothing is slow by itself and no cap is near: what is aimed at falls where it should. */
+function clear(weather: Weather): Weather {
+  const [network, store, disk] = [NETWORKS[0], STORES[0], DISKS[0]];
+  if (network === undefined || store === undefined || disk === undefined) return weather;
+  return { ...weather, network, store, disk, limits: DELIVERY_LIMITS, caps: ROOMY };
 }
 
 function limitsOf(dice: Dice): DeliveryLimits {
@@ -259,37 +271,50 @@ function failovers(dice: Dice, deeds: (Deed & { at: number })[], span: number): 
   }
 }
 
+// Where answers of the store wait for a slow replica, what is to fall between two particular steps is aimed at.
+function slowReplica(dice: Dice, deeds: (Deed & { at: number })[], stage: Stage): void {
+  const at = dice.between(2_300, Math.max(2_400, 0.7 * stage.span));
+  if (dice.happens(0.85)) placeGivenTwice(dice, deeds, stage, at);
+  else crashBeforeWake(dice, deeds, stage, at);
+}
+
+/** All links break: what was offered over them is appended by its accepting nodes some 600 ms later. */
+function cutAllLinks(deeds: (Deed & { at: number })[], nodes: number, at: number): void {
+  for (let node = 0; node < nodes; node++) deeds.push({ at, do: "cut-link", a: node, b: (node + 1) % nodes });
+}
+
+/** What the so manieth of the others says to the favourite. */
+function sayToFavourite({ clients, favourite }: Stage, at: number, other: number): Deed & { at: number } {
+  const from = (favourite + 1 + (other % (clients - 1))) % clients;
+  return { at, do: "say", from, to: favourite, bytes: 20, ttl: undefined };
+}
+
 // Two failovers. The first makes the owner read its mailbox anew: it finds mail that an accepting node has just appended
 // and that the replica does not have. The device acknowledges it, and the second failover forgets both the mail and its
 // removal: its place is given to the next before the removal is tried again.
-function placeGivenTwice(dice: Dice, deeds: (Deed & { at: number })[], stage: Stage): void {
-  if (!dice.happens(0.8)) return;
-  const { span, clients, favourite, nodes } = stage;
-  const at = dice.between(2_300, Math.max(2_400, 0.7 * span));
-  const acknowledged = at + dice.between(900, 1_600);
+function placeGivenTwice(dice: Dice, deeds: (Deed & { at: number })[], stage: Stage, at: number): void {
+  const { favourite, nodes, clients } = stage;
+  const acknowledged = at + dice.between(1_000, 1_600);
   const forgets = acknowledged + dice.between(10, 450);
   const next = at + dice.between(50, 1_500);
-  const first = 1 + dice.below(clients - 1);
-  const other = 1 + dice.below(clients - 1);
-  for (const [when, offset] of [
-    [at, first],
-    [next, other],
-  ] as const)
-    deeds.push({
-      at: when,
-      do: "say",
-      from: (favourite + offset) % clients,
-      to: favourite,
-      bytes: 20,
-      ttl: undefined,
-    });
+  // From two senders: mail of one node for one device keeps its order, and would not take the other's place.
+  const first = dice.below(clients - 1);
+  deeds.push(sayToFavourite(stage, at, first), sayToFavourite(stage, next, first + 1));
   deeds.push({ at, do: "slow-disk", client: favourite, ms: acknowledged - at });
   deeds.push({ at: acknowledged, do: "slow-disk", client: favourite, ms: 3_000 });
   deeds.push({ at: at + dice.between(400, 700), do: "failover" }, { at: forgets, do: "failover" });
-  // All links break: what was offered over them is appended by its accepting nodes some 600 ms later.
-  for (const when of [at + dice.between(30, 100), Math.max(next + 30, forgets - dice.between(0, 700))])
-    for (let node = 0; node < nodes; node++)
-      deeds.push({ at: when, do: "cut-link", a: node, b: (node + 1) % nodes });
+  cutAllLinks(deeds, nodes, at + dice.between(30, 100));
+  cutAllLinks(deeds, nodes, Math.max(next + 30, forgets - dice.between(50, 600)));
+}
+
+// An accepting node appends past an owner that it lost sight of, and is gone before it has woken it.
+function crashBeforeWake(dice: Dice, deeds: (Deed & { at: number })[], stage: Stage, at: number): void {
+  const { favourite, nodes, clients } = stage;
+  deeds.push({ at, do: "slow-disk", client: favourite, ms: dice.between(100, 1_000) });
+  deeds.push(sayToFavourite(stage, at, dice.below(clients - 1)));
+  cutAllLinks(deeds, nodes, at + dice.between(30, 100));
+  const crash = at + dice.between(700, 1_600);
+  deeds.push({ at: crash, do: "crash-node", node: dice.below(nodes), ms: dice.between(100, 2_000) });
 }
 
 function oneFault(dice: Dice, { span, nodes }: Stage, client: number): Deed {
