@@ -75,7 +75,8 @@ import { Told } from "./telling.ts";
 
 /**
  * `list-forked`: a peer has shown another list of our devices, or of its own, than we hold. `store-copied`: a message
- * number was used twice, or a ratchet behind its end: the peer's store was copied or restored.
+ * number was used twice, a ratchet behind its end, or a header is right and its message is not: a copy, or an older
+ * state, of the peer's store (or of ours) is at work.
  */
 export type Alarm = "list-forked" | "store-copied";
 
@@ -254,7 +255,9 @@ export class PairwiseCipher implements Cipher {
     const { code, failed } = outcome;
     if (OUTCOMES[code].inbox === "silent") return { outcome: "duplicate" };
     const writes: Write[] = [];
-    if (code === "forked" || code === "superseded") this.#config.alarm("store-copied", accountOf(sender));
+    // The seal was whole and the header is the peer's, so no relay has done it: one of the two states is a copy.
+    const isCopy = code === "forked" || code === "superseded" || code === "aead-fail";
+    if (isCopy && failed?.ratchet !== undefined) this.#config.alarm("store-copied", accountOf(sender));
     if (code === "forked" && failed?.ratchet !== undefined)
       writes.push(...this.#ratchets.set(sender, giveUpOn(this.#ratchets.of(sender), failed.ratchet, now)));
     const poison = { outcome: "poison", code, writes } as const;

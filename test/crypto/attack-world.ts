@@ -1,0 +1,393 @@
+// A small world for attacks: real client cores on the real cryptography, and a relay that does what the test wants with
+// every envelope. Time and chance are given; nothing happens but by `run` and `pass`.
+import {
+  type AccountId,
+  accountOf,
+  addressOf,
+  type ClientFrame,
+  type ConnectionKind,
+  type DeviceAddress,
+  type EnvelopeId,
+  type FrameOf,
+  PROBLEMS,
+  type RelayFrame,
+  type Time,
+  toBytes,
+} from "@lethe/protocol";
+import { bodyOf, readBody } from "../../client-lib/content/content.ts";
+import { type ClientCore, createClientCore } from "../../client-lib/delivery/core.ts";
+import type { CoreEvent, Effect, Entry, MessageId, Told, Write } from "../../client-lib/delivery/events.ts";
+import { type KeyState, loadKeys, OWN, putKey } from "../../client-lib/keys/key-rows.ts";
+import { type Alarm, PairwiseCipher } from "../../client-lib/keys/pairwise-cipher.ts";
+import { firstPrekeys, putPrekeys } from "../../client-lib/keys/prekey-keeper.ts";
+import {
+  accessKeyHash,
+  addressOfIdentity,
+  createIdentity,
+  encodeIdentity,
+  equal,
+  type Identity,
+  type PrekeyKind,
+  publicIdentity,
+} from "../../crypto/index.ts";
+import { START, seededRandom } from "./support.ts";
+
+type EventBody = CoreEvent extends infer E ? (E extends CoreEvent ? Omit<E, "now"> : never) : never;
+type Tables = Map<string, Map<string, Uint8Array>>;
+
+/** What the relay sees of one submitted envelope. */
+export interface Seen {
+  readonly from: string;
+  readonly to: string;
+  readonly on: ConnectionKind;
+  readonly id: EnvelopeId;
+  readonly ciphertext: Uint8Array;
+}
+
+/** One device of one person. */
+export class Side {
+  readonly name: string;
+  readonly identity: Identity;
+  tables: Tables = new Map();
+  keys: KeyState;
+  cipher: PairwiseCipher;
+  core: ClientCore;
+  readonly sockets = new Map<ConnectionKind, number>();
+  wakeAt = Number.POSITIVE_INFINITY;
+  /** What the relay holds of this account. */
+  accessHash: Uint8Array;
+  epoch = 0;
+  readonly mailbox: { id: EnvelopeId; ciphertext: Uint8Array }[] = [];
+  readonly told: Told[] = [];
+  readonly alarms: Alarm[] = [];
+  readonly texts: string[] = [];
+  readonly receipts: string[] = [];
+  readonly entries: Entry[] = [];
+
+  constructor(name: string, seed: number) {
+    const random = seededRandom(seed);
+    this.name = name;
+    this.identity = createIdentity({ random, now: START });
+    this.accessHash = publicIdentity(this.identity).accessKeyHash;
+    const prekeys = firstPrekeys(this.identity, random, START).filter(
+      ({ kind }, i) => kind !== "oneTime" || i < 12,
+    );
+    this.write([putKey("identity", OWN, encodeIdentity(this.identity)), ...putPrekeys(prekeys)]);
+    this.keys = undefined as never;
+    this.cipher = undefined as never;
+    this.core = undefined as never;
+  }
+
+  get address(): DeviceAddress {
+    return addressOfIdentity(this.identity);
+  }
+
+  get account(): AccountId {
+    return accountOf(this.address);
+  }
+
+  write(writes: readonly Write[]): void {
+    for (const { table, key, value } of writes) {
+      const rows = this.tables.get(table) ?? new Map<string, Uint8Array>();
+      this.tables.set(table, rows);
+      if (value === undefined) rows.delete(key);
+      else rows.set(key, value.slice());
+    }
+  }
+
+  /** The store as it is now, to be put back later. */
+  copy(): Tables {
+    return new Map([...this.tables].map(([table, rows]) => [table, new Map(rows)]));
+  }
+
+  tellsOf<T extends Told["tell"]>(tell: T): (Told & { tell: T })[] {
+    return this.told.filter((told): told is Told & { tell: T } => told.tell === tell);
+  }
+
+  get codes(): string[] {
+    return this.tellsOf("quarantined").map(({ code }) => code);
+  }
+}
+
+export class AttackWorld {
+  now: Time = START;
+  readonly sides = new Map<string, Side>();
+  /** Every envelope that was submitted, in order. */
+  readonly seen: Seen[] = [];
+  /** Every frame of a client, as the relay gets it. */
+  readonly frames: { from: string; on: ConnectionKind; frame: ClientFrame }[] = [];
+  /** What the relay does with an envelope: passes on these bytes, or takes it and loses it. */
+  hostile: (mail: Seen) => Uint8Array | undefined = ({ ciphertext }) => ciphertext;
+  /** What it answers instead of the truth. */
+  lies: (frame: RelayFrame, to: Side) => RelayFrame = (frame) => frame;
+  #agenda: (() => void)[] = [];
+  #chance = 500;
+
+  constructor(...names: string[]) {
+    names.forEach((name, i) => this.sides.set(name, new Side(name, 70 + i)));
+    for (const side of this.sides.values()) this.start(side);
+    this.run();
+  }
+
+  side(name: string): Side {
+    const found = this.sides.get(name);
+    if (found === undefined) throw new Error(`who is ${name}?`);
+    return found;
+  }
+
+  /** The process begins, with what its store holds. What it was doing before is forgotten. */
+  start(side: Side, tables?: Tables): void {
+    if (tables !== undefined)
+      side.tables = new Map([...tables].map(([table, rows]) => [table, new Map(rows)]));
+    const random = seededRandom(this.#chance++);
+    const rows = Object.fromEntries(
+      [...side.tables].map(([table, of]) => [
+        table,
+        [...of].map(([key, value]) => ({ key, value: value.slice() })),
+      ]),
+    );
+    side.sockets.clear();
+    side.keys = loadKeys(rows) as KeyState;
+    side.cipher = new PairwiseCipher({
+      keys: side.keys,
+      random,
+      name: side.name,
+      relay: "world",
+      alarm: (code) => void side.alarms.push(code),
+    });
+    side.core = createClientCore({
+      account: side.account,
+      device: 1 as never,
+      cipher: side.cipher,
+      chance: { bytes: (n) => random.bytes(n), fraction: () => random.below(1_000_000) / 1_000_000 },
+      rows,
+      requests: "accept",
+      urls: 1,
+      receiptJitterMs: 100,
+    });
+    this.step(side, { event: "start" });
+  }
+
+  step(side: Side, event: EventBody): void {
+    for (const effect of side.core.step({ ...event, now: this.now } as CoreEvent))
+      this.#carryOut(side, effect);
+  }
+
+  #later(side: Side, event: EventBody): void {
+    const { core } = side;
+    this.#agenda.push(() => {
+      if (side.core === core) this.step(side, event);
+    });
+  }
+
+  #carryOut(side: Side, effect: Effect): void {
+    const { core } = side;
+    switch (effect.do) {
+      case "commit":
+        side.write(effect.writes);
+        return this.#later(side, { event: "committed", commit: effect.commit });
+      case "open":
+        side.sockets.set(effect.socket, effect.connection);
+        return this.#later(side, { event: "opened", socket: effect.socket, connection: effect.connection });
+      case "close":
+        side.sockets.delete(effect.socket);
+        return;
+      case "send":
+        for (const frame of effect.frames)
+          this.#agenda.push(() => {
+            if (side.core === core) this.#relay(side, effect.socket, frame);
+          });
+        return;
+      case "hand":
+        this.#hand(side, effect.entry);
+        return this.#later(side, { event: "settled", entry: effect.entry.entry });
+      case "tell":
+        side.told.push(effect.told);
+        return;
+      case "wake":
+        side.wakeAt = effect.at;
+    }
+  }
+
+  #hand(side: Side, entry: Entry): void {
+    side.entries.push(entry);
+    const { content } = entry;
+    if (content.kind === "receipt") side.receipts.push(...content.delivered, ...content.read);
+    else if (content.kind === "gap") side.texts.push(`gap ${content.last - content.first + 1}`);
+    else {
+      const said = readBody(content.body);
+      side.texts.push(`${said.is === "text" ? said.text : said.is}${entry.late ? " (late)" : ""}`);
+    }
+  }
+
+  #answer(side: Side, socket: ConnectionKind, ...frames: RelayFrame[]): void {
+    const connection = side.sockets.get(socket);
+    if (connection === undefined) return;
+    this.#later(side, {
+      event: "frames",
+      socket,
+      connection,
+      frames: frames.map((frame) => this.lies(frame, side)),
+    });
+  }
+
+  #relay(side: Side, on: ConnectionKind, frame: ClientFrame): void {
+    this.frames.push({ from: side.name, on, frame });
+    switch (frame.frame) {
+      case "hello":
+        if (frame.epoch <= side.epoch)
+          return this.#answer(side, on, { frame: "epoch-behind", last: side.epoch as never });
+        side.epoch = frame.epoch;
+        return this.#answer(side, on, {
+          frame: "challenge",
+          version: 1,
+          relay: "world",
+          nonce: new Uint8Array(32),
+        });
+      case "hello-anonymous":
+        return this.#answer(side, on, this.#welcome());
+      case "proof":
+        this.#answer(side, on, this.#welcome());
+        return this.#drain(side);
+      case "submit":
+        return this.#submit(side, on, frame);
+      case "signal":
+        for (const { id, ciphertext } of frame.envelopes)
+          this.#push(this.#of(frame.recipient), { id, ciphertext }, "signal");
+        return;
+      case "delivered":
+        for (const id of frame.ids) {
+          const at = side.mailbox.findIndex((mail) => mail.id === id);
+          if (at >= 0) side.mailbox.splice(at, 1);
+        }
+        return;
+      case "ask-devices":
+        return this.#answer(side, on, this.devicesOf(this.#of(frame.account), frame.request));
+      case "ask-prekeys":
+        return this.#answer(side, on, this.#prekeysOf(this.#of(frame.account), frame.request));
+      case "ping":
+        return this.#answer(side, on, { frame: "pong", token: frame.token });
+      default:
+        return;
+    }
+  }
+
+  #of(account: AccountId): Side {
+    for (const side of this.sides.values()) if (side.account === account) return side;
+    throw new Error("an account that nobody has");
+  }
+
+  #welcome(): RelayFrame {
+    const limits = { maxEnvelopeBytes: 70_000, maxTtlMs: 30 * 86_400_000, pingMs: 30_000 };
+    return { frame: "welcome", version: 1, relay: "world", now: this.now, ...limits };
+  }
+
+  #drain(side: Side): void {
+    for (const mail of side.mailbox) this.#push(side, mail, "pairwise");
+    this.#answer(side, "device", { frame: "drained" });
+  }
+
+  #push(
+    side: Side,
+    { id, ciphertext }: { id: EnvelopeId; ciphertext: Uint8Array },
+    kind: "pairwise" | "signal",
+  ): void {
+    this.#answer(side, "device", { frame: "push", id, kind, ciphertext });
+  }
+
+  #submit(side: Side, on: ConnectionKind, { recipient, accessKey, envelopes }: FrameOf<"submit">): void {
+    const to = this.#of(recipient);
+    const ids = envelopes.map(({ id }) => id);
+    if (accessKey !== undefined && !equal(accessKeyHash(accessKey), to.accessHash)) {
+      const code = PROBLEMS["not-permitted"].number;
+      return this.#answer(side, on, { frame: "refused", code, retryAfter: 0, ids });
+    }
+    this.#answer(side, on, { frame: "accepted", ids });
+    for (const { id, ciphertext } of envelopes) {
+      const mail = { from: side.name, to: to.name, on, id, ciphertext: ciphertext.slice() };
+      this.seen.push(mail);
+      const passed = this.hostile(mail);
+      if (passed === undefined) continue;
+      to.mailbox.push({ id, ciphertext: passed });
+      this.#push(to, { id, ciphertext: passed }, "pairwise");
+    }
+  }
+
+  devicesOf(of: Side, request: number): RelayFrame {
+    const { certificate, deviceList, listVersion } = publicIdentity(of.keys.identity);
+    return { frame: "has-devices", request, version: listVersion, deviceList, certificates: [certificate] };
+  }
+
+  #prekeysOf(of: Side, request: number): RelayFrame {
+    const all = [...of.keys.prekeys.values()].sort((a, b) => b.createdAt - a.createdAt);
+    const one = (kind: PrekeyKind) => {
+      const found = all.find((record) => record.kind === kind && !this.#given.has(record.id));
+      return found === undefined ? undefined : { id: toBytes(found.id), bytes: found.upload, key: found.id };
+    };
+    const [oneTime, oneTimeKem] = [one("oneTime"), one("oneTimeKem")];
+    for (const given of [oneTime, oneTimeKem]) if (given !== undefined) this.#given.add(given.key);
+    const [signed, lastResort] = [one("signed"), one("lastResort")];
+    if (signed === undefined || lastResort === undefined) throw new Error("no prekeys");
+    return { frame: "has-prekeys", request, signed, lastResort, oneTime, oneTimeKem };
+  }
+  readonly #given = new Set<string>();
+
+  /** Everything that is to happen now, happens. */
+  run(): void {
+    for (let turn = this.#agenda.shift(); turn !== undefined; turn = this.#agenda.shift()) turn();
+  }
+
+  /** Time goes by, every wish to be woken fulfilled at its time. */
+  pass(ms: number): void {
+    const end = this.now + ms;
+    this.run();
+    for (;;) {
+      const next = Math.min(...[...this.sides.values()].map(({ wakeAt }) => wakeAt));
+      if (next > end) break;
+      this.now = Math.max(this.now, next) as Time;
+      for (const side of this.sides.values())
+        if (side.wakeAt <= this.now) {
+          side.wakeAt = Number.POSITIVE_INFINITY;
+          this.step(side, { event: "tick" });
+        }
+      this.run();
+    }
+    this.now = end as Time;
+  }
+
+  /** Says something, and lets it arrive with all that follows, receipts included. */
+  say(from: string, to: string, text: string): MessageId {
+    const message = text.padEnd(16, "\0").slice(0, 16) as MessageId;
+    const body = bodyOf({ is: "text", text });
+    this.step(this.side(from), { event: "send", message, to: this.side(to).account, body });
+    this.pass(2_000);
+    return message;
+  }
+
+  /** Two people become contacts and have confirmed a ratchet. */
+  befriend(a: string, b: string): void {
+    this.say(a, b, `hello ${b}`);
+    this.say(b, a, `hello ${a}`);
+    this.say(a, b, `so, ${b}`);
+  }
+
+  /** One side's ratchets are gone, as after a fault of its store that nothing else tells of. */
+  loseRatchets(side: Side): void {
+    side.tables.delete("ratchet");
+    side.tables.delete("ratchet-order");
+    this.start(side);
+    this.run();
+  }
+
+  submitsOf(from: string): Seen[] {
+    return this.seen.filter((mail) => mail.from === from);
+  }
+
+  asksOf(from: string, frame: ClientFrame["frame"]): number {
+    return this.frames.filter((sent) => sent.from === from && sent.frame.frame === frame).length;
+  }
+
+  deviceOf(name: string): DeviceAddress {
+    return addressOf(this.side(name).account, 1 as never);
+  }
+}

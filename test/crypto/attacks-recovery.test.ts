@@ -1,0 +1,321 @@
+// Attacks on what happens when a ratchet fails: resend requests, resets, restored and copied stores. A hostile relay
+// between real client cores.
+import type { EnvelopeId } from "@lethe/protocol";
+import { beforeAll, describe, expect, it } from "vitest";
+import { ratchetsOf, ready } from "../../crypto/index.ts";
+import { AttackWorld } from "./attack-world.ts";
+import { DAY } from "./support.ts";
+
+beforeAll(ready);
+
+const HOUR = 3_600_000;
+
+function friends(...others: string[]): AttackWorld {
+  const world = new AttackWorld("anna", "ben", ...others);
+  world.befriend("anna", "ben");
+  for (const other of others) world.befriend(other, "ben");
+  return world;
+}
+
+describe("recovery", () => {
+  it("sends again what could not be opened: the same message, a fresh envelope, once and in order", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    world.loseRatchets(ben);
+    const before = world.seen.length;
+    world.say("anna", "ben", "one");
+    world.pass(10_000);
+    world.say("anna", "ben", "two");
+    expect(ben.texts).toEqual(["hello ben", "so, ben", "one", "two"]);
+    expect(ben.codes).toEqual(["unknown-session"]);
+    expect(ben.tellsOf("ratchet-reset")).toMatchObject([{ missing: 1, from: anna.address }]);
+    expect(anna.tellsOf("resent")).toMatchObject([{ to: ben.account }]);
+    const [first, , again] = world.seen.slice(before).filter(({ to }) => to === "ben");
+    expect(first?.id).not.toBe(again?.id);
+    expect(ben.entries.filter(({ message }) => message.startsWith("one\0"))).toHaveLength(1);
+    world.pass(HOUR);
+    expect(anna.core.view.outbox + ben.core.view.outbox).toBe(0);
+    expect(anna.tables.get("resendable")?.size ?? 0, "everything was confirmed").toBe(0);
+  });
+
+  it("outlives the death of both: what is asked for, and what is to be sent again, is durable", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    world.loseRatchets(ben);
+    world.hostile = ({ ciphertext }) => ciphertext;
+    world.step(anna, {
+      event: "send",
+      message: "x".repeat(16) as never,
+      to: ben.account,
+      body: bodyText("lost"),
+    });
+    world.run();
+    expect(ben.tables.get("recovery")?.size).toBe(1);
+    world.start(ben);
+    world.run();
+    world.start(anna);
+    world.pass(5_000);
+    expect(ben.texts.at(-1)).toBe("lost");
+  });
+
+  it("both sides of a ratchet lost at once: mail of both comes", () => {
+    const world = friends();
+    for (const side of [world.side("anna"), world.side("ben")]) world.loseRatchets(side);
+    world.say("anna", "ben", "from anna");
+    world.say("ben", "anna", "from ben");
+    world.pass(5_000);
+    expect(world.side("ben").texts.at(-1)).toBe("from anna");
+    expect(world.side("anna").texts.at(-1)).toBe("from ben");
+  });
+});
+
+function bodyText(text: string): Uint8Array {
+  const bytes = new TextEncoder().encode(text);
+  return Uint8Array.of(0x52, bytes.length + 2, 0x0a, bytes.length, ...bytes);
+}
+
+describe("attack 22: reset flooding", () => {
+  it("a relay that corrupts every envelope causes no request and no new ratchet", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    const asked = world.asksOf("ben", "ask-prekeys");
+    const used = ratchetsOf(ben.keys.ratchets.get(anna.address) ?? { sending: undefined, archived: [] });
+    world.hostile = ({ ciphertext }) => ciphertext.map((byte, i) => (i === 60 ? byte ^ 1 : byte));
+    const sent = world.submitsOf("ben").length;
+    for (let i = 0; i < 50; i++) world.say("anna", "ben", `corrupted ${i}`);
+    expect(new Set(ben.codes)).toEqual(new Set(["not-sealed-for-us"]));
+    expect(world.asksOf("ben", "ask-prekeys")).toBe(asked);
+    expect(world.submitsOf("ben")).toHaveLength(sent);
+    expect(ben.keys.ratchets.get(anna.address)?.sending?.id).toBe(used[0]?.id);
+    expect(ben.tellsOf("ratchet-reset")).toEqual([]);
+  });
+
+  it("a ratchet that breaks again and again is begun anew after one hour, two, four; three resends a message", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    const resets: number[] = [];
+    for (let minute = 0; minute < 8 * 60; minute += 10) {
+      world.loseRatchets(ben);
+      world.say("anna", "ben", `at ${minute}`);
+      world.pass(10 * 60_000 - 2_000);
+      while (resets.length < ben.tellsOf("ratchet-reset").length) resets.push(minute);
+    }
+    expect(resets).toHaveLength(4);
+    const apart = resets.slice(1).map((at, i) => at - (resets[i] ?? 0));
+    expect(apart.map((minutes) => Math.round(minutes / 60))).toEqual([1, 2, 4]);
+    for (const message of new Set(anna.tellsOf("resent").map(({ message: id }) => id)))
+      expect(anna.tellsOf("resent").filter((told) => told.message === message).length).toBeLessThanOrEqual(3);
+  });
+
+  it("twelve contacts that fail at once: ten requests a minute, and each of them in the end", () => {
+    const others = Array.from({ length: 11 }, (_, i) => `other${i}`);
+    const world = friends(...others);
+    const ben = world.side("ben");
+    world.loseRatchets(ben);
+    for (const name of ["anna", ...others])
+      world.step(world.side(name), {
+        event: "send",
+        message: name.padEnd(16, "!") as never,
+        to: ben.account,
+        body: bodyText(`of ${name}`),
+      });
+    world.pass(20_000);
+    expect(ben.tellsOf("ratchet-reset")).toHaveLength(10);
+    world.pass(60_000);
+    expect(ben.tellsOf("ratchet-reset")).toHaveLength(12);
+    for (const name of ["anna", ...others]) expect(ben.texts).toContain(`of ${name}`);
+  });
+
+  it("what is said about ratchets is sealed like everything else, in the size of a short text", () => {
+    const world = friends();
+    world.loseRatchets(world.side("ben"));
+    world.say("anna", "ben", "one");
+    world.pass(5_000);
+    const kinds = new Set(world.frames.map(({ frame }) => frame.frame));
+    const known = [
+      "hello",
+      "proof",
+      "hello-anonymous",
+      "submit",
+      "delivered",
+      "ask-devices",
+      "ask-prekeys",
+      "ping",
+    ];
+    expect([...kinds].every((kind) => known.includes(kind))).toBe(true);
+    expect(new Set(world.seen.map(({ ciphertext }) => ciphertext.length))).toEqual(new Set([487, 2_659]));
+  });
+});
+
+describe("attack 23: resend requests for what is not one's own", () => {
+  const ask = (world: AttackWorld, from: string, to: string, envelopes: EnvelopeId[]): void => {
+    const [asker, asked] = [world.side(from), world.side(to)];
+    const control = {
+      kind: "resend",
+      ratchet: undefined,
+      ratchetKey: new Uint8Array(32).fill(9),
+      envelopes,
+    } as const;
+    const id = "forged request!!" as EnvelopeId;
+    const sealed = asker.cipher.sealControl({ to: asked.address, id, control, now: world.now });
+    if (sealed.ciphertext === undefined) throw new Error(sealed.code);
+    const outcome = asked.cipher.open({
+      id,
+      kind: "pairwise",
+      ciphertext: sealed.ciphertext,
+      now: world.now,
+    });
+    expect(outcome.outcome).toBe("control");
+    const connection = asked.sockets.get("device") ?? 0;
+    const again = asker.cipher.sealControl({ to: asked.address, id, control, now: world.now });
+    if (again.ciphertext === undefined) throw new Error(again.code);
+    const frames = [{ frame: "push", id, kind: "pairwise", ciphertext: again.ciphertext } as const];
+    world.step(asked, { event: "frames", socket: "device", connection, frames });
+    world.pass(5_000);
+  };
+
+  it("of a message to somebody else are refused, and of one's own granted, three times", () => {
+    const world = new AttackWorld("anna", "ben", "mallory");
+    world.befriend("anna", "ben");
+    world.befriend("mallory", "anna");
+    const anna = world.side("anna");
+    world.hostile = (mail) => (mail.from === "anna" ? undefined : mail.ciphertext);
+    world.say("anna", "ben", "for ben alone");
+    const secret = world.submitsOf("anna").at(-1);
+    expect(secret?.to).toBe("ben");
+    const sent = world.submitsOf("anna").length;
+    ask(world, "mallory", "anna", [secret?.id as EnvelopeId]);
+    expect(world.submitsOf("anna")).toHaveLength(sent);
+    expect(anna.tellsOf("resent")).toEqual([]);
+    for (let i = 1; i <= 5; i++) {
+      ask(world, "ben", "anna", [
+        world.submitsOf("anna").findLast(({ to }) => to === "ben")?.id as EnvelopeId,
+      ]);
+      expect(anna.tellsOf("resent")).toHaveLength(Math.min(3, i));
+    }
+    ask(world, "ben", "anna", [secret?.id as EnvelopeId]);
+    expect(anna.tellsOf("resent"), "the first envelope's id stands for nothing any more").toHaveLength(3);
+  });
+
+  it("of a contact that was blocked, or of a device that the list does not name, are refused", () => {
+    const world = friends();
+    const anna = world.side("anna");
+    world.hostile = (mail) => (mail.from === "anna" ? undefined : mail.ciphertext);
+    world.say("anna", "ben", "not delivered");
+    const own = world.submitsOf("anna").at(-1)?.id as EnvelopeId;
+    const peer = anna.cipher.peer.bind(anna.cipher);
+    anna.cipher.peer = (account, now) => {
+      const state = peer(account, now);
+      return state === undefined ? undefined : { ...state, devices: [] };
+    };
+    ask(world, "ben", "anna", [own]);
+    expect(anna.tellsOf("resent")).toEqual([]);
+    anna.cipher.peer = peer;
+    world.step(anna, { event: "decide", account: world.side("ben").account, decision: "blocked" });
+    world.run();
+    ask(world, "ben", "anna", [own]);
+    expect(anna.tellsOf("resent")).toEqual([]);
+  });
+});
+
+describe("attack 24: a message that opens and is no content", () => {
+  it("is kept aside once, and the next one flows", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    const id = "poison envelope!" as EnvelopeId;
+    const control = {
+      kind: "resend",
+      ratchet: undefined,
+      ratchetKey: new Uint8Array(32),
+      envelopes: [id],
+    } as const;
+    const sealed = anna.cipher.sealControl({ to: ben.address, id, control, now: world.now });
+    const frame = {
+      frame: "push",
+      id,
+      kind: "pairwise",
+      ciphertext: sealed.ciphertext ?? new Uint8Array(),
+    } as const;
+    const connection = ben.sockets.get("device") ?? 0;
+    world.step(ben, { event: "frames", socket: "device", connection, frames: [frame, frame, frame] });
+    world.run();
+    world.say("anna", "ben", "flows");
+    expect(ben.texts.at(-1)).toBe("flows");
+    expect(ben.tellsOf("ratchet-reset")).toEqual([]);
+  });
+});
+
+describe("attack 20: restored and copied stores", () => {
+  it("our own store was put back: the relay says so, every ratchet is given up before the next message, prekeys are to be replaced", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    const old = ben.copy();
+    world.say("anna", "ben", "one");
+    world.say("ben", "anna", "two");
+    world.say("anna", "ben", "three");
+    const before = ben.keys.ratchets.get(anna.address)?.sending?.id;
+    world.start(ben);
+    world.run();
+    world.start(ben, old);
+    world.pass(10_000);
+    expect(ben.tellsOf("store-restored")).toHaveLength(1);
+    expect(ben.keys.ratchets.get(anna.address)?.sending).toBe(undefined);
+    expect(ben.keys.replacePending).toBe(true);
+    world.say("ben", "anna", "four");
+    expect(anna.texts.at(-1)).toBe("four");
+    expect(anna.alarms).toEqual([]);
+    expect(ben.keys.ratchets.get(anna.address)?.sending?.id).not.toBe(before);
+    world.say("anna", "ben", "five");
+    // What the store has forgotten was delivered once, and is missing to it.
+    world.pass(11_000);
+    expect(ben.texts.slice(-2)).toEqual(["gap 2", "five"]);
+    expect(anna.keys.ratchets.get(ben.address)?.sending?.id).toBe(
+      ben.keys.ratchets.get(anna.address)?.sending?.id,
+    );
+  });
+
+  it("two copies of one store send: the peer is told, gives the ratchet up, and nothing of the second copy is handed over", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    const copied = anna.copy();
+    world.say("anna", "ben", "from the original");
+    const place = undefined;
+    const twin = new AttackWorld("anna", "ben").side("anna");
+    world.start(twin, copied);
+    const id = "of the other one" as EnvelopeId;
+    const content = { kind: "message", body: bodyText("from the copy") } as const;
+    const [sentAt, message] = [world.now, "copied message!!" as never];
+    const sealed = twin.cipher.seal({ to: ben.address, id, message, place, content, sentAt, now: world.now });
+    const ciphertext = sealed.ciphertext ?? new Uint8Array();
+    const connection = ben.sockets.get("device") ?? 0;
+    const frames = [{ frame: "push", id, kind: "pairwise", ciphertext } as const];
+    world.step(ben, { event: "frames", socket: "device", connection, frames });
+    world.run();
+    expect(ben.codes).toEqual(["aead-fail"]);
+    expect(ben.alarms).toEqual(["store-copied"]);
+    expect(ben.texts).not.toContain("from the copy");
+    const known = ben.keys.ratchets.get(anna.address)?.sending?.id;
+    world.pass(5_000);
+    expect(ben.keys.ratchets.get(anna.address)?.sending?.id).not.toBe(known);
+    world.say("ben", "anna", "a new ratchet");
+    expect(anna.texts.at(-1)).toBe("a new ratchet");
+  });
+});
+
+describe("the weekly new ratchet", () => {
+  it("a live pair agrees anew every 7 days, both ways, and nothing is lost over it", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    const used: (string | undefined)[] = [];
+    for (let week = 0; week < 4; week++) {
+      used.push(anna.keys.ratchets.get(ben.address)?.sending?.id);
+      world.pass(7 * DAY);
+      world.say("anna", "ben", `week ${week}`);
+      world.say("ben", "anna", `yes ${week}`);
+    }
+    expect(new Set(used).size).toBe(4);
+    expect(ben.texts.slice(2)).toEqual(["week 0", "week 1", "week 2", "week 3"]);
+    expect(anna.texts.slice(1)).toEqual(["yes 0", "yes 1", "yes 2", "yes 3"]);
+    expect(anna.keys.ratchets.get(ben.address)?.archived.length).toBeGreaterThanOrEqual(3);
+  });
+});
