@@ -499,12 +499,7 @@ export class SimClient {
         return this.#world.talk.queued(told.message);
       case "store-restored":
         return this.#world.tookForRestored(this);
-      case "connection":
-      case "waiting":
-      case "request":
-      case "name":
-      case "name-refused":
-      case "clock":
+      default:
         return;
     }
   }
