@@ -32,6 +32,7 @@ import {
 } from "../../crypto/index.ts";
 import { START, seededRandom } from "./support.ts";
 
+class Crash extends Error {}
 type EventBody = CoreEvent extends infer E ? (E extends CoreEvent ? Omit<E, "now"> : never) : never;
 type Tables = Map<string, Map<string, Uint8Array>>;
 
@@ -120,6 +121,9 @@ export class AttackWorld {
   hostile: (mail: Seen) => Uint8Array | undefined = ({ ciphertext }) => ciphertext;
   /** What it answers instead of the truth. */
   lies: (frame: RelayFrame, to: Side) => RelayFrame = (frame) => frame;
+  /** This process dies at its edge of this number, from 1: before or after a write, before or after a frame. */
+  dying: { readonly who: string; readonly edge: number } | undefined;
+  edges = 0;
   #agenda: (() => void)[] = [];
   #chance = 500;
 
@@ -169,8 +173,17 @@ export class AttackWorld {
   }
 
   step(side: Side, event: EventBody): void {
-    for (const effect of side.core.step({ ...event, now: this.now } as CoreEvent))
-      this.#carryOut(side, effect);
+    try {
+      for (const effect of side.core.step({ ...event, now: this.now } as CoreEvent))
+        this.#carryOut(side, effect);
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+      this.start(side);
+    }
+  }
+
+  #edge(side: Side): void {
+    if (side.name === this.dying?.who && ++this.edges === this.dying.edge) throw new Crash();
   }
 
   #later(side: Side, event: EventBody): void {
@@ -184,7 +197,9 @@ export class AttackWorld {
     const { core } = side;
     switch (effect.do) {
       case "commit":
+        this.#edge(side);
         side.write(effect.writes);
+        this.#edge(side);
         return this.#later(side, { event: "committed", commit: effect.commit });
       case "open":
         side.sockets.set(effect.socket, effect.connection);
@@ -193,6 +208,7 @@ export class AttackWorld {
         side.sockets.delete(effect.socket);
         return;
       case "send":
+        this.#edge(side);
         for (const frame of effect.frames)
           this.#agenda.push(() => {
             if (side.core === core) this.#relay(side, effect.socket, frame);

@@ -74,6 +74,41 @@ function bodyText(text: string): Uint8Array {
   return Uint8Array.of(0x52, bytes.length + 2, 0x0a, bytes.length, ...bytes);
 }
 
+describe("attack 26: a crash at every edge of a recovery", () => {
+  const live = (who: string, edge: number): AttackWorld => {
+    const world = friends();
+    world.loseRatchets(world.side("ben"));
+    world.dying = { who, edge };
+    world.say("anna", "ben", "one");
+    world.say("anna", "ben", "two");
+    world.pass(15_000);
+    return world;
+  };
+
+  for (const who of ["anna", "ben"])
+    it(`${who} dies before and after every write and before every frame: each message comes once, in order`, () => {
+      const { edges } = live(who, 0);
+      expect(edges).toBeGreaterThan(20);
+      for (let edge = 1; edge <= edges; edge++) {
+        const world = live(who, edge);
+        const ben = world.side("ben");
+        // Handed over again, under the same id, if the process died before it was settled.
+        const said = [...new Set(ben.texts.filter((text) => !text.startsWith("hello")))];
+        // A message that Anna's process died with, before it was taken, was never sent.
+        const taken = ["one", "two"].filter((text) =>
+          world
+            .side("anna")
+            .tellsOf("queued")
+            .some(({ message }) => message.startsWith(`${text}\0`)),
+        );
+        expect(said.slice(1), `${who} dies at ${edge}`).toEqual(expect.arrayContaining(taken));
+        const messages = ben.entries.filter(({ content }) => content.kind === "message");
+        expect(new Set(messages.map(({ message }) => message)).size).toBe(new Set(ben.texts).size);
+        expect(said.indexOf("one") < said.indexOf("two") || !said.includes("two")).toBe(true);
+      }
+    }, 120_000);
+});
+
 describe("attack 22: reset flooding", () => {
   it("a relay that corrupts every envelope causes no request and no new ratchet", () => {
     const world = friends();
