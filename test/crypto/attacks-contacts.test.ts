@@ -193,13 +193,13 @@ describe("attack 33: a changed account key", () => {
     const fake = impostor(ben);
     expect(fake.certificate.account).toBe(ben.account);
     const { certificate, deviceList, listVersion } = publicIdentity(fake);
-    const answer = {
+    const answer: FrameOf<"has-devices"> = {
       frame: "has-devices",
       request: 1,
       version: listVersion,
       deviceList,
       certificates: [certificate],
-    } as const;
+    };
     expect(anna.cipher.learnDevices(ben.account, answer, world.now).code).toBe("account-key-changed");
     expect(anna.cipher.accountKey(ben.account)).toEqual(pinned);
     // Mail of the impostor, begun with keys of Anna's that are right.

@@ -1,6 +1,6 @@
 // Attacks on the ratchet: order, repeats, forged headers, limits, failing tags, stolen states. Named by number.
 import { type EnvelopeId, fromBytes, type Time } from "@lethe/protocol";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import { type Head, seal, viewOf } from "../../crypto/envelope.ts";
 import { type Header, isHeaderOf, readHeader, writeHeader } from "../../crypto/header.ts";
 import {
@@ -119,16 +119,25 @@ describe("attack 15: forged headers", () => {
     ];
   };
 
-  it("refuses them by the header's MAC, in less than 50 µs, and leaves the chain alone", () => {
+  it("refuses them by the header's MAC, without one DH or chain step, and leaves the chain alone", () => {
     const { alice, bob } = talkingPair(15);
     expect(bob.read(alice.send(bob, "one"))).toBe("one");
     const before = encodeRatchet(bob.ratchet(alice));
+    const steps = (["dh", "root", "chain", "open"] as const).map((step) => vi.spyOn(letheSuite, step));
     for (const { name, header } of forgeries(alice.ratchet(bob))) {
       const mail = forge(alice, bob, Uint8Array.of(...header, ...new Uint8Array(296)));
       expect([name, bob.read(mail)]).toEqual([name, expect.stringMatching(/^!(header-mac|malformed)$/)]);
       expect(encodeRatchet(bob.ratchet(alice))).toEqual(before);
     }
-    expect(bob.read(alice.send(bob, "two"))).toBe("two");
+    expect(steps.map((step) => step.mock.calls.length)).toEqual([0, 0, 0, 0]);
+    const genuine = alice.send(bob, "two");
+    for (const step of steps) step.mockClear();
+    expect(bob.read(genuine)).toBe("two");
+    expect(
+      steps.map((step) => step.mock.calls.length),
+      "a genuine one is counted",
+    ).toEqual([0, 0, 1, 1]);
+    for (const step of steps) step.mockRestore();
   });
 
   it("takes a header for the other side's only: one's own is refused", () => {
@@ -146,26 +155,6 @@ describe("attack 15: forged headers", () => {
         true,
       ]);
     }
-  });
-
-  it("takes less than 50 µs over a forged header", () => {
-    const { alice, bob } = talkingPair(15);
-    bob.read(alice.send(bob, "one"));
-    const ratchet = bob.ratchet(alice);
-    const fastest = forgeries(alice.ratchet(bob)).map(({ header }) => {
-      let best = Number.POSITIVE_INFINITY;
-      for (let i = 0; i < 2_000; i++) {
-        const start = performance.now();
-        try {
-          expect.soft(isHeaderOf(ratchet, readHeader(header))).toBe(false);
-        } catch {
-          // Over the number's limit: refused before the MAC.
-        }
-        best = Math.min(best, performance.now() - start);
-      }
-      return best * 1_000;
-    });
-    expect(Math.max(...fastest)).toBeLessThan(50);
   });
 });
 
