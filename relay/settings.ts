@@ -35,6 +35,12 @@ function string(pattern: RegExp, what: string): (text: string) => string | { fau
 
 const anything = string(/^.{0,2048}$/s, "at most 2048 characters");
 
+const rate = integer(1, 1_000_000_000);
+
+function onOff(text: string): boolean | { fault: string } {
+  return text === "on" || text === "off" ? text === "on" : { fault: "is on or off" };
+}
+
 const POLICIES: readonly RegistrationPolicy[] = ["open", "invite", "jwt", "closed"];
 
 const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "silent"];
@@ -103,6 +109,55 @@ export const SETTINGS = {
     "requests",
     "Prekey requests for one device at once from one address or account; one more each 10 min",
     integer(1, 1_000_000),
+  ),
+  connectionRate: row("connection-rate", 10_000, "per-second", "Envelopes a second of one connection", rate),
+  accountRate: row("account-rate", 5_000, "per-second", "Envelopes a second to one account", rate),
+  addressRate: row("address-rate", 20_000, "per-second", "Envelopes a second of one network address", rate),
+  addressConnections: row(
+    "address-connections",
+    1_000,
+    "connections",
+    "Connections of one network address",
+    integer(1, 1_000_000),
+  ),
+  addressUnproven: row(
+    "address-unproven",
+    100,
+    "connections",
+    "Connections of one network address that have not greeted or proved themselves",
+    integer(1, 1_000_000),
+  ),
+  unproven: row(
+    "unproven",
+    5_000,
+    "connections",
+    "Connections of all addresses that have not greeted or proved themselves",
+    integer(1, 1_000_000),
+  ),
+  addressRegistrations: row(
+    "address-registrations",
+    60,
+    "per-hour",
+    "Accounts that one network address may register in an hour",
+    integer(1, 1_000_000),
+  ),
+  limitLocal: row("limit-local", false, "on|off", "Limit this machine's own addresses too", onOff),
+  trustProxy: row(
+    "trust-proxy",
+    false,
+    "on|off",
+    "Behind one proxy: take the last address of X-Forwarded-For for the client's",
+    onOff,
+  ),
+  origins: row(
+    "origins",
+    "",
+    "origins",
+    "Web pages that may connect, by origin, with commas; none named: all",
+    string(
+      /^(?:https?:\/\/[^\s,/]+(?:,https?:\/\/[^\s,/]+)*)?$/,
+      "origins like https://chat.example, with commas",
+    ),
   ),
   registration: row<RegistrationPolicy>(
     "registration",
@@ -226,7 +281,7 @@ export function settingsRows(): { flag: string; env: string; fallback: string; s
     ...NAMES.map((name) => SETTINGS[name]).map((s) => ({
       flag: `--${s.flag} ${s.unit.toUpperCase()}`,
       env: s.env,
-      fallback: String(s.fallback),
+      fallback: typeof s.fallback === "boolean" ? (s.fallback ? "on" : "off") : String(s.fallback),
       says: s.says,
     })),
   ];

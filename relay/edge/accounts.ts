@@ -4,6 +4,7 @@ import { timingSafeEqual } from "node:crypto";
 import { blake2b } from "@noble/hashes/blake2.js";
 import { type AccountId, addressOf, type DeviceAddress, type DeviceNumber } from "@lethe/protocol";
 import type { AccountRecord, Directory } from "@lethe/queue";
+import { TokenBucket } from "./token-bucket.ts";
 
 /**
  * How long an account's record may be used without asking again, ms. Every change of an account is made through this
@@ -18,6 +19,8 @@ interface Cached {
   /** The addresses of its devices. The same string each time: a map that has seen it finds it again without hashing. */
   readonly addresses: ReadonlyMap<DeviceNumber, DeviceAddress>;
   readonly until: number;
+  /** Envelopes that its devices may be sent. */
+  readonly envelopes: TokenBucket;
   /** The key that last hashed to the record's hash: it is compared, not hashed again. */
   proved: Uint8Array | undefined;
 }
@@ -26,13 +29,16 @@ export type Knock = "permitted" | "not-permitted";
 
 export class Accounts {
   readonly #directory: Directory;
+  readonly #rate: number;
   readonly #now: () => number;
   readonly #cache = new Map<AccountId, Cached>();
   /** Changes told so far: what was read before one of them is not kept. */
   #changes = 0;
 
-  constructor(directory: Directory, now: () => number) {
+  /** @param rate envelopes a second that one account may be sent. */
+  constructor(directory: Directory, rate: number, now: () => number) {
     this.#directory = directory;
+    this.#rate = rate;
     this.#now = now;
   }
 
@@ -48,7 +54,8 @@ export class Accounts {
     const before = this.#changes;
     const record = await this.#directory.account(account);
     const until = this.#now() + ACCOUNT_CACHE_MS;
-    const fresh: Cached = { record, addresses: addressesOf(record), until, proved: undefined };
+    const envelopes = new TokenBucket(this.#rate, this.#rate * 2, this.#now());
+    const fresh: Cached = { record, addresses: addressesOf(record), until, envelopes, proved: undefined };
     if (this.#changes !== before) return fresh;
     if (this.#cache.size >= ACCOUNT_CACHE) this.#cache.delete(this.#cache.keys().next().value as AccountId);
     this.#cache.delete(account);

@@ -15,7 +15,9 @@ import {
   Writer,
 } from "@lethe/protocol";
 import type { WebSocket } from "ws";
+import type { Address } from "./addresses.ts";
 import type { Greeting } from "./greeting.ts";
+import type { TokenBucket } from "./token-bucket.ts";
 
 /** Bytes that may wait in one socket's buffer: four push windows. */
 export const MAX_BUFFERED_BYTES = 1_048_576 * 2;
@@ -32,7 +34,9 @@ export interface SocketPort {
 /** What a connection is, and where it comes from. */
 export interface From {
   readonly kind: ConnectionKind;
-  readonly remote: string;
+  readonly address: Address;
+  readonly envelopes: TokenBucket;
+  readonly questions: TokenBucket;
 }
 
 const shared = new Writer(65_536);
@@ -41,7 +45,10 @@ export class ClientSocket {
   readonly number: number;
   readonly kind: ConnectionKind;
   /** Where it comes from, as far as limits tell addresses apart. */
-  readonly remote: string;
+  readonly address: Address;
+  /** Envelopes, and questions about names, that this connection may send. */
+  readonly envelopes: TokenBucket;
+  readonly questions: TokenBucket;
   readonly #ws: WebSocket;
   readonly #port: SocketPort;
   readonly #now: () => number;
@@ -53,7 +60,7 @@ export class ClientSocket {
   dirty = false;
   #out: RelayFrame[] = [];
   #accepted: EnvelopeId[] = [];
-  readonly #refused = new Map<ProblemCode, EnvelopeId[]>();
+  readonly #refused = new Map<ProblemCode, { ids: EnvelopeId[]; wait: number }>();
   #ended = false;
   /** Frames that wait behind one that is not through yet; undefined where nothing is waited for. */
   #backlog: ClientFrame[] | undefined;
@@ -63,7 +70,9 @@ export class ClientSocket {
   constructor(number: number, from: From, ws: WebSocket, port: SocketPort, now: () => number) {
     this.number = number;
     this.kind = from.kind;
-    this.remote = from.remote;
+    this.address = from.address;
+    this.envelopes = from.envelopes;
+    this.questions = from.questions;
     this.#ws = ws;
     this.#port = port;
     this.#now = now;
@@ -147,10 +156,14 @@ export class ClientSocket {
     this.#touch();
   }
 
-  refuse(id: EnvelopeId, code: ProblemCode): void {
-    const ids = this.#refused.get(code);
-    if (ids === undefined) this.#refused.set(code, [id]);
-    else ids.push(id);
+  /** @param wait ms after which trying again makes sense. */
+  refuse(id: EnvelopeId, code: ProblemCode, wait = retryAfter(code)): void {
+    const refused = this.#refused.get(code);
+    if (refused === undefined) this.#refused.set(code, { ids: [id], wait });
+    else {
+      refused.ids.push(id);
+      refused.wait = Math.max(refused.wait, wait);
+    }
     this.#touch();
   }
 
@@ -178,12 +191,12 @@ export class ClientSocket {
   }
 
   #writeRefused(): void {
-    for (const [code, ids] of this.#refused)
+    for (const [code, { ids, wait }] of this.#refused)
       for (let i = 0; i < ids.length; i += MAX_IDS)
         writeFrame(shared, {
           frame: "refused",
           code: PROBLEMS[code].number,
-          retryAfter: retryAfter(code),
+          retryAfter: wait,
           ids: ids.slice(i, i + MAX_IDS),
         });
     this.#refused.clear();

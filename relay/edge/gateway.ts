@@ -5,6 +5,7 @@ import {
   addressOf,
   agreeOn,
   type ClientFrame,
+  type ConnectionKind,
   type DeviceAddress,
   type DeviceNumber,
   encode,
@@ -23,12 +24,14 @@ import type { Effect, NodeEvent } from "../delivery/types.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { Accounts, type Cached, compareDevices, groupIdFor } from "./accounts.ts";
+import { Addresses, type AddressLimits } from "./addresses.ts";
 import { ClientSocket, type From, type SocketPort } from "./client-socket.ts";
 import { GREETING_MS, greet, proves } from "./greeting.ts";
 import { HandOut } from "./hand-out.ts";
 import { LookUps } from "./look-ups.ts";
 import { Presence } from "./presence.ts";
 import { StoreCalls } from "./store-calls.ts";
+import { TokenBucket } from "./token-bucket.ts";
 
 export interface GatewayLimits {
   readonly envelopeBytes: number;
@@ -36,7 +39,14 @@ export interface GatewayLimits {
   readonly pingMs: number;
   readonly connections: number;
   readonly prekeyFetches: number;
+  /** Envelopes a second of one connection, and to one account; twice as many at once. */
+  readonly connectionEnvelopes: number;
+  readonly accountEnvelopes: number;
+  readonly addresses: AddressLimits;
 }
+
+/** Names that a connection may ask for: a second, and at once. */
+const QUESTIONS = { rate: 1, burst: 100 } as const;
 
 export interface GatewayOptions {
   readonly relay: string;
@@ -55,6 +65,7 @@ export class Gateway {
   readonly #o: GatewayOptions;
   readonly accounts: Accounts;
   readonly presence: Presence;
+  readonly addresses: Addresses;
   readonly #sockets = new Map<number, ClientSocket>();
   readonly #lookUps: LookUps;
   readonly #stores: StoreCalls;
@@ -66,7 +77,9 @@ export class Gateway {
 
   constructor(options: GatewayOptions) {
     this.#o = options;
-    this.accounts = new Accounts(options.backend.directory, options.instant);
+    const { accountEnvelopes, addresses } = options.limits;
+    this.accounts = new Accounts(options.backend.directory, accountEnvelopes, options.instant);
+    this.addresses = new Addresses(addresses, options.instant);
     const handOut = new HandOut(options.limits.prekeyFetches, options.instant);
     this.#lookUps = new LookUps(this.accounts, options.backend.directory, handOut);
     this.presence = new Presence({
@@ -96,11 +109,20 @@ export class Gateway {
   }
 
   /** Takes over a WebSocket whose upgrade is done. */
-  connect(ws: WebSocket, from: From): void {
-    const socket = new ClientSocket(this.#nextSocket++, from, ws, this.#port, this.#o.instant);
+  connect(ws: WebSocket, kind: ConnectionKind, remote: string): void {
+    const { instant, limits } = this.#o;
+    const counted = this.addresses.connect(remote);
+    const from: From = {
+      kind,
+      address: counted ?? this.addresses.of(remote),
+      envelopes: new TokenBucket(limits.connectionEnvelopes, limits.connectionEnvelopes * 2, instant()),
+      questions: new TokenBucket(QUESTIONS.rate, QUESTIONS.burst, instant()),
+    };
+    const socket = new ClientSocket(this.#nextSocket++, from, ws, this.#port, instant);
+    if (counted === undefined) return socket.end("too-many-connections");
     this.#sockets.set(socket.number, socket);
     if (this.#leaving) socket.end("shutting-down");
-    else if (this.#sockets.size > this.#o.limits.connections) socket.end("too-many-connections");
+    else if (this.#sockets.size > limits.connections) socket.end("too-many-connections");
   }
 
   step(event: NodeEvent): void {
@@ -215,6 +237,7 @@ export class Gateway {
 
   #closed(socket: ClientSocket): void {
     if (!this.#sockets.delete(socket.number)) return;
+    this.addresses.closed(socket.address, socket.greeting.at === "open");
     this.presence.gone(socket.number);
     if (socket.kind === "device") this.step({ is: "gone", connection: socket.number });
   }
@@ -284,6 +307,7 @@ export class Gateway {
     if (version === undefined) return socket.end("version-unsupported");
     socket.version = version;
     socket.greeting = { at: "open", address: undefined };
+    this.addresses.proven(socket.address);
     this.#sendWelcome(socket);
   }
 
@@ -305,6 +329,7 @@ export class Gateway {
     const socket = this.#sockets.get(connection);
     if (socket === undefined || socket.greeting.at !== "claiming") return;
     socket.greeting = { at: "open", address: socket.greeting.address };
+    this.addresses.proven(socket.address);
     this.#sendWelcome(socket);
   }
 
@@ -375,8 +400,19 @@ export class Gateway {
       this.#o.metrics.refused("stale-list");
       return;
     }
+    const wait = this.#overRate(socket, cached, envelopes.length);
+    if (wait > 0) return this.#refuse(socket, idsOf(envelopes), "rate-limited", wait);
     for (const e of envelopes)
       this.#submitOne(socket, cached, e.device, e.id, "pairwise", frame.expiry, e.ciphertext);
+  }
+
+  /** Takes `count` envelopes from every bucket that they count in; ms to wait where one is empty. */
+  #overRate(socket: ClientSocket, cached: Cached, count: number): number {
+    const at = socket.lastHeard;
+    const own = socket.envelopes.take(count, at);
+    if (own > 0) return own;
+    const from = socket.address.envelopes.take(count, at);
+    return from > 0 ? from : cached.envelopes.take(count, at);
   }
 
   #submitOne(
@@ -441,19 +477,22 @@ export class Gateway {
       socket.send({ frame: "stale-list", account: recipient.account, version, missing, extra, ids });
       return;
     }
+    const wait = this.#overRate(socket, cached, ids.length);
+    if (wait > 0) return this.#refuse(socket, ids, "rate-limited", wait);
     recipient.devices.forEach((device, i) => {
       this.#submitOne(socket, cached, device, ids[i] as EnvelopeId, "group", frame.expiry, frame.ciphertext);
     });
   }
 
-  #refuse(socket: ClientSocket, ids: readonly EnvelopeId[], code: ProblemCode): void {
+  #refuse(socket: ClientSocket, ids: readonly EnvelopeId[], code: ProblemCode, wait?: number): void {
     this.#o.metrics.refused(code);
-    for (const id of ids) socket.refuse(id, code);
+    for (const id of ids) socket.refuse(id, code, wait);
   }
 
   /** Online-only: pushed if the device is connected, else dropped without a word. */
   #signal(socket: ClientSocket, frame: FrameOf<"signal">, cached: Cached): void {
     if (this.accounts.knock(cached, frame.accessKey, socket.kind === "device") !== "permitted") return;
+    if (this.#overRate(socket, cached, frame.envelopes.length) > 0) return;
     for (const e of frame.envelopes) {
       const address = addressOf(frame.recipient, e.device);
       this.step({ is: "signalled", address, id: e.id, ciphertext: Buffer.from(e.ciphertext) });

@@ -27,6 +27,8 @@ export class LookUps {
   }
 
   async name(socket: ClientSocket, { request, name }: FrameOf<"ask-name">): Promise<void> {
+    const wait = socket.questions.take(1, socket.lastHeard);
+    if (wait > 0) return refuse(socket, request, "rate-limited", wait);
     const account = isUserName(name) ? await this.#directory.accountOfName(name) : undefined;
     if (account === undefined) refuse(socket, request, "unknown-name");
     else socket.send({ frame: "is-account", request, account });
@@ -53,7 +55,12 @@ export class LookUps {
     const address = addressOf(frame.account, frame.device);
     const requester = requesterOf(secret, frame.requestId);
     const isContact = frame.accessKey !== undefined;
-    const answer = this.#handOut.ask({ who: own ?? socket.remote, target: address, requester, isContact });
+    const answer = this.#handOut.ask({
+      who: own ?? socket.address.remote,
+      target: address,
+      requester,
+      isContact,
+    });
     if (answer.is === "wait") return refuse(socket, frame.request, "rate-limited", answer.ms);
     const take = { address, requester, oneTime: answer.oneTime };
     const bundle = await this.#directory.takePrekeys(take).catch(storeFailure);

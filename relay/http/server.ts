@@ -39,6 +39,10 @@ export interface HttpOptions {
   readonly log: Log;
   readonly now: () => number;
   readonly ready: () => boolean;
+  /** Web pages that may connect, by origin; undefined: all. */
+  readonly allowedOrigins: ReadonlySet<string> | undefined;
+  /** One proxy stands in front and says in X-Forwarded-For, at its end, whom it speaks for. */
+  readonly trustProxy: boolean;
   readonly registrar: Registrar;
   readonly token: string;
   /** What the operator sees of the process, as it is now. */
@@ -57,7 +61,8 @@ const CLOSE_MS = 2_000;
 export async function openHttp(options: HttpOptions): Promise<FastifyInstance> {
   const app = fastify({ bodyLimit: MAX_BODY_BYTES, logger: false, forceCloseConnections: true });
   await app.register(fastifyHelmet);
-  await app.register(fastifyCors, { origin: true, methods: ["GET", "POST", "PUT", "DELETE"] });
+  const origin = options.allowedOrigins === undefined ? true : [...options.allowedOrigins];
+  await app.register(fastifyCors, { origin, methods: ["GET", "POST", "PUT", "DELETE"] });
   rawJson(app);
   problems(app, options);
   publicRoutes(app, options);
@@ -186,6 +191,10 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
       body;
     const devices = [{ device: body.device, signingKey, certificate }];
     const record = { account, name, accountKey, accessKeyHash, listVersion, deviceList, devices };
+    const wait = gateway.addresses
+      .of(networkOf(remoteOf(request.raw, options.trustProxy)))
+      .registrations.take(1, performance.now());
+    if (wait > 0) throw new Refusal("rate-limited", undefined, wait);
     const outcome = (await isKnown(record)) ? "same" : await registered(record, body.ticket);
     gateway.accounts.changed(account);
     return reply.status(outcome === "registered" ? 201 : 200).send({ name, now: options.now() });
@@ -259,7 +268,7 @@ async function removeAccount(
   gateway.keyReplaced(account);
 }
 
-function upgrades(app: FastifyInstance, { gateway, ready }: HttpOptions): void {
+function upgrades(app: FastifyInstance, { gateway, ready, allowedOrigins, trustProxy }: HttpOptions): void {
   const options = {
     noServer: true,
     perMessageDeflate: false,
@@ -281,9 +290,32 @@ function upgrades(app: FastifyInstance, { gateway, ready }: HttpOptions): void {
       );
       return;
     }
-    const remote = networkOf(request.socket.remoteAddress ?? "");
-    sockets.handleUpgrade(request, stream, head, (ws) => gateway.connect(ws, { kind, remote }));
+    const remote = networkOf(remoteOf(request, trustProxy));
+    if (!isFrom(allowedOrigins, request.headers.origin)) {
+      stream.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n");
+      return;
+    }
+    if (gateway.addresses.isFull(remote)) {
+      stream.end("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\n\r\n");
+      return;
+    }
+    sockets.handleUpgrade(request, stream, head, (ws) => gateway.connect(ws, kind, remote));
   });
+}
+
+/** Whoever is no browser sends no origin, and is not kept out by it. */
+function isFrom(allowed: ReadonlySet<string> | undefined, origin: string | undefined): boolean {
+  return allowed === undefined || origin === undefined || allowed.has(origin);
+}
+
+function remoteOf({ headers, socket }: IncomingMessage, trustProxy: boolean): string {
+  const named = trustProxy
+    ? String(headers["x-forwarded-for"] ?? "")
+        .split(",")
+        .at(-1)
+        ?.trim()
+    : undefined;
+  return named === undefined || named === "" ? (socket.remoteAddress ?? "") : named;
 }
 
 /** What limits count as one: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer has (RFC 6177). */
