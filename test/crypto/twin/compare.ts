@@ -31,6 +31,8 @@ function compareOne(seed: number, tally: Compared): void {
     if (action.do === "start") tally.starts++;
     if (action.do === "pass") tally.passes++;
     if (action.do === "send") texts.push(action.text);
+    if (action.do === "corrupt" && ours !== '{"read":"!refused"}')
+      throw new Error(`SEED=${seed}, action ${at}: a changed envelope gave ${ours}`);
     if (action.do !== "arrive") return;
     const { read } = JSON.parse(ours ?? "{}") as { read: string };
     if (read === texts[action.mail]) tally.read++;

@@ -43,6 +43,7 @@ export function conversation(seed: number, { steps, long, restless }: Shape): Ac
   const arrive = (at: number): void => {
     const [found] = flying.splice(at, 1);
     if (found === undefined || chance(25)) return;
+    if (chance(10)) actions.push({ do: "corrupt", mail: found.mail, bit: random.below(50_000) });
     for (let times = chance(6) ? 2 : 1; times > 0; times--) actions.push({ do: "arrive", mail: found.mail });
     maySend[found.to] = true;
   };

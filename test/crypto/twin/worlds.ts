@@ -18,6 +18,8 @@ export type Action =
   | { readonly do: "send"; readonly by: Side; readonly text: string; readonly content: Content }
   /** The envelope of send number `mail` arrives, perhaps again. */
   | { readonly do: "arrive"; readonly mail: number }
+  /** The same envelope with one bit changed arrives: it must be refused, and change nothing. */
+  | { readonly do: "corrupt"; readonly mail: number; readonly bit: number }
   /** Days pass: both make new sealing keys and signed prekeys, at `list` also new device lists. */
   | { readonly do: "pass"; readonly days: number; readonly list: boolean };
 
@@ -42,6 +44,21 @@ const shown = (certificate: Bytes, list: Bytes, bundle: Bundle) => ({
     .map((item) => (item === undefined ? "" : hex(join(item.id, item.bytes))))
     .join(" "),
 });
+
+/** The bytes with one bit changed, counted from the front and round again. */
+function flipped(bytes: Bytes, bit: number): Bytes {
+  const [out, at] = [bytes.slice(), Math.floor(bit / 8) % bytes.length];
+  out[at] = (out[at] as number) ^ (1 << (bit % 8));
+  return out;
+}
+
+function refusedBy(read: () => string): string {
+  try {
+    return read();
+  } catch {
+    return "!refused";
+  }
+}
 
 interface Posted<Mail> {
   readonly by: Side;
@@ -72,6 +89,12 @@ class LetheWorld implements World {
       case "arrive": {
         const { by, mail } = this.#mail[action.mail] as Posted<Mail>;
         return { read: this.#devices[other(by)].read(mail) };
+      }
+      case "corrupt": {
+        const { by, mail } = this.#mail[action.mail] as Posted<Mail>;
+        const ciphertext = flipped(mail.ciphertext, action.bit);
+        const read = this.#devices[other(by)].read({ ...mail, ciphertext });
+        return { read: read.startsWith("!") && read !== "!duplicate" ? "!refused" : read };
       }
       case "pass":
         if (this.#devices.some((device) => device.pass(action.days) !== action.list))
@@ -126,6 +149,11 @@ class TwinWorld implements World {
       case "arrive": {
         const { by, mail } = this.#mail[action.mail] as Posted<TwinMail>;
         return { read: this.#devices[other(by)].read(mail) };
+      }
+      case "corrupt": {
+        const { by, mail } = this.#mail[action.mail] as Posted<TwinMail>;
+        const ciphertext = flipped(mail.ciphertext, action.bit);
+        return { read: refusedBy(() => this.#devices[other(by)].read({ ...mail, ciphertext })) };
       }
       case "pass":
         for (const device of this.#devices) {
