@@ -112,7 +112,7 @@ describe("the ratchet core with Olm's functions, against @matrix-org/olm 3.2.15"
   for (const startedBy of ["olm", "us"] as const)
     it(`talks both ways, out of order, over random schedules, started by ${startedBy}`, () => {
       const total = { toUs: 0, toOlm: 0 };
-      for (let run = 0; run < 40; run++)
+      for (let run = 0; run < 25; run++)
         try {
           const { toUs, toOlm } = runSchedule(seed + run, startedBy);
           total.toUs += toUs.arrived;
@@ -120,8 +120,8 @@ describe("the ratchet core with Olm's functions, against @matrix-org/olm 3.2.15"
         } catch (error) {
           throw new Error(`SEED=${seed + run}`, { cause: error });
         }
-      expect(total.toUs).toBeGreaterThan(1_000);
-      expect(total.toOlm).toBeGreaterThan(1_000);
+      expect(total.toUs).toBeGreaterThan(600);
+      expect(total.toOlm).toBeGreaterThan(600);
     });
 
   it("opens a chain of 2,000 that libolm sent backwards in what it keeps", () => {
