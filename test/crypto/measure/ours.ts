@@ -3,7 +3,7 @@
 import { packContent, unpackContent } from "../../../crypto/content.ts";
 import { receive, stepSending } from "../../../crypto/double-ratchet.ts";
 import { HEADER_BYTES, isHeaderOf, readHeader, writeHeader } from "../../../crypto/header.ts";
-import { type Ratchet, unseal, open } from "../../../crypto/index.ts";
+import { open, type Ratchet, startRatchet, unseal } from "../../../crypto/index.ts";
 import { MAX_JUMP } from "../../../crypto/limits.ts";
 import { letheSuite } from "../../../crypto/suite.ts";
 import { systemRandom } from "../../../crypto/random.ts";
@@ -96,6 +96,35 @@ export function jumpCost(times: number): number {
   for (let number = 1; number <= MAX_JUMP; number++) mail = sendFrom(sides, 0, number);
   return cpuOf(times, () => {
     const { code } = lookAt(sides, mail);
+    if (code !== "ok") throw new Error(code);
+  });
+}
+
+/** PQXDH as the initiator, from a bundle that was verified. */
+export function startCost(times: number): number {
+  const [alice, bob] = [new Device(systemRandom), new Device(systemRandom)];
+  const verified = alice.verifyBundle(bob, bob.bundle());
+  if (verified.code !== "ok") throw new Error(verified.code);
+  const { bundle } = verified;
+  return cpuOf(times, () => {
+    const { code } = startRatchet({ identity: alice.identity, bundle, random: systemRandom, now: START });
+    if (code !== "ok") throw new Error(code);
+  });
+}
+
+/** A first message behind its seal: signatures of its introduction, PQXDH as the responder, the message itself. */
+export function firstMessageCost(times: number, plain: Uint8Array): number {
+  const [alice, bob] = [new Device(systemRandom), new Device(systemRandom)];
+  alice.start(bob);
+  const mail = alice.send(bob, plain);
+  const { identity } = bob;
+  const opened = unseal({ identity, ciphertext: mail.ciphertext, envelope: mail.id, now: START });
+  if (opened.code !== "ok") throw new Error(opened.code);
+  const { envelope } = opened;
+  const prekeys = (envelope.first?.prekeys ?? []).flatMap((id) => bob.prekeys.get(id) ?? []);
+  const stranger = { peer: undefined, pinned: undefined, ratchets: [], replayed: false };
+  return cpuOf(times, () => {
+    const { code } = open({ identity, envelope, ...stranger, prekeys, now: START });
     if (code !== "ok") throw new Error(code);
   });
 }

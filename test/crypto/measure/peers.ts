@@ -33,6 +33,32 @@ export function olmCost(times: number, plain: string, turn: boolean): number {
   });
 }
 
+/** A session of libolm from somebody's keys, and from a first message: triple Diffie-Hellman, without signatures. */
+export function olmSetUpCost(times: number): { start: number; accept: number } {
+  const [alice, bob] = [new Olm.Account(), new Olm.Account()];
+  alice.create();
+  bob.create();
+  bob.generate_one_time_keys(1);
+  const { curve25519: identity } = JSON.parse(bob.identity_keys()) as { curve25519: string };
+  const { curve25519: keys } = JSON.parse(bob.one_time_keys()) as { curve25519: Record<string, string> };
+  const key = Object.values(keys)[0] ?? "";
+  const start = cpuOf(times, () => {
+    const session = new Olm.Session();
+    session.create_outbound(alice, identity, key);
+    session.free();
+  });
+  const session = new Olm.Session();
+  session.create_outbound(alice, identity, key);
+  const { type, body } = session.encrypt("0123456789abcdef".repeat(16));
+  const accept = cpuOf(times, () => {
+    const accepted = new Olm.Session();
+    accepted.create_inbound(bob, body);
+    accepted.decrypt(type, body);
+    accepted.free();
+  });
+  return { start, accept };
+}
+
 /** Whole envelopes of the second implementation. */
 export function twinCost(times: number, plain: Uint8Array, turn: boolean): number {
   const count = { curve: 1, kem: 1 };
