@@ -1,29 +1,22 @@
 // Between sockets, delivery machines and stores: turns frames into events, carries effects out, gathers both once a
-// turn of the event loop. It decides nothing about delivery; permission to submit is decided by `accounts.ts`.
+// turn of the event loop. It decides nothing about delivery; who may submit is decided by
+// `submitting.ts`.
 import {
   type AccountId,
   addressOf,
   agreeOn,
   type ClientFrame,
   type ConnectionKind,
-  type DeviceAddress,
-  type DeviceNumber,
-  encode,
-  type EnvelopeId,
   type FrameOf,
-  fromBytes,
-  groupIdTuple,
-  type ProblemCode,
-  type SealedFor,
   type Time,
 } from "@lethe/protocol";
-import { type Backend, type EnvelopeKind, StoreFailedError } from "@lethe/queue";
+import { type Backend, StoreFailedError } from "@lethe/queue";
 import type { WebSocket } from "ws";
 import type { DeliveryNode } from "../delivery/node.ts";
 import type { Effect, NodeEvent } from "../delivery/types.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { Accounts, type Cached, compareDevices, groupIdFor } from "./accounts.ts";
+import { Accounts, type Cached } from "./accounts.ts";
 import { Addresses, type AddressLimits } from "./addresses.ts";
 import { ClientSocket, type From, type SocketPort } from "./client-socket.ts";
 import { GREETING_MS, greet, proves } from "./greeting.ts";
@@ -31,6 +24,7 @@ import { HandOut } from "./hand-out.ts";
 import { LookUps } from "./look-ups.ts";
 import { Presence } from "./presence.ts";
 import { StoreCalls } from "./store-calls.ts";
+import { Submitting } from "./submitting.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 export interface GatewayLimits {
@@ -69,6 +63,7 @@ export class Gateway {
   readonly #sockets = new Map<number, ClientSocket>();
   readonly #lookUps: LookUps;
   readonly #stores: StoreCalls;
+  readonly #submitting: Submitting;
   readonly #port: SocketPort;
   #dirty: ClientSocket[] = [];
   #scheduled = false;
@@ -86,6 +81,14 @@ export class Gateway {
       mailbox: options.backend.mailbox,
       now: options.now,
       notify: (socket, frame) => this.#sockets.get(socket)?.send(frame),
+    });
+    this.#submitting = new Submitting({
+      accounts: this.accounts,
+      limits: options.limits,
+      metrics: options.metrics,
+      log: options.log,
+      now: options.now,
+      step: (event) => this.step(event),
     });
     this.#stores = new StoreCalls(options.backend.mailbox, {
       result: (call, result) => this.step({ is: "result", call, result }),
@@ -258,11 +261,13 @@ export class Gateway {
   #openFrame(socket: ClientSocket, frame: ClientFrame): void {
     switch (frame.frame) {
       case "submit":
-        return this.#submitFrame(socket, frame);
+        return this.#submit(socket, frame);
       case "submit-group":
-        return this.#submitGroup(socket, frame);
+        return this.#submitting.submitGroup(socket, frame);
       case "signal":
-        return this.#withAccount(socket, frame.recipient, (cached) => this.#signal(socket, frame, cached));
+        return this.#withAccount(socket, frame.recipient, (cached) =>
+          this.#submitting.signal(socket, frame, cached),
+        );
       case "delivered":
         return this.step({ is: "acked", connection: socket.number, ids: frame.ids });
       case "watch":
@@ -346,7 +351,7 @@ export class Gateway {
     });
   }
 
-  // --- who may submit ------------------------------------------------------------------------------------------------
+  // --- accounts ------------------------------------------------------------------------------------------------
 
   /** Runs `then` with the account's record: at once where it is at hand, else later, with later frames held behind it. */
   #withAccount(socket: ClientSocket, account: AccountId, then: (cached: Cached) => void): void {
@@ -370,146 +375,13 @@ export class Gateway {
     );
   }
 
-  // The way of every message: nothing is allocated for checks that pass.
-  #submitFrame(socket: ClientSocket, frame: FrameOf<"submit">): void {
+  // The way of every message: no closure where the account is at hand.
+  #submit(socket: ClientSocket, frame: FrameOf<"submit">): void {
     const cached = this.accounts.atHand(frame.recipient);
-    if (cached !== undefined) this.#submit(socket, frame, cached);
-    else this.#withAccount(socket, frame.recipient, (fetched) => this.#submit(socket, frame, fetched));
-  }
-
-  #submit(socket: ClientSocket, frame: FrameOf<"submit">, cached: Cached): void {
-    const { envelopes } = frame;
-    const identified = socket.kind === "device";
-    if (
-      this.accounts.knock(cached, frame.accessKey, identified) !== "permitted" ||
-      cached.record === undefined
-    )
-      return this.#refuse(socket, idsOf(envelopes), "not-permitted");
-    if (envelopes.length > 1 && (repeats(devicesOf(envelopes)) || repeats(idsOf(envelopes))))
-      return this.#refuse(socket, idsOf(envelopes), "repeated-id");
-    if (frame.listVersion !== cached.record.listVersion) {
-      const { missing, extra } = compareDevices(cached.record, devicesOf(envelopes));
-      socket.send({
-        frame: "stale-list",
-        account: frame.recipient,
-        version: cached.record.listVersion,
-        missing,
-        extra,
-        ids: idsOf(envelopes),
-      });
-      this.#o.metrics.refused("stale-list");
-      return;
-    }
-    const wait = this.#overRate(socket, cached, envelopes.length);
-    if (wait > 0) return this.#refuse(socket, idsOf(envelopes), "rate-limited", wait);
-    for (const e of envelopes)
-      this.#submitOne(socket, cached, e.device, e.id, "pairwise", frame.expiry, e.ciphertext);
-  }
-
-  /** Takes `count` envelopes from every bucket that they count in; ms to wait where one is empty. */
-  #overRate(socket: ClientSocket, cached: Cached, count: number): number {
-    const at = socket.lastHeard;
-    const own = socket.envelopes.take(count, at);
-    if (own > 0) return own;
-    const from = socket.address.envelopes.take(count, at);
-    return from > 0 ? from : cached.envelopes.take(count, at);
-  }
-
-  #submitOne(
-    socket: ClientSocket,
-    cached: Cached,
-    device: DeviceNumber,
-    id: EnvelopeId,
-    kind: EnvelopeKind,
-    wantedExpiry: Time,
-    ciphertext: Uint8Array,
-  ): void {
-    const now = this.#o.now();
-    const expiry = Math.min(wantedExpiry, now + this.#o.limits.ttlMs) as Time;
-    const address = cached.addresses.get(device);
-    if (address === undefined) return this.#refuse(socket, [id], "no-device");
-    if (ciphertext.length > this.#o.limits.envelopeBytes)
-      return this.#refuse(socket, [id], "envelope-too-large");
-    if (expiry <= now) return this.#refuse(socket, [id], "expired");
-    this.step({
-      is: "submitted",
-      connection: socket.number,
-      address,
-      // Copied: a view would keep the whole chunk that it was read from.
-      envelope: { id, kind, expiry, ciphertext: Buffer.from(ciphertext) },
-    });
-  }
-
-  #submitGroup(socket: ClientSocket, frame: FrameOf<"submit-group">): void {
-    for (const recipient of frame.recipients)
-      this.#withAccountFor(socket, recipient.account, (cached) =>
-        this.#submitGroupTo(socket, frame, recipient, cached),
+    if (cached !== undefined) this.#submitting.submit(socket, frame, cached);
+    else
+      this.#withAccount(socket, frame.recipient, (fetched) =>
+        this.#submitting.submit(socket, frame, fetched),
       );
   }
-
-  // Each recipient stands alone: one whose account has to be fetched does not hold up the others of its frame.
-  #withAccountFor(socket: ClientSocket, account: AccountId, then: (cached: Cached) => void): void {
-    const cached = this.accounts.atHand(account);
-    if (cached !== undefined) return then(cached);
-    this.accounts.fetch(account).then(then, (error: unknown) => {
-      this.#o.log.error({ code: "internal", reason: String(error) }, "an account could not be read");
-      socket.end("internal");
-    });
-  }
-
-  #submitGroupTo(
-    socket: ClientSocket,
-    frame: FrameOf<"submit-group">,
-    recipient: FrameOf<"submit-group">["recipients"][number],
-    cached: Cached,
-  ): void {
-    const ids = recipient.devices.map((device) => {
-      const tuple = { groupEnvelope: frame.groupEnvelope, address: addressOf(recipient.account, device) };
-      return fromBytes<EnvelopeId>(groupIdFor(encode(groupIdTuple, tuple)));
-    });
-    const permitted =
-      this.accounts.knock(cached, recipient.accessKey, socket.kind === "device") === "permitted";
-    if (!permitted || cached.record === undefined) return this.#refuse(socket, ids, "not-permitted");
-    if (repeats(recipient.devices)) return this.#refuse(socket, ids, "repeated-id");
-    if (recipient.listVersion !== cached.record.listVersion) {
-      const { missing, extra } = compareDevices(cached.record, recipient.devices);
-      const { listVersion: version } = cached.record;
-      socket.send({ frame: "stale-list", account: recipient.account, version, missing, extra, ids });
-      return;
-    }
-    const wait = this.#overRate(socket, cached, ids.length);
-    if (wait > 0) return this.#refuse(socket, ids, "rate-limited", wait);
-    recipient.devices.forEach((device, i) => {
-      this.#submitOne(socket, cached, device, ids[i] as EnvelopeId, "group", frame.expiry, frame.ciphertext);
-    });
-  }
-
-  #refuse(socket: ClientSocket, ids: readonly EnvelopeId[], code: ProblemCode, wait?: number): void {
-    this.#o.metrics.refused(code);
-    for (const id of ids) socket.refuse(id, code, wait);
-  }
-
-  /** Online-only: pushed if the device is connected, else dropped without a word. */
-  #signal(socket: ClientSocket, frame: FrameOf<"signal">, cached: Cached): void {
-    if (this.accounts.knock(cached, frame.accessKey, socket.kind === "device") !== "permitted") return;
-    if (this.#overRate(socket, cached, frame.envelopes.length) > 0) return;
-    for (const e of frame.envelopes) {
-      const address = addressOf(frame.recipient, e.device);
-      this.step({ is: "signalled", address, id: e.id, ciphertext: Buffer.from(e.ciphertext) });
-    }
-  }
 }
-
-function idsOf(envelopes: readonly SealedFor[]): EnvelopeId[] {
-  return envelopes.map((e) => e.id);
-}
-
-function devicesOf(envelopes: readonly { readonly device: DeviceNumber }[]): DeviceNumber[] {
-  return envelopes.map((e) => e.device);
-}
-
-function repeats(items: readonly (string | number)[]): boolean {
-  return items.length > 1 && new Set(items).size < items.length;
-}
-
-export type { DeviceAddress };

@@ -7,39 +7,20 @@ import {
   type RelayFrame,
   type Time,
 } from "@lethe/protocol";
-import { type ClientCore, createClientCore } from "../../client-lib/delivery/core.ts";
+import { createClientCore } from "../../client-lib/delivery/core.ts";
 import type { Effect, Entry, Happening, MessageId, Told, Write } from "../../client-lib/delivery/events.ts";
 import { orderKey } from "../../client-lib/delivery/rows.ts";
-import type { Planned } from "./agenda.ts";
 import { Dice, mix, takes } from "./chance.ts";
+import { type ClientPipe, nameOf, type Run, type Socket } from "./client-run.ts";
 import { Diary, type Gap } from "./diary.ts";
 import { Disk, type Tables } from "./disk.ts";
 import { gapIn, gapOf } from "./gap-rows.ts";
 import { accountAt, addressAt, indexOf, indexOfAccount, OPENED_TABLE, personAt } from "./people.ts";
-import type { Pipe } from "./pipe.ts";
 import type { CrashWhen, Deed } from "./plan.ts";
 import type { World } from "./world.ts";
 
-export type ClientPipe = Pipe<readonly ClientFrame[], readonly RelayFrame[]>;
-
 /** How often a timer is a millisecond early. */
 const EARLY = 0.1;
-
-interface Socket {
-  readonly kind: ConnectionKind;
-  readonly connection: number;
-  readonly pipe: ClientPipe;
-}
-
-/** One run of the process, from its start to its stop or crash. */
-interface Run {
-  readonly core: ClientCore;
-  readonly sockets: Map<string, Socket>;
-  wake: Planned | undefined;
-  /** What the core has not been told yet. */
-  happened: Happening[];
-  busy: boolean;
-}
 
 export class SimClient {
   readonly index: number;
@@ -503,8 +484,4 @@ export class SimClient {
         return;
     }
   }
-}
-
-function nameOf(kind: ConnectionKind, connection: number): string {
-  return `${kind}${connection}`;
 }

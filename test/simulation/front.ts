@@ -14,7 +14,7 @@ import {
 } from "@lethe/protocol";
 import type { NodeEvent } from "../../relay/delivery/types.ts";
 import { retryAfter } from "../../relay/edge/client-socket.ts";
-import type { ClientPipe } from "./client.ts";
+import type { ClientPipe } from "./client-run.ts";
 import { indexOfAccount } from "./people.ts";
 import type { World } from "./world.ts";
 

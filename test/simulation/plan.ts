@@ -115,9 +115,9 @@ export function planOf(seed: number, { nodes, clients }: Size): Plan {
   const quiet = dice.happens(0.04);
   // Drawn apart: what is decided here moves nothing else.
   const batched = new Dice(mix(seed, 4)).happens(0.6);
-  const any = { ...(quiet ? quietWeather(dice) : stormy(dice)), batched };
-  const aims = any.replica === LONG_LAG && new Dice(mix(seed, 7)).happens(0.8);
-  const weather = aims ? clear(any) : any;
+  const drawn = { ...(quiet ? quietWeather(dice) : stormy(dice)), batched };
+  const aims = drawn.replica === LONG_LAG && new Dice(mix(seed, 7)).happens(0.8);
+  const weather = aims ? clear(drawn) : drawn;
   const span = dice.between(1_500, 9_000);
   const favourite = dice.below(clients);
   const deeds: (Deed & { at: number })[] = [];

@@ -6,7 +6,7 @@ import { DeliveryNode } from "../../relay/delivery/node.ts";
 import type { Effect, LinkFrame, NodeEvent, StoreCall, StoreResult } from "../../relay/delivery/types.ts";
 import type { Planned } from "./agenda.ts";
 import { Dice, mix, takes } from "./chance.ts";
-import type { ClientPipe } from "./client.ts";
+import type { ClientPipe } from "./client-run.ts";
 import { Front } from "./front.ts";
 import { BrokenPromise } from "./ledger.ts";
 import { NodeLink } from "./node-link.ts";

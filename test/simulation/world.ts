@@ -12,7 +12,8 @@ import type { Cipher, StoredRows, Write } from "../../client-lib/delivery/events
 import { contactRow } from "../../client-lib/delivery/rows.ts";
 import { Agenda } from "./agenda.ts";
 import { Dice, mix, takes } from "./chance.ts";
-import { type ClientPipe, SimClient } from "./client.ts";
+import { SimClient } from "./client.ts";
+import type { ClientPipe } from "./client-run.ts";
 import { Cluster } from "./cluster.ts";
 import { Coverage } from "./coverage.ts";
 import { PING_MS } from "./front.ts";
