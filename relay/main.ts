@@ -68,5 +68,23 @@ function stop(): void {
     },
   );
 }
+/** What cannot be read leaves everything as it was. */
+function reload(): void {
+  Promise.resolve()
+    .then(() => relay.reload(readSettings(args, process.env, (path) => readFileSync(path, "utf8"))))
+    .then(({ changed, needRestart }) => {
+      process.stdout.write(
+        `settings read again: ${changed.length === 0 ? "nothing new" : changed.join(", ")}\n`,
+      );
+      if (needRestart.length > 0)
+        process.stderr.write(`lethe relay: only a restart changes ${needRestart.join(", ")}\n`);
+    })
+    .catch((error: unknown) => {
+      const faults = error instanceof SettingsError ? error.faults : [(error as Error).message];
+      process.stderr.write(`lethe relay: settings are as before: ${faults.join("; ")}\n`);
+    });
+}
+// Of a terminal it means that the terminal is gone; of anybody else, by old custom, that the settings are to be read again.
+process.on("SIGHUP", process.stdout.isTTY ? stop : reload);
 process.on("SIGTERM", stop);
 process.on("SIGINT", stop);

@@ -1,32 +1,28 @@
 // One relay process put together: backend, delivery node, gateway, HTTP, timers. Whoever opens, closes: in reverse
 // order, once. Closing spills and releases every session before anything else goes away.
 import { randomBytes } from "node:crypto";
+import { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import {
-  type AccountId,
-  addressOf,
-  type DeviceNumber,
-  MAX_DEVICES,
-  MAX_VERSION,
-  MIN_VERSION,
-  type PolicyJson,
-  type Time,
-} from "@lethe/protocol";
+import { type AccountId, addressOf, type DeviceNumber, type Time } from "@lethe/protocol";
 import { type Backend, type NodeId, openBackend, type StoreEvent } from "@lethe/queue";
 import { DeliveryNode } from "./delivery/node.ts";
 import { DELIVERY_LIMITS } from "./delivery/types.ts";
 import { Gateway } from "./edge/gateway.ts";
 import { adminToken } from "./http/admin.ts";
-import { openRegistrar } from "./http/registration.ts";
 import { openHttp } from "./http/server.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
+import { changes, termsOf } from "./terms.ts";
 
 export interface Relay {
   /** `http://host:port` as it listens. */
   readonly url: string;
   readonly metrics: Metrics;
+  /**
+   * Takes over what of the settings may change while it runs, and says which those are. @throws Error with nothing changed.
+   */
+  reload(settings: Settings): Promise<ReturnType<typeof changes>>;
   /** Tells clients, spills, releases, closes. Nothing accepted is lost, whether or not it gets to its end. */
   close(): Promise<void>;
 }
@@ -35,8 +31,6 @@ const TICK_MS = 50;
 const LEASE_MS = 10_000;
 const RENEW_MS = 3_000;
 const SWEEP_MS = 60_000;
-/** The forget bound of the embedded store, ms. */
-const FORGET_MS = 60_000;
 /** How long closing waits for stores to answer, ms. */
 const CLOSE_MS = 10_000;
 
@@ -58,6 +52,8 @@ export async function startRelay(settings: Settings, log: Log): Promise<Relay> {
 
 /** A relay on a backend that is open already; closing the relay closes it. */
 export async function startRelayOn(backend: Backend, settings: Settings, log: Log): Promise<Relay> {
+  let terms = await termsOf(settings, () => Date.now());
+  let running = settings;
   const node = new DeliveryNode({
     node: randomBytes(16).toString("hex") as NodeId,
     limits: { ...DELIVERY_LIMITS, liveStart: settings.liveWindow },
@@ -75,36 +71,10 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
     node,
     metrics,
     log,
-    limits: {
-      envelopeBytes: settings.envelopeBytes,
-      ttlMs: settings.ttl * 1_000,
-      pingMs: settings.ping,
-      connections: settings.connections,
-      prekeyFetches: settings.prekeyFetches,
-      connectionEnvelopes: settings.connectionRate,
-      accountEnvelopes: settings.accountRate,
-      addresses: {
-        connections: settings.addressConnections,
-        unproven: settings.addressUnproven,
-        unprovenInAll: settings.unproven,
-        envelopes: settings.addressRate,
-        registrations: settings.addressRegistrations,
-        local: settings.limitLocal,
-      },
-    },
+    limits: terms.limits,
     now: () => Date.now(),
     instant: () => performance.now(),
   });
-  const registrar = await openRegistrar(
-    settings.registration,
-    {
-      issuer: settings.jwtIssuer,
-      audience: settings.jwtAudience,
-      keys: settings.jwtKeys,
-      nameClaim: settings.jwtName,
-    },
-    () => Date.now(),
-  );
   const started = Date.now();
   const state = { at: "open" as "open" | "closing" };
   await backend.leases.renew(node.id, "", LEASE_MS);
@@ -116,24 +86,31 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
     log,
     now: () => Date.now(),
     ready: () => state.at === "open",
-    allowedOrigins: settings.origins === "" ? undefined : new Set(settings.origins.split(",")),
-    trustProxy: settings.trustProxy,
-    registrar,
+    terms: () => terms,
     token: await adminToken(settings.data),
     figures: () => figures(metrics, gateway, node, backend, started),
-    policy: policyOf(settings),
     retire: (account, devices) => retire(backend, gateway, account, devices),
   });
   await http.listen({ host: settings.host, port: settings.port });
   const timers = startTimers(backend, node, gateway, log);
   void followWakes(backend, node, gateway, log);
   const { address, port, family } = http.server.address() as AddressInfo;
-  const url = `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+  const url = `${settings.tlsCert === "" ? "http" : "https"}://${family === "IPv6" ? `[${address}]` : address}:${port}`;
   log.info({ port }, "listening");
 
   return {
     url,
     metrics,
+    async reload(next) {
+      const { changed, needRestart } = changes(running, next);
+      terms = await termsOf(next, () => Date.now());
+      gateway.relimit(terms.limits);
+      if (terms.tls !== undefined && http.server instanceof TlsServer)
+        http.server.setSecureContext(terms.tls);
+      running = next;
+      log.info({ changed: changed.join(" "), needRestart: needRestart.join(" ") }, "settings read again");
+      return { changed, needRestart };
+    },
     async close() {
       if (state.at !== "open") return;
       state.at = "closing";
@@ -171,23 +148,6 @@ function figures(
     oldestMs: oldest === undefined ? 0 : Math.max(0, now - oldest),
     forgetLagMs: forgetLag,
     ...metrics.totals(),
-  };
-}
-
-function policyOf(settings: Settings): Omit<PolicyJson, "now"> {
-  return {
-    lethe: "relay",
-    relay: settings.name,
-    versions: { min: MIN_VERSION, max: MAX_VERSION },
-    registration: settings.registration,
-    limits: {
-      envelopeBytes: settings.envelopeBytes,
-      mailboxEnvelopes: settings.mailboxEnvelopes,
-      mailboxBytes: settings.mailboxBytes,
-      devices: MAX_DEVICES,
-    },
-    retention: { mailMs: settings.ttl * 1_000, idleAccountMs: null, forgetMs: FORGET_MS },
-    durability: { accepted: "synced", copies: 1 },
   };
 }
 

@@ -159,6 +159,8 @@ export const SETTINGS = {
       "origins like https://chat.example, with commas",
     ),
   ),
+  tlsCert: row("tls-cert", "", "file", "Certificate chain (PEM): the relay speaks TLS itself", anything),
+  tlsKey: row("tls-key", "", "file", "Private key of the certificate (PEM)", anything),
   registration: row<RegistrationPolicy>(
     "registration",
     "open",
@@ -235,10 +237,17 @@ export function readSettings(
 
 /** Faults of settings that are each right by itself. */
 function togetherFaults(settings: Settings): string[] {
-  if (settings.registration !== "jwt") return [];
-  return (["jwtIssuer", "jwtAudience", "jwtKeys", "jwtName"] as const)
-    .filter((name) => settings[name] === "")
-    .map((name) => `--${SETTINGS[name].flag} (${SETTINGS[name].env}) is needed with --registration jwt`);
+  const needed = (names: readonly SettingName[], by: string): string[] =>
+    names
+      .filter((name) => settings[name] === "")
+      .map((name) => `--${SETTINGS[name].flag} (${SETTINGS[name].env}) is needed with ${by}`);
+  return [
+    ...(settings.registration === "jwt"
+      ? needed(["jwtIssuer", "jwtAudience", "jwtKeys", "jwtName"], "--registration jwt")
+      : []),
+    ...(settings.tlsCert === "" ? [] : needed(["tlsKey"], "--tls-cert")),
+    ...(settings.tlsKey === "" ? [] : needed(["tlsCert"], "--tls-key")),
+  ];
 }
 
 function fileOf(

@@ -29,7 +29,7 @@ export type Knock = "permitted" | "not-permitted";
 
 export class Accounts {
   readonly #directory: Directory;
-  readonly #rate: number;
+  #rate: number;
   readonly #now: () => number;
   readonly #cache = new Map<AccountId, Cached>();
   /** Changes told so far: what was read before one of them is not kept. */
@@ -40,6 +40,11 @@ export class Accounts {
     this.#directory = directory;
     this.#rate = rate;
     this.#now = now;
+  }
+
+  /** For accounts that are read from now on. */
+  relimit(rate: number): void {
+    this.#rate = rate;
   }
 
   /** The record if it is at hand, `undefined` if it must be fetched first. */

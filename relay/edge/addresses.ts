@@ -32,7 +32,7 @@ export interface Address {
 }
 
 export class Addresses {
-  readonly #limits: AddressLimits;
+  #limits: AddressLimits;
   readonly #now: () => number;
   readonly #known = new Map<string, Address>();
   #unproven = 0;
@@ -40,6 +40,11 @@ export class Addresses {
   constructor(limits: AddressLimits, now: () => number) {
     this.#limits = limits;
     this.#now = now;
+  }
+
+  /** Other limits, from now on; addresses that are known keep their rates until they are forgotten. */
+  relimit(limits: AddressLimits): void {
+    this.#limits = limits;
   }
 
   get remembered(): number {

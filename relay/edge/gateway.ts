@@ -65,6 +65,7 @@ export class Gateway {
   readonly #stores: StoreCalls;
   readonly #submitting: Submitting;
   readonly #port: SocketPort;
+  #limits: GatewayLimits;
   #dirty: ClientSocket[] = [];
   #scheduled = false;
   #nextSocket = 1;
@@ -72,6 +73,7 @@ export class Gateway {
 
   constructor(options: GatewayOptions) {
     this.#o = options;
+    this.#limits = options.limits;
     const { accountEnvelopes, addresses } = options.limits;
     this.accounts = new Accounts(options.backend.directory, accountEnvelopes, options.instant);
     this.addresses = new Addresses(addresses, options.instant);
@@ -111,9 +113,19 @@ export class Gateway {
     return this.#sockets.size;
   }
 
+  /** Other limits, from now on. */
+  relimit(limits: GatewayLimits): void {
+    this.#limits = limits;
+    this.accounts.relimit(limits.accountEnvelopes);
+    this.addresses.relimit(limits.addresses);
+    this.#lookUps.relimit(limits.prekeyFetches);
+    this.#submitting.relimit(limits);
+  }
+
   /** Takes over a WebSocket whose upgrade is done. */
   connect(ws: WebSocket, kind: ConnectionKind, remote: string): void {
-    const { instant, limits } = this.#o;
+    const { instant } = this.#o;
+    const limits = this.#limits;
     const counted = this.addresses.connect(remote);
     const from: From = {
       kind,
@@ -139,12 +151,8 @@ export class Gateway {
     for (const socket of this.#sockets.values()) {
       const { greeting } = socket;
       if (greeting.at !== "open" && now - greeting.since > GREETING_MS) socket.end("authentication-timeout");
-      else if (now - socket.lastHeard > this.#o.limits.pingMs) socket.end("ping-timeout");
-      else if (
-        greeting.at === "open" &&
-        !socket.pinged &&
-        now - socket.lastHeard > this.#o.limits.pingMs / 2
-      ) {
+      else if (now - socket.lastHeard > this.#limits.pingMs) socket.end("ping-timeout");
+      else if (greeting.at === "open" && !socket.pinged && now - socket.lastHeard > this.#limits.pingMs / 2) {
         socket.pinged = true;
         socket.send({ frame: "ping", token: 0 });
       }
@@ -339,7 +347,7 @@ export class Gateway {
   }
 
   #sendWelcome(socket: ClientSocket): void {
-    const { limits } = this.#o;
+    const limits = this.#limits;
     socket.send({
       frame: "welcome",
       version: socket.version,

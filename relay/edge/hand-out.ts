@@ -37,7 +37,7 @@ export type HandOutAnswer =
   | { readonly is: "may"; readonly oneTime: boolean };
 
 export class HandOut {
-  readonly #fetches: number;
+  #fetches: number;
   readonly #now: () => number;
   readonly #askers = new Map<string, Asker>();
   readonly #strangers = new Map<DeviceAddress, Bucket>();
@@ -46,6 +46,10 @@ export class HandOut {
   constructor(fetches: number, now: () => number) {
     this.#fetches = fetches;
     this.#now = now;
+  }
+
+  relimit(fetches: number): void {
+    this.#fetches = fetches;
   }
 
   get remembered(): number {

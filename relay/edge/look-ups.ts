@@ -26,6 +26,10 @@ export class LookUps {
     this.#handOut = handOut;
   }
 
+  relimit(prekeyFetches: number): void {
+    this.#handOut.relimit(prekeyFetches);
+  }
+
   async name(socket: ClientSocket, { request, name }: FrameOf<"ask-name">): Promise<void> {
     const wait = socket.questions.take(1, socket.lastHeard);
     if (wait > 0) return refuse(socket, request, "rate-limited", wait);

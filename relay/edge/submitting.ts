@@ -32,9 +32,15 @@ export interface SubmittingOptions {
 
 export class Submitting {
   readonly #o: SubmittingOptions;
+  #limits: SubmittingOptions["limits"];
 
   constructor(options: SubmittingOptions) {
     this.#o = options;
+    this.#limits = options.limits;
+  }
+
+  relimit(limits: SubmittingOptions["limits"]): void {
+    this.#limits = limits;
   }
 
   // The way of every message: nothing is allocated for checks that pass.
@@ -86,10 +92,10 @@ export class Submitting {
     ciphertext: Uint8Array,
   ): void {
     const now = this.#o.now();
-    const expiry = Math.min(wantedExpiry, now + this.#o.limits.ttlMs) as Time;
+    const expiry = Math.min(wantedExpiry, now + this.#limits.ttlMs) as Time;
     const address = cached.addresses.get(device);
     if (address === undefined) return this.#refuse(socket, [id], "no-device");
-    if (ciphertext.length > this.#o.limits.envelopeBytes)
+    if (ciphertext.length > this.#limits.envelopeBytes)
       return this.#refuse(socket, [id], "envelope-too-large");
     if (expiry <= now) return this.#refuse(socket, [id], "expired");
     this.#o.step({

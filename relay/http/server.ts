@@ -1,6 +1,7 @@
 // The HTTP half: registration, prekeys, device list, access key, deletion, health, readiness, metrics, and the upgrade
 // of a request to a WebSocket. Always true: every failure is a problem of the table, as JSON, with the relay's clock.
-import type { IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import fastifyCors from "@fastify/cors";
 import fastifyHelmet from "@fastify/helmet";
@@ -12,7 +13,6 @@ import {
   MAX_VERSION,
   MIN_VERSION,
   PATHS,
-  type PolicyJson,
   PROBLEMS,
   type ProblemCode,
   type ProblemJson,
@@ -26,8 +26,8 @@ import { retryAfter } from "../edge/client-socket.ts";
 import type { Gateway } from "../edge/gateway.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
+import type { Terms } from "../terms.ts";
 import { adminRoutes } from "./admin.ts";
-import type { Registrar } from "./registration.ts";
 import { accessKeyBody, deviceListBody, prekeysBody, registerBody } from "./shapes.ts";
 import { parseAuthorization, SignatureCheck } from "./signed.ts";
 
@@ -39,30 +39,36 @@ export interface HttpOptions {
   readonly log: Log;
   readonly now: () => number;
   readonly ready: () => boolean;
-  /** Web pages that may connect, by origin; undefined: all. */
-  readonly allowedOrigins: ReadonlySet<string> | undefined;
-  /** One proxy stands in front and says in X-Forwarded-For, at its end, whom it speaks for. */
-  readonly trustProxy: boolean;
-  readonly registrar: Registrar;
+  /** What may change while the relay runs. */
+  readonly terms: () => Terms;
   readonly token: string;
   /** What the operator sees of the process, as it is now. */
   readonly figures: () => Record<string, number | string>;
-  /** What the relay says of itself, but its clock. */
-  readonly policy: Omit<PolicyJson, "now">;
   /** Retires a device's mailbox and closes its session. */
   readonly retire: (account: AccountId, devices: readonly number[]) => Promise<void>;
 }
 
 /** Bytes of a request's body: 200 one-time keys of each kind, encoded. */
 const MAX_BODY_BYTES = 1_572_864;
+/** How long a request may take to come, and a connection may wait for the next, ms. */
+const PATIENCE = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 } as const;
 /** How long a client has to answer the end of its connection, ms: longer, and a silent one would hold up a shutdown. */
 const CLOSE_MS = 2_000;
 
 export async function openHttp(options: HttpOptions): Promise<FastifyInstance> {
-  const app = fastify({ bodyLimit: MAX_BODY_BYTES, logger: false, forceCloseConnections: true });
+  const { tls } = options.terms();
+  const app = fastify({
+    bodyLimit: MAX_BODY_BYTES,
+    logger: false,
+    forceCloseConnections: true,
+    serverFactory: (handler) =>
+      tls === undefined ? createServer(PATIENCE, handler) : createTlsServer({ ...PATIENCE, ...tls }, handler),
+  });
   await app.register(fastifyHelmet);
-  const origin = options.allowedOrigins === undefined ? true : [...options.allowedOrigins];
-  await app.register(fastifyCors, { origin, methods: ["GET", "POST", "PUT", "DELETE"] });
+  await app.register(fastifyCors, {
+    origin: (origin, allow) => allow(null, isFrom(options.terms().allowedOrigins, origin)),
+    methods: ["GET", "POST", "PUT", "DELETE"],
+  });
   rawJson(app);
   problems(app, options);
   publicRoutes(app, options);
@@ -111,7 +117,7 @@ function refusalOf(error: Error & { statusCode?: number }): Refusal {
   return new Refusal("internal");
 }
 
-function publicRoutes(app: FastifyInstance, { relay, metrics, now, ready, policy }: HttpOptions): void {
+function publicRoutes(app: FastifyInstance, { relay, metrics, now, ready, terms }: HttpOptions): void {
   app.get("/", () => ({
     lethe: "relay",
     relay,
@@ -120,7 +126,7 @@ function publicRoutes(app: FastifyInstance, { relay, metrics, now, ready, policy
   }));
   app.get(PATHS.policy, (_request, reply) => {
     reply.header("cache-control", "public, max-age=300");
-    return { ...policy, now: now() };
+    return { ...terms().policy, now: now() };
   });
   app.get(PATHS.health, () => ({ status: "up" }));
   app.get(PATHS.ready, () => {
@@ -152,7 +158,7 @@ function bytesOf(request: FastifyRequest): Buffer {
 }
 
 function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: SignatureCheck): void {
-  const { backend, gateway, registrar } = options;
+  const { backend, gateway, terms } = options;
   const { directory } = backend;
 
   const signedBy = (request: FastifyRequest, key: Uint8Array | undefined) => {
@@ -175,7 +181,7 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
   const isKnown = async (record: AccountRecord): Promise<boolean> =>
     (await directory.account(record.account)) !== undefined && (await directory.register(record)) === "same";
   const registered = async (record: AccountRecord, ticket: string | undefined) => {
-    const { invite } = await registrar.leave(record.name, ticket);
+    const { invite } = await terms().registrar.leave(record.name, ticket);
     const outcome = await directory.register(record, invite);
     if (outcome === "invite-invalid") throw new Refusal("ticket-invalid");
     if (outcome === "name-taken" || outcome === "account-exists") throw new Refusal(outcome);
@@ -192,7 +198,7 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
     const devices = [{ device: body.device, signingKey, certificate }];
     const record = { account, name, accountKey, accessKeyHash, listVersion, deviceList, devices };
     const wait = gateway.addresses
-      .of(networkOf(remoteOf(request.raw, options.trustProxy)))
+      .of(networkOf(remoteOf(request.raw, terms().trustProxy)))
       .registrations.take(1, performance.now());
     if (wait > 0) throw new Refusal("rate-limited", undefined, wait);
     const outcome = (await isKnown(record)) ? "same" : await registered(record, body.ticket);
@@ -268,7 +274,7 @@ async function removeAccount(
   gateway.keyReplaced(account);
 }
 
-function upgrades(app: FastifyInstance, { gateway, ready, allowedOrigins, trustProxy }: HttpOptions): void {
+function upgrades(app: FastifyInstance, { gateway, ready, terms }: HttpOptions): void {
   const options = {
     noServer: true,
     perMessageDeflate: false,
@@ -290,8 +296,8 @@ function upgrades(app: FastifyInstance, { gateway, ready, allowedOrigins, trustP
       );
       return;
     }
-    const remote = networkOf(remoteOf(request, trustProxy));
-    if (!isFrom(allowedOrigins, request.headers.origin)) {
+    const remote = networkOf(remoteOf(request, terms().trustProxy));
+    if (!isFrom(terms().allowedOrigins, request.headers.origin)) {
       stream.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n");
       return;
     }

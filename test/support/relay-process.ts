@@ -60,7 +60,7 @@ export class RelayProcess {
     const listening = new Promise<string>((resolve) => {
       child.stdout.on("data", (chunk: Buffer) => {
         output.push(chunk);
-        const found = /^listening (http:\S+)$/m.exec(Buffer.concat(output).toString("latin1"));
+        const found = /^listening (https?:\S+)$/m.exec(Buffer.concat(output).toString("latin1"));
         if (found?.[1] !== undefined) resolve(found[1]);
       });
     });
@@ -94,6 +94,13 @@ export class RelayProcess {
 
   get running(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Waits until it has written this text, on either stream. */
+  async says(text: string): Promise<void> {
+    await eventually(PATIENCE_MS, `the relay's line "${text}"`, () =>
+      Promise.resolve(this.output.includes(text) ? true : undefined),
+    );
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -1,0 +1,106 @@
+// What of the settings may change while the relay runs: who may register and connect, rates and caps, certificate. Always
+// true: a reload takes effect as a whole, or not at all; connections that are open keep the rates that they began with.
+import { readFile } from "node:fs/promises";
+import { MAX_DEVICES, MAX_VERSION, MIN_VERSION, type PolicyJson } from "@lethe/protocol";
+import type { GatewayLimits } from "./edge/gateway.ts";
+import { openRegistrar, type Registrar } from "./http/registration.ts";
+import type { SettingName, Settings } from "./settings.ts";
+
+/** Settings that only a new start can change: where it listens, what it stores where, who it is. */
+const FIXED: readonly SettingName[] = [
+  "host",
+  "port",
+  "data",
+  "name",
+  "mailboxEnvelopes",
+  "mailboxBytes",
+  "liveWindow",
+  "log",
+];
+
+export interface Terms {
+  readonly limits: GatewayLimits;
+  readonly registrar: Registrar;
+  /** What the relay says of itself, but its clock. */
+  readonly policy: Omit<PolicyJson, "now">;
+  /** Web pages that may connect, by origin; undefined: all. */
+  readonly allowedOrigins: ReadonlySet<string> | undefined;
+  /** One proxy stands in front and says in X-Forwarded-For, at its end, whom it speaks for. */
+  readonly trustProxy: boolean;
+  /** Certificate chain and key, PEM; undefined: the relay speaks plain HTTP, behind something that does not. */
+  readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
+}
+
+/** The forget bound of the embedded store, ms. */
+const FORGET_MS = 60_000;
+
+/** @throws Error where a file that the settings name cannot be read. */
+export async function termsOf(settings: Settings, now: () => number): Promise<Terms> {
+  const token = {
+    issuer: settings.jwtIssuer,
+    audience: settings.jwtAudience,
+    keys: settings.jwtKeys,
+    nameClaim: settings.jwtName,
+  };
+  return {
+    limits: limitsOf(settings),
+    registrar: await openRegistrar(settings.registration, token, now),
+    policy: policyOf(settings),
+    allowedOrigins: settings.origins === "" ? undefined : new Set(settings.origins.split(",")),
+    trustProxy: settings.trustProxy,
+    tls: await tlsOf(settings),
+  };
+}
+
+/** Of two readings of the settings: what a reload can change, and what it cannot. */
+export function changes(
+  before: Settings,
+  after: Settings,
+): { changed: readonly SettingName[]; needRestart: readonly SettingName[] } {
+  const differ = (Object.keys(before) as SettingName[]).filter((name) => before[name] !== after[name]);
+  return {
+    changed: differ.filter((name) => !FIXED.includes(name)),
+    needRestart: differ.filter((name) => FIXED.includes(name)),
+  };
+}
+
+function limitsOf(settings: Settings): GatewayLimits {
+  return {
+    envelopeBytes: settings.envelopeBytes,
+    ttlMs: settings.ttl * 1_000,
+    pingMs: settings.ping,
+    connections: settings.connections,
+    prekeyFetches: settings.prekeyFetches,
+    connectionEnvelopes: settings.connectionRate,
+    accountEnvelopes: settings.accountRate,
+    addresses: {
+      connections: settings.addressConnections,
+      unproven: settings.addressUnproven,
+      unprovenInAll: settings.unproven,
+      envelopes: settings.addressRate,
+      registrations: settings.addressRegistrations,
+      local: settings.limitLocal,
+    },
+  };
+}
+
+function policyOf(settings: Settings): Omit<PolicyJson, "now"> {
+  return {
+    lethe: "relay",
+    relay: settings.name,
+    versions: { min: MIN_VERSION, max: MAX_VERSION },
+    registration: settings.registration,
+    limits: {
+      envelopeBytes: settings.envelopeBytes,
+      mailboxEnvelopes: settings.mailboxEnvelopes,
+      mailboxBytes: settings.mailboxBytes,
+      devices: MAX_DEVICES,
+    },
+    retention: { mailMs: settings.ttl * 1_000, idleAccountMs: null, forgetMs: FORGET_MS },
+    durability: { accepted: "synced", copies: 1 },
+  };
+}
+
+async function tlsOf({ tlsCert, tlsKey }: Settings): Promise<Terms["tls"]> {
+  return tlsCert === "" ? undefined : { cert: await readFile(tlsCert), key: await readFile(tlsKey) };
+}

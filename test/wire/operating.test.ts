@@ -1,0 +1,105 @@
+// A relay that is operated: settings read again while it runs, its own certificate, and a new one.
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { request } from "node:https";
+import { join } from "node:path";
+import { connect, type TLSSocket } from "node:tls";
+import { PATHS } from "@lethe/protocol";
+import { describe, expect, it } from "vitest";
+import { aFolder } from "../support/folder.ts";
+import { ask, Person } from "../support/person.ts";
+import { expectProblem } from "../support/problems.ts";
+import { RelayProcess } from "../support/relay-process.ts";
+
+const NOTHING = Buffer.alloc(0);
+const hasOpenssl = ((): boolean => {
+  try {
+    execFileSync("openssl", ["version"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+describe("settings in a file", () => {
+  it("are read again at SIGHUP: what can change does, what cannot is named, what is wrong changes nothing", async () => {
+    await using folder = await aFolder();
+    const file = join(folder.path, "lethe.env");
+    const write = (text: string): Promise<void> => writeFile(file, text);
+    await write("LETHE_REGISTRATION=open\n");
+    const data = join(folder.path, "data");
+    const relay = await RelayProcess.start({ data, flags: ["--config", file] });
+    try {
+      const registration = async (): Promise<unknown> =>
+        (await ask(relay, "GET", PATHS.policy, NOTHING)).body["registration"];
+      const anna = await Person.called("anna").register(relay);
+      expect(await registration()).toBe("open");
+
+      await write("LETHE_REGISTRATION=closed\nLETHE_MAILBOX_BYTES=4096\n");
+      relay.signal("SIGHUP");
+      await relay.says("settings read again: registration");
+      await relay.says("only a restart changes mailboxBytes");
+      expect(await registration()).toBe("closed");
+      const ben = Person.called("ben");
+      expectProblem(
+        await ben.request(relay, "POST", PATHS.accounts, ben.registration),
+        "registration-closed",
+      );
+
+      await write("LETHE_REGISTRATION=everybody\nLETHE_PROT=1\n");
+      relay.signal("SIGHUP");
+      await relay.says("settings are as before:");
+      await relay.says("no setting is called LETHE_PROT");
+      expect(await registration()).toBe("closed");
+      expect((await anna.request(relay, "GET", PATHS.prekeys)).status).toBe(200);
+    } finally {
+      await relay.stop();
+    }
+  });
+});
+
+function aCertificate(folder: string, name: string): void {
+  const key = join(folder, "key.pem");
+  const cert = join(folder, "cert.pem");
+  const subject = ["-subj", `/CN=${name}`, "-addext", "subjectAltName=IP:127.0.0.1"];
+  const args = ["req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2", "-keyout", key, "-out", cert];
+  execFileSync("openssl", [...args, ...subject], { stdio: "ignore" });
+}
+
+/** The common name of the certificate that is shown on the port. */
+async function shown(port: number): Promise<string> {
+  const socket: TLSSocket = connect({ port, host: "127.0.0.1", rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  const { CN } = socket.getPeerCertificate().subject;
+  socket.destroy();
+  return String(CN);
+}
+
+describe("a relay with a certificate", () => {
+  it.runIf(hasOpenssl)("speaks TLS, and shows a new certificate after SIGHUP", async () => {
+    await using folder = await aFolder();
+    aCertificate(folder.path, "first.example");
+    const flags = ["--tls-cert", join(folder.path, "cert.pem"), "--tls-key", join(folder.path, "key.pem")];
+    const relay = await RelayProcess.start({ data: join(folder.path, "data"), flags });
+    try {
+      expect(relay.url).toMatch(/^https:/);
+      expect(await shown(relay.port)).toBe("first.example");
+      const answer = await new Promise<number | undefined>((resolve, reject) =>
+        request(`${relay.url}${PATHS.health}`, { rejectUnauthorized: false }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        })
+          .on("error", reject)
+          .end(),
+      );
+      expect(answer).toBe(200);
+      aCertificate(folder.path, "second.example");
+      relay.signal("SIGHUP");
+      await relay.says("settings read again");
+      expect(await shown(relay.port)).toBe("second.example");
+    } finally {
+      await relay.stop();
+    }
+  });
+});
