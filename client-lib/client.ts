@@ -37,8 +37,9 @@ export interface Contact {
 
 /** A refill of one-time keys waits at random up to this long, ms: when it is seen tells little of when we are here. */
 const REFILL_JITTER_MS = 3_600_000;
-/** How long the contacts that remain have to learn a new access key before the relay refuses the old one, ms. */
-const ACCESS_GRACE_MS = 10_000;
+/** How long the contacts that remain have to learn a new access key before the relay refuses the old one, ms. Whoever
+ *  learns it later, or before the relay, tries again. */
+const ACCESS_GRACE_MS = 1_000;
 const LOOK_UP_MS = 30_000;
 /** How long `close` waits for handlers that are running, ms. */
 const HANDLERS_MS = 1_000;

@@ -1,6 +1,7 @@
 // From an error to what a person can do about it. Always true: every code that `lethe chat` can meet at its start has
 // a sentence that says what is wrong and one that says what to do.
 import { ClientError } from "../errors.ts";
+import { OperatorError } from "./operator.ts";
 import { StoreError } from "../store/store.ts";
 
 const ADVICE: Readonly<Record<string, string>> = {
@@ -27,6 +28,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 export function adviceFor(error: unknown): { says: string; advice: string | undefined } {
+  if (error instanceof OperatorError) return { says: error.message, advice: error.advice };
   if (error instanceof ClientError || error instanceof StoreError)
     return { says: error.message, advice: ADVICE[error.code] };
   return { says: error instanceof Error ? error.message : String(error), advice: undefined };

@@ -12,8 +12,32 @@ export interface ChatArguments {
   readonly passphraseFile: string | undefined;
 }
 
+export interface StatusArguments {
+  readonly relay: string;
+  /** The relay's data folder: its token opens the operator's door. */
+  readonly data: string;
+  readonly json: boolean;
+  readonly once: boolean;
+}
+
+export type Act =
+  | { readonly do: "invite"; readonly uses: number; readonly days: number }
+  | { readonly do: "invites" }
+  | { readonly do: "withdraw"; readonly mark: string }
+  | { readonly do: "show"; readonly user: string }
+  | { readonly do: "remove"; readonly user: string };
+
+export interface AdminArguments {
+  readonly relay: string;
+  readonly data: string;
+  readonly act: Act;
+}
+
 export type Command =
-  | { readonly run: "help"; readonly of: "lethe" | "chat" }
+  | { readonly run: "help"; readonly of: keyof typeof HELP }
+  | { readonly run: "doctor"; readonly flags: readonly string[] }
+  | { readonly run: "status"; readonly status: StatusArguments }
+  | { readonly run: "admin"; readonly admin: AdminArguments }
   | { readonly run: "version" }
   | { readonly run: "relay"; readonly flags: readonly string[] }
   | { readonly run: "chat"; readonly chat: ChatArguments };
@@ -30,6 +54,9 @@ export const HELP = {
 
   lethe relay [settings]      start a relay            (lethe relay --help)
   lethe chat USER [options]   talk in the terminal     (lethe chat --help)
+  lethe status [options]      what a relay does now    (lethe status --help)
+  lethe doctor [settings]     what is wrong with a relay's settings, and what mends it
+  lethe admin COMMAND         invites and accounts     (lethe admin --help)
   lethe --version             the version
   lethe --help                this
 
@@ -37,6 +64,24 @@ Try it, in three terminals:
   lethe relay
   lethe chat anna --with ben
   lethe chat ben --with anna
+`,
+  status: `lethe status: what a relay does now, once a second on a terminal, once in a pipe.
+
+  --relay URL     the relay (default: LETHE_RELAY, or ${DEFAULT_RELAY})
+  --data FOLDER   the relay's data folder, where the operator's token is (default: LETHE_DATA, or lethe-data)
+  --once          one view, also on a terminal
+  --json          all figures as one line of JSON
+`,
+  admin: `lethe admin COMMAND: invites and accounts of a relay, for its operator.
+
+  lethe admin invite [--uses N] [--days N]   make an invite (for one account and 7 days)
+  lethe admin invites                        the invites that are open, by their marks
+  lethe admin withdraw MARK                  end an invite
+  lethe admin show USER                      an account's devices, and how much waits for each
+  lethe admin remove USER --yes              remove an account with mail, keys and devices, for good
+
+  --relay URL     the relay (default: LETHE_RELAY, or ${DEFAULT_RELAY})
+  --data FOLDER   the relay's data folder, where the operator's token is (default: LETHE_DATA, or lethe-data)
 `,
   chat: `lethe chat USER: talk in the terminal, as USER.
 
@@ -70,12 +115,99 @@ export function parseCommand(
     return { run: "help", of: "lethe" };
   if (first === "--version" || first === "-v") return { run: "version" };
   if (first === "relay") return { run: "relay", flags: rest };
+  if (first === "doctor") return { run: "doctor", flags: rest };
   if (first === "chat") return chat(rest, env);
+  if (first === "status") return status(rest, env);
+  if (first === "admin") return admin(rest, env);
   throw new UsageError(`there is no command "${first}"; lethe --help lists them`);
 }
 
+type Env = Readonly<Record<string, string | undefined>>;
+
+function doorOf(values: { relay?: string; data?: string }, env: Env): { relay: string; data: string } {
+  return {
+    relay: values.relay ?? env["LETHE_RELAY"] ?? DEFAULT_RELAY,
+    data: values.data ?? env["LETHE_DATA"] ?? "lethe-data",
+  };
+}
+
+function status(args: readonly string[], env: Env): Command {
+  const options = { ...DOOR, json: { type: "boolean" }, once: { type: "boolean" } } as const;
+  const { values, positionals } = understood("status", () =>
+    parseArgs({ args: [...args], allowPositionals: true, options }),
+  );
+  if (values.help === true) return { run: "help", of: "status" };
+  if (positionals.length > 0)
+    throw new UsageError(`"${positionals.join(" ")}" is too much; lethe status --help`);
+  const { json = false, once = false } = values;
+  return { run: "status", status: { ...doorOf(values, env), json, once } };
+}
+
+const DOOR = {
+  relay: { type: "string" },
+  data: { type: "string" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+function admin(args: readonly string[], env: Env): Command {
+  const options = {
+    ...DOOR,
+    uses: { type: "string", default: "1" },
+    days: { type: "string", default: "7" },
+    yes: { type: "boolean", default: false },
+  } as const;
+  const { values, positionals } = understood("admin", () =>
+    parseArgs({ args: [...args], allowPositionals: true, options }),
+  );
+  if (values.help === true || positionals.length === 0) return { run: "help", of: "admin" };
+  return { run: "admin", admin: { ...doorOf(values, env), act: actOf(positionals, values) } };
+}
+
+function actOf(
+  [what = "", subject, ...more]: readonly string[],
+  { uses, days, yes }: { uses: string; days: string; yes: boolean },
+): Act {
+  if (more.length > 0) throw new UsageError(`"${more.join(" ")}" is too much; lethe admin --help`);
+  const needed = (name: string): string => {
+    if (subject === undefined) throw new UsageError(`lethe admin ${what} needs ${name}`);
+    return subject;
+  };
+  switch (what) {
+    case "invite":
+      return { do: "invite", uses: numberOf("--uses", uses), days: numberOf("--days", days) };
+    case "invites":
+      return { do: "invites" };
+    case "withdraw":
+      return { do: "withdraw", mark: needed("the mark of an invite: lethe admin invites shows them") };
+    case "show":
+      return { do: "show", user: needed("a user's name") };
+    case "remove":
+      if (!yes)
+        throw new UsageError(
+          `what is removed cannot be had back: lethe admin remove ${subject ?? "USER"} --yes`,
+        );
+      return { do: "remove", user: needed("a user's name") };
+    default:
+      throw new UsageError(`there is no "lethe admin ${what}"; lethe admin --help lists what there is`);
+  }
+}
+
+function numberOf(flag: string, text: string): number {
+  if (!/^[1-9][0-9]{0,5}$/.test(text)) throw new UsageError(`${flag} is a whole number from 1: "${text}"`);
+  return Number(text);
+}
+
+function understood<Parsed>(command: string, parse: () => Parsed): Parsed {
+  try {
+    return parse();
+  } catch (error) {
+    const says = error instanceof Error ? (error.message.split(". ")[0] ?? error.message) : String(error);
+    throw new UsageError(`${says}; lethe ${command} --help lists the options`);
+  }
+}
+
 function chat(args: readonly string[], env: Readonly<Record<string, string | undefined>>): Command {
-  const { values, positionals } = parse(args);
+  const { values, positionals } = understood("chat", () => parse(args));
   if (values.help === true) return { run: "help", of: "chat" };
   const [user, ...more] = positionals;
   if (user === undefined) throw new UsageError("whom are you? Give a name: lethe chat USER");
@@ -97,22 +229,17 @@ function chat(args: readonly string[], env: Readonly<Record<string, string | und
 }
 
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        relay: { type: "string" },
-        with: { type: "string" },
-        store: { type: "string" },
-        "passphrase-file": { type: "string" },
-        help: { type: "boolean", short: "h" },
-      },
-    });
-  } catch (error) {
-    const says = error instanceof Error ? (error.message.split(". ")[0] ?? error.message) : String(error);
-    throw new UsageError(`${says}; lethe chat --help lists the options`);
-  }
+  return parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      relay: { type: "string" },
+      with: { type: "string" },
+      store: { type: "string" },
+      "passphrase-file": { type: "string" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
 }
 
 function defaultStore(user: string, env: Readonly<Record<string, string | undefined>>): string {

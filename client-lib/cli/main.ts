@@ -13,22 +13,41 @@ async function main(): Promise<number> {
     case "version":
       process.stdout.write(`lethe ${version()}\n`);
       return 0;
-    case "relay": {
+    case "relay":
+    case "doctor": {
       const { runRelay } = await import("./relay.ts");
-      return runRelay(command.flags);
+      return runRelay(command.run === "relay" ? "main" : "doctor", command.flags);
+    }
+    case "status": {
+      const { runStatus } = await import("./operator.ts");
+      return runStatus(command.status, output(), untilStopped());
+    }
+    case "admin": {
+      const { runAdmin } = await import("./operator.ts");
+      return runAdmin(command.admin, output());
     }
     case "chat": {
       const { stdin, stdout } = process;
       const onTerminal = stdin.isTTY === true && stdout.isTTY === true;
-      const colour = stdout.isTTY === true && (process.env["NO_COLOR"] ?? "") === "";
-      const stopped = new AbortController();
-      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-        process.once(signal, () => stopped.abort());
+      const { colour } = output();
+      const signal = untilStopped();
       // Loaded only here: cryptography takes its time to start.
       const { runChat } = await import("./chat.ts");
-      return runChat({ ...command.chat, stdin, stdout, onTerminal, colour, signal: stopped.signal });
+      return runChat({ ...command.chat, stdin, stdout, onTerminal, colour, signal });
     }
   }
+}
+
+function output(): { write(text: string): void; onTerminal: boolean; colour: boolean } {
+  const onTerminal = process.stdout.isTTY === true;
+  const colour = onTerminal && (process.env["NO_COLOR"] ?? "") === "";
+  return { onTerminal, colour, write: (text) => void process.stdout.write(text) };
+}
+
+function untilStopped(): AbortSignal {
+  const stopped = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => stopped.abort());
+  return stopped.signal;
 }
 
 function version(): string {

@@ -47,8 +47,10 @@ export const MAX_ASKS = 256;
 /** Bytes of one message body: what the largest padding bucket holds with its header. */
 export const MAX_BODY_BYTES = 63_488;
 
-/** How long an envelope whose access key was refused waits for the recipient's new one, ms. */
+/** How long an envelope whose access key was refused waits for the recipient's new one, ms; and how often it is tried
+ *  meanwhile: the recipient may have told us before the relay. */
 export const KEY_WAIT_MS = 30_000;
+export const KEY_RETRY_MS = 3_000;
 /** Accounts whose access key was refused for good; over it all may wait once more. */
 export const MAX_DENIED = 1_000;
 /** Messages kept to be sent again, until their device confirms them or they expire; the oldest goes first. */

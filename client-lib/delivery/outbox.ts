@@ -20,6 +20,7 @@ import { fullJitter, later, soonest } from "./connection-ends.ts";
 import type { Chance, MessageId, RefusalCode, StoredRows } from "./events.ts";
 import {
   ANSWER_MS,
+  KEY_RETRY_MS,
   KEY_WAIT_MS,
   MAX_DENIED,
   MAX_IN_FLIGHT,
@@ -48,8 +49,8 @@ interface Item extends OutboxRow {
 type Block =
   | { readonly order: number; readonly waits: "time"; readonly until: Time }
   | { readonly order: number; readonly waits: "device-list" }
-  /** Its access key was refused: the recipient may be about to give us another one. */
-  | { readonly order: number; readonly waits: "key"; readonly until: Time };
+  /** Its access key was refused: the recipient may be about to tell us another one, or to tell the relay this one. */
+  | { readonly order: number; readonly waits: "key"; readonly until: Time; readonly again: Time };
 
 interface Flow {
   readonly to: DeviceAddress;
@@ -202,12 +203,12 @@ export class Outbox {
     });
     const settled = this.#endAll(turn, hopeless, { end: "refused", code });
     const waiting = this.#waiting(ids);
-    const until = later(turn.now, KEY_WAIT_MS);
+    const [until, again] = [later(turn.now, KEY_WAIT_MS), later(turn.now, KEY_RETRY_MS)];
     for (const item of waiting) {
       item.tries += 1;
       const { block } = this.#flows.get(item.to) ?? {};
       const since = block?.waits === "key" ? block.until : until;
-      this.#block(item, { order: item.order, waits: "key", until: since });
+      this.#block(item, { order: item.order, waits: "key", until: since, again });
     }
     return { settled, waiting, relist: [], code };
   }
@@ -347,9 +348,7 @@ export class Outbox {
     for (const socket of ["device", "anonymous"] as const)
       for (const item of this.#underWay[socket])
         if (item.progress.at === "under-way") at = soonest(now, at, item.progress.since + ANSWER_MS);
-    for (const flow of this.#flows.values())
-      if (flow.block !== undefined && flow.block.waits !== "device-list")
-        at = soonest(now, at, flow.block.until);
+    for (const flow of this.#flows.values()) at = soonest(now, at, dueOf(flow.block, now));
     return at;
   }
 
@@ -409,10 +408,18 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
+/** When something is to be done about a block: tried again, or given up. */
+function dueOf(block: Block | undefined, now: Time): number {
+  if (block === undefined || block.waits === "device-list") return Number.NEGATIVE_INFINITY;
+  if (block.waits === "time") return block.until;
+  return now < block.again ? block.again : block.until;
+}
+
 /** The items of a flow that may go now on this kind of connection, in order. */
 function* sendable(flow: Flow, now: Time, socket: ConnectionKind): Generator<Item> {
   const block = flow.block;
-  if (block !== undefined && (block.waits !== "time" || now < block.until)) return;
+  if (block?.waits === "device-list" || (block?.waits === "time" && now < block.until)) return;
+  if (block?.waits === "key" && now < block.again) return;
   if (flow.items.some((item) => item.progress.at === "under-way" && item.progress.socket !== socket)) return;
   for (const item of flow.items) {
     if (item.progress.at === "staged" || routeOf(item) !== socket) return;

@@ -22,7 +22,10 @@ export const STORE_ERRORS = {
   "key-file-missing": "The store's key file is not there: put it back, or begin with a new store.",
   "key-file-open":
     "The store's key file can be read by others: make it readable by its owner alone (chmod 600).",
-  "store-in-use": "Another process has the store open: end it, or use another store.",
+  "store-in-use": "Another process has the store open, or another tab: end it, or use another store.",
+  "store-evicted":
+    "The browser has removed the store and its keys with it: remove what is left of it (removeIdbStore), and begin with a new account.",
+  "passphrase-not-taken": "A store in a browser takes no passphrase: its key is one that no script can read.",
   "store-damaged": "The store's content does not verify: it was damaged, or a part of it was exchanged.",
   "store-version": "The store was made by a later version of this library.",
   "store-failed": "The store could not write.",

@@ -1,8 +1,9 @@
-// Attack 45: a wrong access key, one that was changed because its holder is blocked, and an account that nobody has are
+// Blocking, and attack 45: a wrong access key, one that was changed because its holder is blocked, and an account that nobody has are
 // answered by a real relay in the same bytes, and in the same time.
 import { randomBytes } from "node:crypto";
 import { type ClientFrame, type DeviceNumber, PATHS } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Client, openMemoryStore } from "@lethe/client";
 import { accessKeyHash, ready } from "../../crypto/index.ts";
 import { aFolder, type Folder } from "../support/folder.ts";
 import { Person } from "../support/person.ts";
@@ -108,5 +109,67 @@ describe("attack 45: a key that opens nothing", () => {
     const [low, high] = [Math.min(...middle), Math.max(...middle)];
     console.info(`attack 45: ${middle.map((ms) => `${Math.round(ms * 1_000)} µs`).join(", ")}`);
     expect(high - low, "ms between the middles").toBeLessThan(Math.max(0.25, low / 2));
+  });
+});
+
+describe("blocking somebody at a real relay", () => {
+  const person = (user: string): Promise<Client> =>
+    Client.create({
+      relay: relay.url,
+      user,
+      store: openMemoryStore(),
+      requests: "accept",
+      receiptJitterMs: 5,
+    });
+
+  it("ends what its access key could do, while the contacts that remain write on", async () => {
+    const [anna, ben, cleo] = [await person("anna-45"), await person("ben-45"), await person("cleo-45")];
+    try {
+      for (const contact of [anna, cleo]) {
+        const heard = ben.once("message");
+        await contact.send(ben.user, "hello");
+        await heard;
+        const answer = contact.once("message");
+        await ben.send(contact.user, "hello yourself");
+        await answer;
+      }
+      const toldRelay = ben.once("prekeys");
+      await ben.block(anna.user);
+      await toldRelay;
+      const waits = anna.once("waiting");
+      const queued = await anna.queue(ben.user, "let me in");
+      expect(await waits).toMatchObject({ code: "not-permitted", user: ben.user });
+      const heard = ben.once("message");
+      const sent = await cleo.send(ben.user, "still here");
+      expect((await heard).text).toBe("still here");
+      await sent.delivered;
+      expect(queued.user).toBe(ben.user);
+      expect(ben.contacts().map(({ user, decision }) => [user, decision])).toContainEqual([
+        anna.user,
+        "blocked",
+      ]);
+    } finally {
+      for (const client of [anna, ben, cleo]) await client.close();
+    }
+  });
+
+  it("safety numbers agree between two real clients, and a verified contact is shown as one", async () => {
+    const [anna, ben] = [await person("anna-33"), await person("ben-33")];
+    try {
+      await expect(anna.safetyNumber(ben.user)).rejects.toMatchObject({ code: "keys-unknown" });
+      const heard = ben.once("message");
+      await anna.send(ben.user, "hello");
+      await heard;
+      const [atAnna, atBen] = [await anna.safetyNumber(ben.user), await ben.safetyNumber(anna.user)];
+      expect(atAnna.digits).toBe(atBen.digits);
+      await anna.verify(ben.user, atBen.code);
+      expect(anna.contacts().find(({ user }) => user === ben.user)?.verified).toBe(true);
+      await expect(ben.verify(anna.user, atBen.code)).rejects.toMatchObject({
+        code: "safety-number-differs",
+      });
+      expect(ben.contacts().map(({ verified }) => verified)).toEqual([false]);
+    } finally {
+      for (const client of [anna, ben]) await client.close();
+    }
   });
 });
