@@ -2,6 +2,7 @@
 import { type Random, systemRandom } from "@lethe/crypto";
 import type { Chance } from "./delivery/events.ts";
 import { type Clock, systemClock } from "./edge/clock.ts";
+import { platformSocket, platformStore } from "./edge/platform.ts";
 import { RelayHttp } from "./edge/relay-http.ts";
 import type { OpenSocket } from "./edge/socket.ts";
 import { ClientError } from "./errors.ts";
@@ -12,7 +13,7 @@ export interface ClientOptions {
   readonly relay: string | readonly string[];
   /** The name of this account: 3 to 32 of a-z, 0-9, dot, underscore and hyphen. */
   readonly user: string;
-  /** A file of its own for this account, or a store. It is closed with the client. */
+  /** A file of its own for this account (in a browser: a database of that name), or a store. It is closed with the client. */
   readonly store: string | ClientStore;
   /** For a store that is a file; without one the key is kept in a file beside it. */
   readonly passphrase?: string;
@@ -43,9 +44,11 @@ export async function openParts(options: ClientOptions): Promise<Opened> {
   const urls = (typeof options.relay === "string" ? [options.relay] : options.relay).map(baseOf);
   if (urls.length === 0) throw new ClientError("relay-unreachable", "no address is given");
   const { clock = systemClock, random = systemRandom } = options;
-  const openSocket = options.openSocket ?? (await import("./edge/socket.ts")).openNodeSocket;
+  const openSocket = options.openSocket ?? (await platformSocket());
   const store =
-    typeof options.store === "string" ? await openFile(options.store, options.passphrase) : options.store;
+    typeof options.store === "string"
+      ? await platformStore(options.store, options.passphrase)
+      : options.store;
   const http = new RelayHttp({ urls, clock, random });
   return { store, urls, clock, random, chance: chanceOf(random), http, openSocket };
 }
@@ -56,12 +59,6 @@ function baseOf(address: string): string {
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:"))
     throw new ClientError("relay-unreachable", `${address} is no http or https address`);
   return (url.origin + url.pathname).replace(/\/+$/, "");
-}
-
-async function openFile(file: string, passphrase: string | undefined): Promise<ClientStore> {
-  // Loaded only here: a browser has no such store.
-  const { openSqliteStore } = await import("./store/sqlite.ts");
-  return openSqliteStore({ file, ...(passphrase === undefined ? {} : { passphrase }) });
 }
 
 /** 48 random bits are a fraction. */

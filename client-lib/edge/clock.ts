@@ -19,5 +19,16 @@ export const systemClock: Clock = {
     const timer = setTimeout(call, Math.min(Math.max(0, ms), MAX_TIMER_MS));
     return () => clearTimeout(timer);
   },
-  soon: (call) => void setImmediate(call),
+  soon: typeof setImmediate === "function" ? (call) => void setImmediate(call) : viaMessage(),
 };
+
+/** Where there is no `setImmediate`: a message to oneself is a turn of its own, and is not held back as timers are. */
+function viaMessage(): (call: () => void) => void {
+  const calls: (() => void)[] = [];
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => calls.shift()?.();
+  return (call) => {
+    calls.push(call);
+    port2.postMessage(undefined);
+  };
+}

@@ -1,3 +1,4 @@
+import "fake-indexeddb/auto";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, copyFile, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
@@ -7,6 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
 import { openMemoryStore, openSqliteStore } from "@lethe/client";
+import { openIdbStore, removeIdbStore } from "../../client-lib/store/idb.ts";
 import { storeContract } from "./contracts/store.ts";
 
 storeContract("memory", () => ({
@@ -21,6 +23,16 @@ storeContract("sqlite", () => {
     open: async () => openSqliteStore({ file: join(await folder, "a.db") }),
     survives: true,
     cleanUp: async () => rm(await folder, { recursive: true }),
+  };
+});
+
+let idbStores = 0;
+storeContract("idb, under fake-indexeddb", () => {
+  const name = `contract-${++idbStores}`;
+  return {
+    open: () => openIdbStore({ name }),
+    survives: true,
+    cleanUp: () => removeIdbStore(name),
   };
 });
 

@@ -1,0 +1,15 @@
+// What the platform gives where the application gives nothing: a browser's half, in the place of `platform.ts`.
+import { openIdbStore } from "../store/idb.ts";
+import { type ClientStore, StoreError } from "../store/store.ts";
+import type { OpenSocket } from "./socket.ts";
+import { openBrowserSocket } from "./socket-browser.ts";
+
+export async function platformSocket(): Promise<OpenSocket> {
+  return openBrowserSocket;
+}
+
+/** A database of this origin. @throws StoreError */
+export async function platformStore(name: string, passphrase: string | undefined): Promise<ClientStore> {
+  if (passphrase !== undefined) throw new StoreError("passphrase-not-taken");
+  return openIdbStore({ name });
+}

@@ -1,0 +1,15 @@
+// What the platform gives where the application gives nothing: Node's half. A bundle for browsers has
+// `platform-browser.ts` in its place (package.json, `browser`), so that nothing of Node is in it.
+import type { ClientStore } from "../store/store.ts";
+import type { OpenSocket } from "./socket.ts";
+
+// Loaded only where they are needed: an application may bring its own.
+export async function platformSocket(): Promise<OpenSocket> {
+  return (await import("./socket.ts")).openNodeSocket;
+}
+
+/** A file. @throws StoreError */
+export async function platformStore(file: string, passphrase: string | undefined): Promise<ClientStore> {
+  const { openSqliteStore } = await import("../store/sqlite.ts");
+  return openSqliteStore({ file, ...(passphrase === undefined ? {} : { passphrase }) });
+}

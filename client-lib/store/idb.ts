@@ -1,0 +1,289 @@
+/// <reference lib="dom" />
+// The store of a client in a browser: one IndexedDB database, every record encrypted as in Node's store.
+// Always true: one tab has it open, by a Web Lock, and a tab that lost it cannot write, by a fence inside each commit;
+// a commit that has resolved is on the disk (durability `strict`); no call holds the page for more than one page of rows.
+import { equal, ready, systemRandom } from "@lethe/crypto";
+import { deleteDB } from "idb";
+import type { Row, Write } from "../delivery/events.ts";
+import { type Database, databaseName, keyOf, openDatabase, pagesOf, says } from "./idb-database.ts";
+import { Mark, makeDataKey, openDataKey } from "./idb-key.ts";
+import { type Hold, takeLock } from "./idb-lock.ts";
+import { combine, type Place, Records, SCHEMA_VERSION } from "./records.ts";
+import { type ClientStore, StoreError, type StoreErrorCode } from "./store.ts";
+
+export interface IdbStoreOptions {
+  /** The store's name within its origin: one for each account. */
+  readonly name: string;
+  /** While another tab has it open: `refuse` with store-in-use (default), or `wait` until that tab is gone. */
+  readonly whenInUse?: "refuse" | "wait";
+  /** Ends the wait. */
+  readonly signal?: AbortSignal;
+}
+
+const ID_BYTES = 16;
+const DIGEST_BYTES = 32;
+/** The header record: a counter of commits and the digest of all other records. */
+const HEADER = { table: "header", key: "header" } as const;
+
+/** Opens or makes the store. @throws StoreError store-in-use, store-evicted, store-damaged, store-version, store-unreachable */
+export async function openIdbStore(options: IdbStoreOptions): Promise<ClientStore> {
+  await ready();
+  const { name, whenInUse = "refuse", signal } = options;
+  const fate = new Fate();
+  const hold = await takeLock({ name, whenInUse, signal, lost: () => fate.end("store-in-use") });
+  try {
+    const database = await openDatabase(name, () => fate.end("store-evicted"));
+    try {
+      return await IdbStore.open({ database, hold, fate, mark: new Mark(name) });
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  } catch (error) {
+    hold.release();
+    throw error;
+  }
+}
+
+/** Removes the store and its mark: to forget an account, or to begin anew after store-evicted. @throws StoreError store-in-use */
+export async function removeIdbStore(name: string): Promise<void> {
+  const hold = await takeLock({ name, whenInUse: "refuse", signal: undefined, lost: () => undefined });
+  try {
+    await deleteDB(databaseName(name));
+    new Mark(name).remove();
+  } finally {
+    hold.release();
+  }
+}
+
+/** Why a store is not usable any more, once it is not. */
+class Fate {
+  #ended: StoreErrorCode | undefined;
+
+  end(code: StoreErrorCode): void {
+    this.#ended ??= code;
+  }
+
+  check(): void {
+    if (this.#ended !== undefined) throw new StoreError(this.#ended);
+  }
+
+  get code(): StoreErrorCode | undefined {
+    return this.#ended;
+  }
+}
+
+interface Parts {
+  readonly database: Database;
+  readonly hold: Hold;
+  readonly fate: Fate;
+}
+
+interface Change {
+  readonly table: string;
+  readonly place: Place;
+  /** Undefined: the record goes. */
+  readonly sealed: Uint8Array | undefined;
+}
+
+class IdbStore implements ClientStore {
+  readonly #database: Database;
+  readonly #hold: Hold;
+  readonly #fate: Fate;
+  readonly #records: Records;
+  /** Written at opening; who finds another one there has been replaced. */
+  readonly #writer: Uint8Array;
+  #digest: Uint8Array = new Uint8Array(DIGEST_BYTES);
+  #counter = 0;
+  /** Resolves when every commit that was called has ended. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  static async open({ mark, ...parts }: Parts & { mark: Mark }): Promise<IdbStore> {
+    const { database } = parts;
+    const records = (await unlock(database)) ?? (await make(database, mark));
+    mark.put();
+    const writer = systemRandom.bytes(ID_BYTES);
+    await database.put("plain", writer, "writer");
+    const store = new IdbStore(parts, records, writer);
+    await store.#verify();
+    return store;
+  }
+
+  private constructor({ database, hold, fate }: Parts, records: Records, writer: Uint8Array) {
+    this.#database = database;
+    this.#hold = hold;
+    this.#fate = fate;
+    this.#records = records;
+    this.#writer = writer;
+  }
+
+  /** Every record is the one of the last commit: none was put back, taken away or added. */
+  async #verify(): Promise<void> {
+    const found = new Uint8Array(DIGEST_BYTES);
+    for await (const page of pagesOf(this.#database, undefined)) {
+      for (const { table, place, bytes } of page) {
+        if (table !== HEADER.table) combine(found, this.#records.share(table, place, bytes));
+        else this.#takeHeader(place, bytes);
+      }
+    }
+    if (!equal(found, this.#digest)) throw new StoreError("store-damaged", "records were exchanged");
+  }
+
+  #takeHeader(place: Place, bytes: Uint8Array): void {
+    const { value } = this.#records.open(HEADER.table, place, bytes);
+    if (value.length !== 8 + DIGEST_BYTES) throw new StoreError("store-damaged", HEADER.table);
+    this.#counter = Number(new DataView(value.buffer, value.byteOffset).getBigUint64(0));
+    this.#digest = value.slice(8);
+  }
+
+  async get(table: string, key: string): Promise<Uint8Array | undefined> {
+    this.#fate.check();
+    const place = this.#records.placeOf(table, key);
+    const bytes = await this.#database
+      .get("record", keyOf(table, place))
+      .catch((e: unknown) => this.#fail(e));
+    return bytes === undefined ? undefined : this.#records.open(table, place, bytes).value;
+  }
+
+  async list(table: string): Promise<Row[]> {
+    this.#fate.check();
+    const rows: Row[] = [];
+    try {
+      for await (const page of pagesOf(this.#database, table))
+        for (const { place, bytes } of page) rows.push(this.#records.open(table, place, bytes));
+    } catch (error) {
+      this.#fail(error);
+    }
+    return rows;
+  }
+
+  async commit(writes: readonly Write[]): Promise<void> {
+    this.#fate.check();
+    // Sealed before anything is waited for: the caller's bytes are its own again.
+    const changes = writes.map((write) => this.#seal(write));
+    const done = this.#last.then(() => this.#write(changes));
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  #seal({ table, key, value }: Write): Change {
+    const place = this.#records.placeOf(table, key);
+    return { table, place, sealed: value === undefined ? undefined : this.#records.seal(table, key, value) };
+  }
+
+  async #write(changes: readonly Change[]): Promise<void> {
+    if (changes.length === 0) return;
+    const stores = ["plain", "record"] as const;
+    try {
+      const turn = this.#database.transaction(stores, "readwrite", { durability: "strict" });
+      // Whatever fails below fails this too, and is told below.
+      turn.done.catch(() => undefined);
+      const records = turn.objectStore("record");
+      const lasting = [...lastOfEach(changes).values()];
+      const olds = await Promise.all(lasting.map(({ table, place }) => records.get(keyOf(table, place))));
+      const writer = await turn.objectStore("plain").get("writer");
+      if (!(writer instanceof Uint8Array) || !equal(writer, this.#writer)) {
+        turn.abort();
+        this.#fate.end("store-in-use");
+        throw new StoreError("store-in-use", "another tab took over");
+      }
+      const digest = this.#digestAfter(lasting, olds);
+      const all = [...lasting, this.#header(digest)];
+      await Promise.all(
+        all.map(({ table, place, sealed }) =>
+          sealed === undefined
+            ? records.delete(keyOf(table, place))
+            : records.put(sealed, keyOf(table, place)),
+        ),
+      );
+      await turn.done;
+      this.#digest = digest;
+      this.#counter += 1;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #digestAfter(changes: readonly Change[], olds: readonly (Uint8Array | undefined)[]): Uint8Array {
+    const digest = this.#digest.slice();
+    changes.forEach(({ table, place, sealed }, i) => {
+      const old = olds[i];
+      if (old !== undefined) combine(digest, this.#records.share(table, place, old));
+      if (sealed !== undefined) combine(digest, this.#records.share(table, place, sealed));
+    });
+    return digest;
+  }
+
+  #header(digest: Uint8Array): Change {
+    const value = new Uint8Array(8 + DIGEST_BYTES);
+    new DataView(value.buffer).setBigUint64(0, BigInt(this.#counter + 1));
+    value.set(digest, 8);
+    return this.#seal({ ...HEADER, value });
+  }
+
+  /** What a failure of IndexedDB is: of a store that is gone, or of a disk. */
+  #fail(error: unknown): never {
+    if (error instanceof StoreError) throw error;
+    throw new StoreError(this.#fate.code ?? "store-failed", says(error));
+  }
+
+  async close(): Promise<void> {
+    if (this.#fate.code === "store-closed") return;
+    this.#fate.end("store-closed");
+    await this.#last;
+    this.#database.close();
+    this.#hold.release();
+  }
+}
+
+/** The last change of each record: what stood there in between is never written. */
+function lastOfEach(changes: readonly Change[]): Map<string, Change> {
+  return new Map(changes.map((change) => [`${change.table}/${change.place.join()}`, change]));
+}
+
+async function unlock(database: Database): Promise<Records | undefined> {
+  const [storeId, schema, wrapped, wrappingKey] = await Promise.all(
+    ["store-id", "schema", "data-key", "wrapping-key"].map((name) => database.get("plain", name)),
+  );
+  if (storeId === undefined) return undefined;
+  if (!(schema instanceof Uint8Array) || schema[0] !== SCHEMA_VERSION) throw new StoreError("store-version");
+  if (
+    !(storeId instanceof Uint8Array) ||
+    !(wrapped instanceof Uint8Array) ||
+    !(wrappingKey instanceof CryptoKey)
+  )
+    throw new StoreError("store-damaged", "data key");
+  const dataKey = await openDataKey({ wrappingKey, wrapped: Uint8Array.from(wrapped) }, storeId);
+  return keyed(dataKey, storeId);
+}
+
+async function make(database: Database, mark: Mark): Promise<Records> {
+  if (mark.isThere()) throw new StoreError("store-evicted");
+  const storeId = systemRandom.bytes(ID_BYTES);
+  const { dataKey, wrapped, wrappingKey } = await makeDataKey(storeId);
+  const turn = database.transaction("plain", "readwrite", { durability: "strict" });
+  await Promise.all([
+    turn.store.put(storeId, "store-id"),
+    turn.store.put(Uint8Array.of(SCHEMA_VERSION), "schema"),
+    turn.store.put(wrapped, "data-key"),
+    turn.store.put(wrappingKey, "wrapping-key"),
+    turn.done,
+  ]);
+  askToPersist();
+  return keyed(dataKey, storeId);
+}
+
+/** The browser may ask its person, or decide: nothing waits for it. (Storage Standard, `persist`) */
+function askToPersist(): void {
+  const storage = (globalThis.navigator as Partial<Navigator>).storage;
+  storage?.persist().then(
+    () => undefined,
+    () => undefined,
+  );
+}
+
+function keyed(dataKey: Uint8Array, storeId: Uint8Array): Records {
+  const records = new Records(dataKey, storeId);
+  dataKey.fill(0);
+  return records;
+}
