@@ -1,0 +1,252 @@
+// What is wrong with a relay's settings and its machine, before it is started or beside a running one: each fault by name,
+// with what mends it. Always true: it changes nothing that was there before.
+import { X509Certificate, createPrivateKey } from "node:crypto";
+import { constants } from "node:fs";
+import { access, mkdir, readFile, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { dirname, join, resolve } from "node:path";
+import { PATHS } from "@lethe/protocol";
+import { openRegistrar } from "./http/registration.ts";
+import type { Settings } from "./settings.ts";
+
+export interface Finding {
+  readonly check: string;
+  readonly state: "well" | "doubtful" | "wrong";
+  readonly says: string;
+  /** What to do about it. */
+  readonly mend?: string;
+}
+
+const MIB = 1_048_576;
+/** Less free disk than this is doubtful. */
+const LITTLE_ROOM = 512 * MIB;
+/** A certificate that ends sooner is doubtful, ms. */
+const SOON_MS = 14 * 86_400_000;
+/** Files that a relay needs beside its connections. */
+const OTHER_FILES = 200;
+const PATIENCE_MS = 5_000;
+
+export interface Machine {
+  readonly now: number;
+  /** Files that a process may have open; infinity where that is not known. */
+  readonly openFiles: number;
+  readonly node: string;
+}
+
+export async function examine(settings: Settings, machine: Machine): Promise<Finding[]> {
+  const running = await isRelay(settings);
+  return [
+    node(machine),
+    openFiles(settings, machine),
+    ...(await data(settings, running)),
+    await port(settings, running),
+    ...(settings.tlsCert === "" ? [exposed(settings)] : [await certificate(settings, machine)]),
+    ...(settings.registration === "jwt" ? [await keys(settings)] : []),
+  ];
+}
+
+const well = (check: string, says: string): Finding => ({ check, state: "well", says });
+const doubtful = (check: string, says: string, mend: string): Finding => ({
+  check,
+  state: "doubtful",
+  says,
+  mend,
+});
+const wrong = (check: string, says: string, mend: string): Finding => ({ check, state: "wrong", says, mend });
+
+function node({ node: version }: Machine): Finding {
+  const [major = 0] = version.split(".").map(Number);
+  return major >= 24
+    ? well("node", `Node ${version}`)
+    : doubtful(
+        "node",
+        `Node ${version} is older than what the relay is tested with`,
+        "use Node 24: npm start brings it",
+      );
+}
+
+function openFiles({ connections }: Settings, machine: Machine): Finding {
+  const needed = connections + OTHER_FILES;
+  return machine.openFiles >= needed
+    ? well("open files", `${machine.openFiles} may be open, ${needed} are needed`)
+    : doubtful(
+        "open files",
+        `${machine.openFiles} may be open, --connections ${connections} needs ${needed}`,
+        `ulimit -n ${needed} (systemd: LimitNOFILE=${needed}), or a lower --connections`,
+      );
+}
+
+async function data({ data: folder }: Settings, running: boolean): Promise<Finding[]> {
+  const path = resolve(folder);
+  const found = await stat(path).catch(() => undefined);
+  if (found !== undefined && !found.isDirectory())
+    return [
+      wrong("data folder", `${path} is not a folder`, "give another with --data, or move the file away"),
+    ];
+  const place = found === undefined ? await existing(dirname(path)) : path;
+  try {
+    await access(place, constants.R_OK | constants.W_OK | constants.X_OK);
+    await probe(place);
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code ?? "unknown";
+    return [
+      wrong(
+        "data folder",
+        `nothing can be written in ${place} (${why})`,
+        why === "EROFS" || why === "ENOSPC"
+          ? "give a folder on another disk with --data, or make room"
+          : `let the relay's user own it: chown -R USER ${place}, or give another with --data`,
+      ),
+    ];
+  }
+  const { bavail, bsize } = await statfs(place);
+  const free = bavail * bsize;
+  const says = `${path}${found === undefined ? " will be made" : running ? " is in use by the relay that runs" : ""}`;
+  return [
+    well("data folder", says),
+    free >= LITTLE_ROOM
+      ? well("disk", `${Math.round(free / MIB)} MiB free`)
+      : doubtful(
+          "disk",
+          `${Math.round(free / MIB)} MiB free: mail is refused before the disk is full`,
+          "make room, or give a folder on another disk with --data",
+        ),
+  ];
+}
+
+/** The folder itself or the nearest above it that is there. */
+async function existing(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined);
+  return found === undefined && dirname(path) !== path ? existing(dirname(path)) : path;
+}
+
+async function probe(folder: string): Promise<void> {
+  const trial = join(folder, `.lethe-doctor-${process.pid}`);
+  await mkdir(trial);
+  try {
+    await writeFile(join(trial, "trial"), "x");
+  } finally {
+    await rm(trial, { recursive: true });
+  }
+}
+
+function urlOf({ host, port, tlsCert }: Settings): string {
+  const name =
+    host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
+  return `${tlsCert === "" ? "http" : "https"}://${name}:${port}`;
+}
+
+async function isRelay(settings: Settings): Promise<boolean> {
+  if (settings.port === 0) return false;
+  try {
+    const answer = await fetch(`${urlOf(settings)}${PATHS.policy}`, {
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
+    return ((await answer.json()) as { lethe?: unknown }).lethe === "relay";
+  } catch {
+    return false;
+  }
+}
+
+function port(settings: Settings, running: boolean): Promise<Finding> {
+  const { host, port: number } = settings;
+  if (running) return Promise.resolve(well("port", `a relay answers at ${urlOf(settings)}`));
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(whyNoPort(error.code, settings)));
+    server.listen({ host, port: number }, () =>
+      server.close(() =>
+        resolve(well("port", number === 0 ? "a free one is taken" : `${host}:${number} is free`)),
+      ),
+    );
+  });
+}
+
+function whyNoPort(code: string | undefined, { host, port: number }: Settings): Finding {
+  switch (code) {
+    case "EADDRINUSE":
+      return wrong(
+        "port",
+        `${number} is taken by something that is no relay`,
+        "stop it, or give another with --port",
+      );
+    case "EACCES":
+      return wrong(
+        "port",
+        `not permitted to listen on ${number}`,
+        "give a port above 1023, or the right to take it",
+      );
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return wrong(
+        "port",
+        `this machine has no address ${host}`,
+        "give one that it has with --host, or 0.0.0.0 for all",
+      );
+    default:
+      return wrong(
+        "port",
+        `${host}:${number} cannot be listened on (${code ?? "unknown"})`,
+        "give others with --host and --port",
+      );
+  }
+}
+
+const LOCAL = /^(?:127\.|localhost$|::1$)/;
+
+function exposed({ host, trustProxy }: Settings): Finding {
+  if (LOCAL.test(host)) return well("TLS", "plain HTTP, for this machine alone");
+  if (trustProxy) return well("TLS", "plain HTTP behind a proxy, which has to speak TLS");
+  return doubtful(
+    "TLS",
+    `plain HTTP on ${host}: whoever is on the way sees who talks when, though never what`,
+    "give --tls-cert and --tls-key, or put a proxy in front and say --trust-proxy on",
+  );
+}
+
+async function certificate({ tlsCert, tlsKey }: Settings, { now }: Machine): Promise<Finding> {
+  try {
+    const shown = new X509Certificate(await readFile(tlsCert));
+    const key = createPrivateKey(await readFile(tlsKey));
+    if (!shown.checkPrivateKey(key))
+      return wrong(
+        "TLS",
+        `${tlsKey} is not the key of ${tlsCert}`,
+        "give the two files that were made together",
+      );
+    const ends = Date.parse(shown.validTo);
+    if (ends <= now)
+      return wrong(
+        "TLS",
+        `the certificate ended on ${shown.validTo}`,
+        "renew it, then send the relay SIGHUP",
+      );
+    if (ends - now < SOON_MS)
+      return doubtful(
+        "TLS",
+        `the certificate ends on ${shown.validTo}`,
+        "renew it, then send the relay SIGHUP",
+      );
+    return well("TLS", `certificate until ${shown.validTo}`);
+  } catch (error) {
+    return wrong("TLS", (error as Error).message, "give PEM files that the relay's user can read");
+  }
+}
+
+async function keys({ jwtIssuer, jwtAudience, jwtKeys, jwtName }: Settings): Promise<Finding> {
+  const mend = "give a JSON Web Key Set that can be read from here, as a file or an address, with --jwt-keys";
+  try {
+    if (/^https?:\/\//.test(jwtKeys)) {
+      const answer = await fetch(jwtKeys, { signal: AbortSignal.timeout(PATIENCE_MS) });
+      if (answer.status !== 200) return wrong("login keys", `${jwtKeys} answers ${answer.status}`, mend);
+      const set = (await answer.json()) as { keys?: unknown };
+      if (!Array.isArray(set.keys)) return wrong("login keys", `${jwtKeys} holds no key set`, mend);
+      return well("login keys", `${set.keys.length} keys at ${jwtKeys}`);
+    }
+    const token = { issuer: jwtIssuer, audience: jwtAudience, keys: jwtKeys, nameClaim: jwtName };
+    await openRegistrar("jwt", token, Date.now);
+    return well("login keys", `a key set in ${jwtKeys}`);
+  } catch (error) {
+    return wrong("login keys", `${jwtKeys}: ${(error as Error).message}`, mend);
+  }
+}
