@@ -25,13 +25,13 @@ import type {
   Effect,
   Entry,
   Happening,
-  MessageId,
   RefusalCode,
   StoredRows,
 } from "./events.ts";
 import { entryOf, Inbox } from "./inbox.ts";
 import { Journal } from "./journal.ts";
 import { RECEIPT_JITTER_MS, SWEEP_MS } from "./limits.ts";
+import { LibraryMail } from "./library-mail.ts";
 import { type Answer, type Ended, Lookups } from "./lookups.ts";
 import { Outbox, type Settled } from "./outbox.ts";
 import { Quarantine } from "./quarantine.ts";
@@ -39,10 +39,12 @@ import { Receipts } from "./receipts.ts";
 import { Recovery } from "./recovery.ts";
 import { Receiving } from "./receiving.ts";
 import { ResendLog } from "./resend-log.ts";
-import { type ContactRow, epochRow, readTable, type SentRow } from "./rows.ts";
+import { epochRow, readTable } from "./rows.ts";
 import { Sending } from "./sending.ts";
 import { SentLog } from "./sent-log.ts";
 import { type After, Turn } from "./turn.ts";
+import { tellSettled } from "./settled.ts";
+import type { CoreView } from "./view.ts";
 import { Waiting } from "./waiting.ts";
 
 export interface CoreConfig {
@@ -60,17 +62,7 @@ export interface CoreConfig {
   readonly receiptJitterMs?: number;
 }
 
-/** What the application may look at between steps. */
-export interface CoreView {
-  readonly connection: "online" | "connecting" | "offline";
-  /** Envelopes that no `accepted` has come for. */
-  readonly outbox: number;
-  readonly epoch: number;
-  contact(account: AccountId): Readonly<ContactRow>;
-  contacts(): ReadonlyMap<AccountId, Readonly<ContactRow>>;
-  requests(): readonly AccountId[];
-  sent(message: MessageId): Readonly<SentRow> | undefined;
-}
+export type { CoreView } from "./view.ts";
 
 export interface ClientCore {
   step(event: CoreEvent): Effect[];
@@ -84,7 +76,6 @@ export function createClientCore(config: CoreConfig): ClientCore {
 type Life = "stopped" | "running" | "failed";
 
 class Core implements ClientCore {
-  readonly #cipher: Cipher;
   readonly #device: Connection;
   readonly #anonymous: Connection;
   readonly #contacts: Contacts;
@@ -96,6 +87,7 @@ class Core implements ClientCore {
   readonly #sending: Sending;
   readonly #receiving: Receiving;
   readonly #resends: ResendLog;
+  readonly #mail: LibraryMail;
   readonly #recovery: Recovery;
   #life: Life = "stopped";
   #started = false;
@@ -109,7 +101,6 @@ class Core implements ClientCore {
   constructor(config: CoreConfig) {
     const { account, device, chance, cipher, rows, urls } = config;
     const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
-    this.#cipher = cipher;
     const shared = { account, device, urls, chance, cipher };
     this.#device = new Connection({ ...shared, kind: "device" }, epoch);
     this.#anonymous = new Connection({ ...shared, kind: "anonymous" }, 0);
@@ -130,7 +121,8 @@ class Core implements ClientCore {
       resends: this.#resends,
     };
     this.#sending = new Sending({ ...parts, lookups: this.#lookups }, rows);
-    this.#recovery = new Recovery({ ...parts, sending: this.#sending, log: this.#resends }, rows);
+    this.#mail = new LibraryMail({ ...parts, sending: this.#sending });
+    this.#recovery = new Recovery({ ...parts, mail: this.#mail, log: this.#resends }, rows);
     this.#receiving = new Receiving({
       ...parts,
       requests: config.requests,
@@ -216,14 +208,7 @@ class Core implements ClientCore {
   #decide(turn: Turn, account: AccountId, decision: Decision): void {
     const before = this.#contacts.of(account);
     this.#receiving.decide(turn, account, decision);
-    if (decision !== "blocked" || before.decision !== "accepted") return;
-    const changed = this.#cipher.newAccessKey();
-    if (changed === undefined) return;
-    turn.stage(...changed.writes);
-    const notice = { kind: "access-key", accessKey: changed.accessKey } as const;
-    for (const [contact, row] of this.#contacts.all())
-      if (row.decision === "accepted") this.#sending.notify(turn, contact, notice);
-    turn.tellAfter({ tell: "access-key-changed" });
+    if (decision === "blocked" && before.decision === "accepted") this.#mail.lockOut(turn);
   }
 
   #connection(socket: ConnectionKind): Connection {
@@ -358,24 +343,8 @@ class Core implements ClientCore {
     for (const account of relist) this.#sending.askDevices(turn, account);
   }
 
-  /** A message is sent once the relay holds it for every device that it can be held for. */
   #settle(turn: Turn, settled: readonly Settled[]): void {
-    for (const { message, to, told, how } of settled) {
-      if (!told) continue;
-      if (how.end === "sent") this.#sent.reach(turn, message, to, "sent");
-      if (this.#outbox.has(message)) continue;
-      const state = this.#sent.of(message)?.state;
-      if (how.end === "sent" || (state !== "queued" && state !== undefined)) {
-        turn.tellAfter({ tell: "sent", message, to });
-        continue;
-      }
-      this.#sent.reach(turn, message, to, how.end);
-      turn.tellAfter(
-        how.end === "expired"
-          ? { tell: "expired", message, to }
-          : { tell: "refused", message, to, code: how.code },
-      );
-    }
+    tellSettled(turn, settled, { sent: this.#sent, outbox: this.#outbox });
   }
 
   #answered(turn: Turn, ended: Ended | undefined): void {

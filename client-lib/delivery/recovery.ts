@@ -35,9 +35,9 @@ import {
   RECOVERY_WAIT_CAP_MS,
   RECOVERY_WAIT_MS,
 } from "./limits.ts";
+import type { LibraryMail } from "./library-mail.ts";
 import type { Ended } from "./lookups.ts";
 import type { Resend, ResendLog } from "./resend-log.ts";
-import type { Sending } from "./sending.ts";
 import type { Turn } from "./turn.ts";
 
 export const RECOVERY_TABLE = "recovery";
@@ -60,7 +60,7 @@ type Row = Of<typeof recoveryRow>;
 export interface Parts {
   readonly cipher: Cipher;
   readonly contacts: Contacts;
-  readonly sending: Sending;
+  readonly mail: LibraryMail;
   readonly log: ResendLog;
 }
 
@@ -146,14 +146,14 @@ export class Recovery {
 
   /** Seals the request if the new ratchet is there. `lookUp`: what is missing for it is asked the relay for. */
   #ask(turn: Turn, address: DeviceAddress, row: Row, lookUp: boolean): void {
-    const { sending } = this.#parts;
+    const { mail } = this.#parts;
     const first = row.failed[0];
-    const ready = sending.ready(turn, address, lookUp);
+    const ready = mail.ready(turn, address, lookUp);
     if (ready === "no" && first !== undefined) return;
     if (ready === "yes" && first !== undefined) {
       const { ratchet, ratchetKey } = first;
       const envelopes = row.failed.map(({ id }) => id);
-      sending.control(turn, address, { kind: "resend", ratchet, ratchetKey, envelopes });
+      mail.control(turn, address, { kind: "resend", ratchet, ratchetKey, envelopes });
     }
     this.#put(turn, address, { ...row, state: "idle", failed: [] });
   }
@@ -175,10 +175,10 @@ export class Recovery {
   }
 
   #sendAgain(turn: Turn, resend: Resend, lookUp: boolean): void {
-    const { sending, log } = this.#parts;
-    const ready = sending.ready(turn, resend.to, lookUp);
+    const { mail, log } = this.#parts;
+    const ready = mail.ready(turn, resend.to, lookUp);
     if (ready === "no") return;
-    const id = ready === "yes" ? sending.again(turn, resend) : undefined;
+    const id = ready === "yes" ? mail.again(turn, resend) : undefined;
     if (id === undefined) return log.drop(turn, resend);
     log.resent(turn, resend, id);
     turn.tellAfter({ tell: "resent", message: resend.message, to: accountOf(resend.to) });

@@ -8,7 +8,6 @@ import type {
   Chance,
   Cipher,
   Content,
-  Control,
   Happening,
   MessageId,
   Place,
@@ -24,7 +23,6 @@ import {
   accountOf,
   addressOf,
   type DeviceAddress,
-  deviceOf,
   type EnvelopeId,
   fromBytes,
   MAX_ENVELOPE_BYTES,
@@ -34,7 +32,6 @@ import {
 import {
   orderKey,
   orderOf,
-  type OutboxRow,
   put,
   readTable,
   remove,
@@ -42,7 +39,7 @@ import {
   type UnsealedRow,
   unsealedRow,
 } from "./rows.ts";
-import type { Resend, ResendLog, Sent } from "./resend-log.ts";
+import type { ResendLog, Sent } from "./resend-log.ts";
 import type { SentLog } from "./sent-log.ts";
 import type { Turn } from "./turn.ts";
 
@@ -88,6 +85,11 @@ export class Sending {
     this.#maxTtl = Math.min(maxTtlMs, MAX_TTL_MS);
   }
 
+  /** When mail that the application gives no life expires, in the relay's time. */
+  expiryOf(now: Time, ttl = DEFAULT_TTL_MS): Time {
+    return addTime(this.relayNow(now), Math.min(ttl, this.#maxTtl));
+  }
+
   relayNow(now: Time): Time {
     return addTime(now, this.offset);
   }
@@ -103,7 +105,7 @@ export class Sending {
     if (this.#count >= MAX_UNSEALED || !outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) return refuse("outbox-full");
     if (contacts.of(to).decision === "none") contacts.decide(turn, to, "accepted");
     sent.add(turn, message, to);
-    const expiry = addTime(this.relayNow(turn.now), Math.min(ttl ?? DEFAULT_TTL_MS, this.#maxTtl));
+    const expiry = this.expiryOf(turn.now, ttl);
     const item = { message, to, body, sentAt: turn.now, expiry, order: this.#nextOrder, stored: false };
     this.#keep(item);
     if (this.#need(turn, to) !== "nothing") {
@@ -146,7 +148,7 @@ export class Sending {
       return;
     }
     if (need === "devices") this.askDevices(turn, account);
-    else for (const address of need) this.#askPrekeys(turn, address);
+    else for (const address of need) this.askPrekeys(turn, address);
   }
 
   prepareAll(turn: Turn): void {
@@ -158,7 +160,7 @@ export class Sending {
     this.#parts.lookups.ask(turn, { about: "devices", account }, this.#parts.contacts.of(account).accessKey);
   }
 
-  #askPrekeys(turn: Turn, address: DeviceAddress): void {
+  askPrekeys(turn: Turn, address: DeviceAddress): void {
     const { chance, contacts, lookups } = this.#parts;
     const accessKey = contacts.of(accountOf(address)).accessKey;
     lookups.ask(turn, { about: "prekeys", address, requestId: chance.bytes(16) }, accessKey);
@@ -304,65 +306,9 @@ export class Sending {
     const { chance, contacts, outbox } = this.#parts;
     if (contacts.of(account).accessKey === undefined || this.#need(turn, account) !== "nothing") return false;
     if (!outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) return false;
-    const expiry = addTime(this.relayNow(turn.now), Math.min(DEFAULT_TTL_MS, this.#maxTtl));
+    const expiry = this.expiryOf(turn.now);
     const message: MessageId = fromBytes(chance.bytes(16));
     this.#seal(turn, { to: account, message, content: take(), sentAt: turn.now, expiry });
-    return true;
-  }
-
-  /** Whether mail can be sealed for one device now. `lookUp`: what is missing is asked the relay for. */
-  ready(turn: Turn, to: DeviceAddress, lookUp: boolean): "yes" | "no" | "gone" {
-    const account = accountOf(to);
-    const { cipher, contacts } = this.#parts;
-    if (contacts.of(account).accessKey === undefined) return "gone";
-    const peer = cipher.peer(account, turn.now);
-    if (peer === undefined && lookUp) this.askDevices(turn, account);
-    if (peer === undefined) return "no";
-    const own = peer.devices.find(({ device }) => device === deviceOf(to));
-    if (own === undefined) return "gone";
-    if (!own.ready && lookUp) this.#askPrekeys(turn, to);
-    return own.ready ? "yes" : "no";
-  }
-
-  /** Says something to the other side's library. False: it cannot be sealed now. */
-  control(turn: Turn, to: DeviceAddress, control: Control): boolean {
-    const { chance, cipher } = this.#parts;
-    const id: EnvelopeId = fromBytes(chance.bytes(16));
-    const sealed = cipher.sealControl({ to, id, control, now: turn.now });
-    if (sealed.ciphertext === undefined) return false;
-    turn.stage(...sealed.writes);
-    const message: MessageId = fromBytes(chance.bytes(16));
-    const expiry = addTime(this.relayNow(turn.now), Math.min(DEFAULT_TTL_MS, this.#maxTtl));
-    return this.#toOutbox(turn, { id, message, to, expiry, ciphertext: sealed.ciphertext });
-  }
-
-  /** To every device that it can be sealed for now; the others hear of it with their next message. */
-  notify(turn: Turn, account: AccountId, control: Control): void {
-    for (const { device, ready } of this.#parts.cipher.peer(account, turn.now)?.devices ?? [])
-      if (ready) this.control(turn, addressOf(account, device), control);
-  }
-
-  /** A message once more for one device: the same id and place, a fresh envelope. Undefined: it cannot be. */
-  again(turn: Turn, { message, to, body, place, sentAt, expiry }: Resend): EnvelopeId | undefined {
-    const { chance, cipher } = this.#parts;
-    if (expiry <= this.relayNow(turn.now)) return undefined;
-    const id: EnvelopeId = fromBytes(chance.bytes(16));
-    const content = { kind: "message", body } as const;
-    const sealed = cipher.seal({ to, id, message, place, content, sentAt, now: turn.now });
-    if (sealed.ciphertext === undefined) return undefined;
-    turn.stage(...sealed.writes);
-    return this.#toOutbox(turn, { id, message, to, expiry, ciphertext: sealed.ciphertext }) ? id : undefined;
-  }
-
-  /** What the application is not told of: only to contacts, only with their access key. */
-  #toOutbox(turn: Turn, item: Pick<OutboxRow, "id" | "message" | "to" | "expiry" | "ciphertext">): boolean {
-    const { cipher, contacts, outbox } = this.#parts;
-    const account = accountOf(item.to);
-    const { accessKey } = contacts.of(account);
-    const peer = cipher.peer(account, turn.now);
-    if (accessKey === undefined || peer === undefined) return false;
-    if (!outbox.hasRoom(1, item.ciphertext.length)) return false;
-    outbox.add(turn, { ...item, listVersion: peer.listVersion, accessKey, told: "no" });
     return true;
   }
 

@@ -1,6 +1,6 @@
 // Attacks on what happens when a ratchet fails: resend requests, resets, restored and copied stores. A hostile relay
 // between real client cores.
-import type { EnvelopeId } from "@lethe/protocol";
+import { type EnvelopeId, PROBLEMS } from "@lethe/protocol";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ratchetsOf, ready } from "../../crypto/index.ts";
 import { AttackWorld } from "./attack-world.ts";
@@ -352,5 +352,25 @@ describe("the weekly new ratchet", () => {
     expect(ben.texts.slice(2)).toEqual(["week 0", "week 1", "week 2", "week 3"]);
     expect(anna.texts.slice(1)).toEqual(["yes 0", "yes 1", "yes 2", "yes 3"]);
     expect(anna.keys.ratchets.get(ben.address)?.archived.length).toBeGreaterThanOrEqual(3);
+  });
+
+  it("a relay that refuses prekeys stops no mail: the old ratchet goes on, and is replaced once it can be", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    const used = anna.keys.ratchets.get(ben.address)?.sending?.id;
+    const code = PROBLEMS["no-device"].number;
+    world.lies = (frame) =>
+      frame.frame === "has-prekeys"
+        ? { frame: "ask-refused", request: frame.request, code, retryAfter: 0 }
+        : frame;
+    world.pass(8 * DAY);
+    world.say("anna", "ben", "all the same");
+    expect(ben.texts.at(-1)).toBe("all the same");
+    expect(anna.keys.ratchets.get(ben.address)?.sending?.id).toBe(used);
+    world.lies = (frame) => frame;
+    world.pass(2 * HOUR);
+    world.say("anna", "ben", "at last");
+    expect(ben.texts.at(-1)).toBe("at last");
+    expect(anna.keys.ratchets.get(ben.address)?.sending?.id).not.toBe(used);
   });
 });

@@ -1,0 +1,16 @@
+// What may be looked at of the core from outside.
+import type { AccountId } from "@lethe/protocol";
+import type { MessageId } from "./events.ts";
+import type { ContactRow, SentRow } from "./rows.ts";
+
+/** What the application may look at between steps. */
+export interface CoreView {
+  readonly connection: "online" | "connecting" | "offline";
+  /** Envelopes that no `accepted` has come for. */
+  readonly outbox: number;
+  readonly epoch: number;
+  contact(account: AccountId): Readonly<ContactRow>;
+  contacts(): ReadonlyMap<AccountId, Readonly<ContactRow>>;
+  requests(): readonly AccountId[];
+  sent(message: MessageId): Readonly<SentRow> | undefined;
+}
