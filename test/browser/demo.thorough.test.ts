@@ -1,0 +1,84 @@
+import { mkdir } from "node:fs/promises";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { RelayProcess } from "../client/support/relay-process.ts";
+import { bundle, launchChromium, openPage, Pages, projectPath } from "./support/chromium.ts";
+
+/** Pictures of each step, to be looked at. */
+const PICTURES = projectPath("test/.artifacts/demo");
+
+let browser: Browser;
+let pages: Pages;
+let relay: RelayProcess;
+let context: BrowserContext;
+const errors: string[] = [];
+
+beforeAll(async () => {
+  await mkdir(PICTURES, { recursive: true });
+  relay = await RelayProcess.start();
+  pages = await Pages.of(await bundle(projectPath("demo")));
+  browser = await launchChromium();
+}, 240_000);
+afterAll(async () => {
+  await browser.close();
+  await pages[Symbol.asyncDispose]();
+  await relay[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  errors.length = 0;
+  context = await browser.newContext({ viewport: { width: 420, height: 640 } });
+});
+afterEach(async () => {
+  await context.close();
+  expect(errors).toEqual([]);
+});
+
+const open = (user: string, peer: string): Promise<Page> =>
+  openPage(context, `${pages.url}?user=${user}&with=${peer}&relay=${relay.url}`, errors);
+const online = (page: Page): Promise<void> => page.locator("#state[data-state=online]").waitFor();
+const picture = (page: Page, name: string): Promise<unknown> =>
+  page.screenshot({ path: `${PICTURES}/${name}.png` });
+
+async function say(page: Page, text: string): Promise<void> {
+  await page.getByLabel("Message").fill(text);
+  await page.getByRole("button", { name: "Send" }).click();
+}
+
+/** Resolves when the page shows this message of ours with this tick. */
+const ticked = (page: Page, text: string, state: string): Promise<void> =>
+  page.locator("li.own", { hasText: text }).locator(`.tick[data-state=${state}]`).waitFor();
+const shows = (page: Page, text: string): Promise<void> =>
+  page.locator("li.theirs", { hasText: text }).waitFor();
+const texts = (page: Page): Promise<string[]> => page.locator("li.theirs").allTextContents();
+
+describe("the demo in Chromium", () => {
+  it("lets two tabs talk as two people, through absence and reload, with ticks", async () => {
+    const anna = await open("anna", "ben");
+    let ben = await open("ben", "anna");
+    await Promise.all([online(anna), online(ben)]);
+    await say(anna, "are you there?");
+    await shows(ben, "are you there?");
+    await ticked(anna, "are you there?", "read");
+    await say(ben, "yes");
+    await shows(anna, "yes");
+    await picture(anna, "1-anna-both-online");
+
+    await ben.close();
+    await say(anna, "one, while you were away");
+    await say(anna, "two, while you were away");
+    await ticked(anna, "two, while you were away", "sent");
+    await picture(anna, "2-anna-ben-away");
+
+    await anna.reload();
+    await online(anna);
+    await ticked(anna, "two, while you were away", "sent");
+
+    ben = await open("ben", "anna");
+    await shows(ben, "two, while you were away");
+    expect(await texts(ben)).toEqual(["one, while you were away", "two, while you were away"]);
+    await ticked(anna, "one, while you were away", "read");
+    await ticked(anna, "two, while you were away", "read");
+    await picture(anna, "3-anna-after-reload");
+    await picture(ben, "4-ben-back");
+  });
+});
