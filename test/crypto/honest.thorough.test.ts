@@ -55,6 +55,13 @@ function run(of: number): Run {
     else arrive();
   }
   while (flying.length > 0) arrive();
+  // One round more: then both send on the same ratchet. Of more than two started, agreeing.test.ts says what holds.
+  for (const by of [0, 1] as const) {
+    if (maySend[by]) send(by);
+    arrive();
+  }
+  const [one, two] = world.inUse();
+  if (one !== two && starts <= 2) wrong.push(`SEED=${of}: ${one} and ${two} are in use`);
   return { arrived, starts, wrong };
 }
 

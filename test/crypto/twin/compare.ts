@@ -39,8 +39,8 @@ function compareOne(seed: number, tally: Compared): void {
     else if (read === "!duplicate") tally.repeats++;
     else throw new Error(`SEED=${seed}, action ${at}: read ${read}`);
   });
-  const [ours, theirs] = worlds.map((world) => world.prekeys().join("; "));
-  if (ours !== theirs) throw new Error(`SEED=${seed}: prekeys ${ours} and ${theirs}`);
+  const [ours, theirs] = worlds.map((world) => JSON.stringify([world.prekeys(), world.inUse()]));
+  if (ours !== theirs) throw new Error(`SEED=${seed}: prekeys and ratchets in use, ${ours} and ${theirs}`);
   tally.sent += texts.length;
   const starters = actions.filter((action) => action.do === "start").map(({ by }) => by);
   if (new Set(starters).size === 2) tally.crossed++;

@@ -98,6 +98,12 @@ export class TwinDevice {
     return addr(this.own.account, this.own.device);
   }
 
+  /** Id of the ratchet that is used for sending to the one peer there is. */
+  inUse(): string {
+    const [kept] = [...this.#ratchets.values()][0] ?? [];
+    return kept === undefined ? "" : hex(kept.ratchet.agreed.id);
+  }
+
   prekeyIds(): Bytes[] {
     return this.#prekeys.map(({ id }) => id);
   }

@@ -62,6 +62,11 @@ export class LetheDevice {
     return this.identity.list.version > before.list.version;
   }
 
+  inUse(): string {
+    const { sending } = this.#kept;
+    return sending === undefined ? "" : Buffer.from(sending.id, "latin1").toString("hex");
+  }
+
   prekeyIds(): Uint8Array[] {
     return this.#prekeys.map(({ id }) => toBytes(id));
   }

@@ -30,6 +30,8 @@ export interface World {
   do(action: Action): Output;
   /** Ids of the private prekeys that each device still has. */
   prekeys(): readonly string[];
+  /** Id of the ratchet that each device sends on, "" for none. */
+  inUse(): readonly string[];
 }
 
 const COUNT = { curve: 2, kem: 2 };
@@ -75,6 +77,10 @@ class LetheWorld implements World {
 
   prekeys(): string[] {
     return this.#devices.map((device) => device.prekeyIds().map(hex).join(" "));
+  }
+
+  inUse(): string[] {
+    return this.#devices.map((device) => device.inUse());
   }
 
   do(action: Action): Output {
@@ -127,6 +133,10 @@ class TwinWorld implements World {
 
   prekeys(): string[] {
     return this.#devices.map((device) => device.prekeyIds().map(hex).join(" "));
+  }
+
+  inUse(): string[] {
+    return this.#devices.map((device) => device.inUse());
   }
 
   do(action: Action): Output {
