@@ -55,7 +55,7 @@ function run(of: number): Run {
     else arrive();
   }
   while (flying.length > 0) arrive();
-  // One round more: then both send on the same ratchet. Of more than two started, agreeing.test.ts says what holds.
+  // One round more: then both send on the same ratchet. Of more than two started, agreeing.thorough.test.ts says what holds.
   for (const by of [0, 1] as const) {
     if (maySend[by]) send(by);
     arrive();
