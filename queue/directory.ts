@@ -86,6 +86,8 @@ export const MAX_INVITES = 10_000;
  *   (`secure_delete`); its name may be registered again; its account id may not.
  * - D8 invites: a use is taken only by a registration that succeeds, in the same transaction; none is left, or it has
  *   expired, or is unknown: `invite-invalid`, and nothing is registered.
+ * - D9 idle: an account counts as used when it was registered, and when `used` was said of it, to the day. Days
+ *   on which `dayPasses` was not said do not count: a relay that was away has not seen who was not there.
  * - D7 closed: as the mailbox's M13.
  *
  * A verb that could not be done (disk full or failing) rejects with a StoreFailedError.
@@ -110,6 +112,12 @@ export interface Directory {
   /** Invites with uses left that have not expired, the earliest to expire first. */
   invites(): Promise<readonly Invite[]>;
   deleteInvite(mark: Uint8Array): Promise<"deleted" | "no-invite">;
+  /** Notes that an account is in use today (days of UTC: no finer time is kept). */
+  used(account: AccountId): Promise<void>;
+  /** Said at least once on each day on which the relay runs. */
+  dayPasses(): Promise<void>;
+  /** Up to `count` accounts that were last used on a day before this time's. */
+  idle(before: Time, count: number): Promise<readonly AccountId[]>;
   /** Number of accounts. */
   count(): Promise<number>;
 }

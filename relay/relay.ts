@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { type AccountId, addressOf, type DeviceNumber, type Time } from "@lethe/protocol";
-import { type Backend, type NodeId, openBackend, type StoreEvent } from "@lethe/queue";
+import { type AccountRecord, type Backend, type NodeId, openBackend, type StoreEvent } from "@lethe/queue";
 import { DeliveryNode } from "./delivery/node.ts";
 import { DELIVERY_LIMITS } from "./delivery/types.ts";
 import { Gateway } from "./edge/gateway.ts";
@@ -31,6 +31,9 @@ const TICK_MS = 50;
 const LEASE_MS = 10_000;
 const RENEW_MS = 3_000;
 const SWEEP_MS = 60_000;
+const IDLE_EVERY_MS = 3_600_000;
+/** Idle accounts asked for at once. */
+const IDLE_AT_ONCE = 100;
 /** How long closing waits for stores to answer, ms. */
 const CLOSE_MS = 10_000;
 
@@ -76,6 +79,7 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
     instant: () => performance.now(),
   });
   const started = Date.now();
+  const remove = (record: AccountRecord): Promise<void> => removeAccount(backend, gateway, record);
   const state = { at: "open" as "open" | "closing" };
   await backend.leases.renew(node.id, "", LEASE_MS);
   const http = await openHttp({
@@ -89,10 +93,12 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
     terms: () => terms,
     token: await adminToken(settings.data),
     figures: () => figures(metrics, gateway, node, backend, started),
+    remove,
     retire: (account, devices) => retire(backend, gateway, account, devices),
   });
   await http.listen({ host: settings.host, port: settings.port });
-  const timers = startTimers(backend, node, gateway, log);
+  const sweepIdle = (): Promise<number> => removeIdle(backend, gateway, () => terms.idleMs, remove);
+  const timers = startTimers(backend, node, gateway, log, sweepIdle);
   void followWakes(backend, node, gateway, log);
   const { address, port, family } = http.server.address() as AddressInfo;
   const url = `${settings.tlsCert === "" ? "http" : "https"}://${family === "IPv6" ? `[${address}]` : address}:${port}`;
@@ -151,6 +157,45 @@ function figures(
   };
 }
 
+/** Mail first: whoever is told nothing, because the relay ended in between, can still ask again. */
+async function removeAccount(
+  backend: Backend,
+  gateway: Gateway,
+  { account, devices }: AccountRecord,
+): Promise<void> {
+  await retire(
+    backend,
+    gateway,
+    account,
+    devices.map((d) => d.device),
+  );
+  await backend.directory.deleteAccount(account);
+  gateway.keyReplaced(account);
+}
+
+/** Resolves with the number of accounts removed. */
+async function removeIdle(
+  backend: Backend,
+  gateway: Gateway,
+  idleMs: () => number | undefined,
+  remove: (record: AccountRecord) => Promise<void>,
+): Promise<number> {
+  await backend.directory.dayPasses();
+  gateway.noteUsage();
+  let removed = 0;
+  for (;;) {
+    const period = idleMs();
+    if (period === undefined) return removed;
+    const idle = await backend.directory.idle((Date.now() - period) as Time, IDLE_AT_ONCE);
+    for (const account of idle) {
+      const record = await backend.directory.account(account);
+      if (record !== undefined) await remove(record);
+    }
+    removed += idle.length;
+    if (idle.length < IDLE_AT_ONCE) return removed;
+  }
+}
+
 async function retire(
   backend: Backend,
   gateway: Gateway,
@@ -164,7 +209,13 @@ async function retire(
   }
 }
 
-function startTimers(backend: Backend, node: DeliveryNode, gateway: Gateway, log: Log): NodeJS.Timeout[] {
+function startTimers(
+  backend: Backend,
+  node: DeliveryNode,
+  gateway: Gateway,
+  log: Log,
+  sweepIdle: () => Promise<number>,
+): NodeJS.Timeout[] {
   const fault = (what: string) => (error: unknown) =>
     log.error({ code: "internal", what, reason: String(error) }, "a timer's work failed");
   const renew = async (): Promise<void> => {
@@ -175,9 +226,15 @@ function startTimers(backend: Backend, node: DeliveryNode, gateway: Gateway, log
     gateway.step({ is: "leases", alive: new Set([node.id]) });
     await backend.leases.renew(node.id, "", LEASE_MS);
   };
+  const idle = async (): Promise<void> => {
+    const removed = await sweepIdle();
+    if (removed > 0) log.info({ count: removed }, "idle accounts removed");
+  };
+  idle().catch(fault("idle accounts"));
   return [
     setInterval(() => gateway.tick(), TICK_MS),
     setInterval(() => void renew().catch(fault("lease")), RENEW_MS),
+    setInterval(() => void idle().catch(fault("idle accounts")), IDLE_EVERY_MS),
     setInterval(() => void backend.mailbox.sweep().catch(fault("sweep")), SWEEP_MS),
   ];
 }

@@ -94,6 +94,13 @@ export const SETTINGS = {
     "Undelivered bytes of a device",
     integer(1_024, 2 ** 40),
   ),
+  idleDays: row(
+    "idle-days",
+    180,
+    "days",
+    "Accounts without a connection for so long are removed with everything of theirs; 0: never",
+    integer(0, 36_500),
+  ),
   liveWindow: row(
     "live-window",
     2_000,

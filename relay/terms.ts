@@ -27,6 +27,8 @@ export interface Terms {
   readonly allowedOrigins: ReadonlySet<string> | undefined;
   /** One proxy stands in front and says in X-Forwarded-For, at its end, whom it speaks for. */
   readonly trustProxy: boolean;
+  /** Accounts without a connection for longer are removed, ms; undefined: none are. */
+  readonly idleMs: number | undefined;
   /** Certificate chain and key, PEM; undefined: the relay speaks plain HTTP, behind something that does not. */
   readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
 }
@@ -48,6 +50,7 @@ export async function termsOf(settings: Settings, now: () => number): Promise<Te
     policy: policyOf(settings),
     allowedOrigins: settings.origins === "" ? undefined : new Set(settings.origins.split(",")),
     trustProxy: settings.trustProxy,
+    idleMs: idleMsOf(settings),
     tls: await tlsOf(settings),
   };
 }
@@ -96,9 +99,17 @@ function policyOf(settings: Settings): Omit<PolicyJson, "now"> {
       mailboxBytes: settings.mailboxBytes,
       devices: MAX_DEVICES,
     },
-    retention: { mailMs: settings.ttl * 1_000, idleAccountMs: null, forgetMs: FORGET_MS },
+    retention: {
+      mailMs: settings.ttl * 1_000,
+      idleAccountMs: idleMsOf(settings) ?? null,
+      forgetMs: FORGET_MS,
+    },
     durability: { accepted: "synced", copies: 1 },
   };
+}
+
+function idleMsOf({ idleDays }: Settings): number | undefined {
+  return idleDays === 0 ? undefined : idleDays * 86_400_000;
 }
 
 async function tlsOf({ tlsCert, tlsKey }: Settings): Promise<Terms["tls"]> {

@@ -53,6 +53,8 @@ export class MemoryDirectory implements Directory {
   readonly #accounts = new Map<AccountId, Account>();
   readonly #names = new Map<UserName, AccountId>();
   readonly #deleted = new Set<AccountId>();
+  readonly #usedDays = new Map<AccountId, number>();
+  #lastDay: number | undefined;
   readonly #invites = new Map<string, Invite>();
   #closed = false;
 
@@ -68,6 +70,7 @@ export class MemoryDirectory implements Directory {
     if (this.#names.has(account.name)) return "name-taken";
     if (invite !== undefined && !this.#takeUse(invite)) return "invite-invalid";
     this.#names.set(account.name, account.account);
+    this.#usedDays.set(account.account, dayOf(this.#now()));
     const prekeys = new Map(account.devices.map((device) => [device.device, noPrekeys()]));
     this.#accounts.set(account.account, { record: structuredClone(account), prekeys });
     return "registered";
@@ -98,6 +101,28 @@ export class MemoryDirectory implements Directory {
   async deleteInvite(mark: Uint8Array): Promise<"deleted" | "no-invite"> {
     this.#open();
     return this.#invites.delete(hex(mark)) ? "deleted" : "no-invite";
+  }
+
+  async used(account: AccountId): Promise<void> {
+    this.#open();
+    if (this.#accounts.has(account)) this.#usedDays.set(account, dayOf(this.#now()));
+  }
+
+  async dayPasses(): Promise<void> {
+    this.#open();
+    const today = dayOf(this.#now());
+    const away = this.#lastDay === undefined ? 0 : today - this.#lastDay - 1;
+    if (away > 0) for (const [account, day] of this.#usedDays) this.#usedDays.set(account, day + away);
+    this.#lastDay = today;
+  }
+
+  async idle(before: Time, count: number): Promise<readonly AccountId[]> {
+    this.#open();
+    const days = [...this.#usedDays].filter(([, day]) => day < dayOf(before));
+    return days
+      .toSorted(([, a], [, b]) => a - b)
+      .slice(0, count)
+      .map(([account]) => account);
   }
 
   async accountOfName(name: UserName): Promise<AccountId | undefined> {
@@ -178,6 +203,7 @@ export class MemoryDirectory implements Directory {
     if (known === undefined) return undefined;
     this.#accounts.delete(account);
     this.#names.delete(known.record.name);
+    this.#usedDays.delete(account);
     this.#deleted.add(account);
     return known.record.devices.map(({ device }) => addressOf(account, device));
   }
@@ -259,6 +285,10 @@ function comparable(account: AccountRecord): unknown {
   const devices = account.devices.map((d) => [d.device, hex(d.signingKey), hex(d.certificate)]);
   const { name, accountKey, accessKeyHash, listVersion, deviceList } = account;
   return [name, hex(accountKey), hex(accessKeyHash), listVersion, hex(deviceList), devices];
+}
+
+function dayOf(time: Time): number {
+  return Math.floor(time / 86_400_000);
 }
 
 function hex(bytes: Uint8Array): string {

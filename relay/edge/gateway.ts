@@ -3,6 +3,7 @@
 // `submitting.ts`.
 import {
   type AccountId,
+  accountOf,
   addressOf,
   agreeOn,
   type ClientFrame,
@@ -26,6 +27,7 @@ import { Presence } from "./presence.ts";
 import { StoreCalls } from "./store-calls.ts";
 import { Submitting } from "./submitting.ts";
 import { TokenBucket } from "./token-bucket.ts";
+import { Usage } from "./usage.ts";
 
 export interface GatewayLimits {
   readonly envelopeBytes: number;
@@ -64,6 +66,7 @@ export class Gateway {
   readonly #lookUps: LookUps;
   readonly #stores: StoreCalls;
   readonly #submitting: Submitting;
+  readonly #usage: Usage;
   readonly #port: SocketPort;
   #limits: GatewayLimits;
   #dirty: ClientSocket[] = [];
@@ -92,6 +95,7 @@ export class Gateway {
       now: options.now,
       step: (event) => this.step(event),
     });
+    this.#usage = new Usage((account) => this.#noteUse(account), options.now);
     this.#stores = new StoreCalls(options.backend.mailbox, {
       result: (call, result) => this.step({ is: "result", call, result }),
       turn: () => this.#schedule(),
@@ -158,6 +162,19 @@ export class Gateway {
       }
     }
     this.#schedule();
+  }
+
+  /** Accounts with a device connected are in use, however long ago it connected. */
+  noteUsage(): void {
+    for (const { greeting } of this.#sockets.values())
+      if (greeting.at === "open" && greeting.address !== undefined)
+        this.#usage.inUse(accountOf(greeting.address));
+  }
+
+  #noteUse(account: AccountId): void {
+    this.#o.backend.directory.used(account).catch((error: unknown) => {
+      this.#o.log.warn({ code: "storage-failed", reason: String(error) }, "a use could not be noted");
+    });
   }
 
   /** The node is leaving: sessions spill and release; clients are told, and stay connected for what is still answered. */
@@ -341,7 +358,9 @@ export class Gateway {
   #welcome(connection: number): void {
     const socket = this.#sockets.get(connection);
     if (socket === undefined || socket.greeting.at !== "claiming") return;
-    socket.greeting = { at: "open", address: socket.greeting.address };
+    const { address } = socket.greeting;
+    socket.greeting = { at: "open", address };
+    this.#usage.inUse(accountOf(address));
     this.addresses.proven(socket.address);
     this.#sendWelcome(socket);
   }

@@ -44,6 +44,8 @@ export interface HttpOptions {
   readonly token: string;
   /** What the operator sees of the process, as it is now. */
   readonly figures: () => Record<string, number | string>;
+  /** Removes an account with everything of it. */
+  readonly remove: (record: AccountRecord) => Promise<void>;
   /** Retires a device's mailbox and closes its session. */
   readonly retire: (account: AccountId, devices: readonly number[]) => Promise<void>;
 }
@@ -73,7 +75,7 @@ export async function openHttp(options: HttpOptions): Promise<FastifyInstance> {
   problems(app, options);
   publicRoutes(app, options);
   accountRoutes(app, options, new SignatureCheck(options.relay, options.now));
-  adminRoutes(app, { ...options, remove: (record) => removeAccount(options, record), parse });
+  adminRoutes(app, { ...options, parse });
   upgrades(app, options);
   return app;
 }
@@ -256,22 +258,9 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
 
   app.delete(PATHS.account, async (request, reply) => {
     const { record } = await device(request);
-    await removeAccount(options, record);
+    await options.remove(record);
     return reply.status(204).send();
   });
-}
-
-/** Mail first: whoever is told nothing, because the relay ended in between, can still ask again. */
-async function removeAccount(
-  { backend, gateway, retire }: HttpOptions,
-  { account, devices }: AccountRecord,
-): Promise<void> {
-  await retire(
-    account,
-    devices.map((d) => d.device),
-  );
-  await backend.directory.deleteAccount(account);
-  gateway.keyReplaced(account);
 }
 
 function upgrades(app: FastifyInstance, { gateway, ready, terms }: HttpOptions): void {

@@ -178,6 +178,53 @@ export function directoryContract({ name, keeps, open }: BackendUnderTest): void
       expect(await directory.register(anAccount(), long)).toBe("registered");
     });
 
+    it("D9 idle: who was last used on an earlier day is named, the longest unused first; use counts to the day", async () => {
+      await using world = await open();
+      const DAY = 86_400_000;
+      const ids: AccountId[] = [];
+      for (let day = 0; day < 4; day++) {
+        const account = anAccount();
+        await registered(world.backend.directory, account);
+        ids.push(account.account);
+        await world.elapse(DAY);
+      }
+      const idle = (days: number, count = 10) =>
+        world.backend.directory.idle((world.clock.now() - days * DAY) as Time, count);
+      expect(await idle(1)).toEqual(ids.slice(0, 3));
+      expect(await idle(3)).toEqual(ids.slice(0, 1));
+      expect(await idle(4)).toEqual([]);
+      expect(await idle(1, 2)).toEqual(ids.slice(0, 2));
+      await world.backend.directory.used(ids[0] as AccountId);
+      await world.backend.directory.used(anAccount().account);
+      if (keeps) await world.restart();
+      expect(await idle(1)).toEqual(ids.slice(1, 3));
+      expect(await idle(0)).toEqual(ids.slice(1));
+      await world.backend.directory.deleteAccount(ids[1] as AccountId);
+      expect(await idle(0)).toEqual(ids.slice(2));
+    });
+
+    it("D9 idle: days on which the relay was away do not count", async () => {
+      await using world = await open();
+      const DAY = 86_400_000;
+      const account = anAccount();
+      await registered(world.backend.directory, account);
+      const idle = (days: number) =>
+        world.backend.directory.idle((world.clock.now() - days * DAY) as Time, 10);
+      await world.backend.directory.dayPasses();
+      await world.elapse(DAY);
+      await world.backend.directory.dayPasses();
+      await world.backend.directory.dayPasses();
+      expect(await idle(0)).toEqual([account.account]);
+      if (keeps) await world.restart();
+      await world.elapse(100 * DAY);
+      await world.backend.directory.dayPasses();
+      expect(await idle(1)).toEqual([account.account]);
+      expect(await idle(2)).toEqual([]);
+      await world.elapse(DAY);
+      await world.backend.directory.dayPasses();
+      expect(await idle(2)).toEqual([account.account]);
+    });
+
     it("D3 lists: only the next version replaces a list; who is not in it is removed with its prekeys", async () => {
       await using world = await open();
       const { directory } = world.backend;

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { connect, type TLSSocket } from "node:tls";
 import { PATHS } from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
@@ -11,6 +12,7 @@ import { aFolder } from "../support/folder.ts";
 import { ask, Person } from "../support/person.ts";
 import { expectProblem } from "../support/problems.ts";
 import { RelayProcess } from "../support/relay-process.ts";
+import { eventually } from "../support/waiting.ts";
 
 const NOTHING = Buffer.alloc(0);
 const hasOpenssl = ((): boolean => {
@@ -53,6 +55,36 @@ describe("settings in a file", () => {
       await relay.says("no setting is called LETHE_PROT");
       expect(await registration()).toBe("closed");
       expect((await anna.request(relay, "GET", PATHS.prekeys)).status).toBe(200);
+    } finally {
+      await relay.stop();
+    }
+  });
+});
+
+describe("an account that is not used", () => {
+  it("is removed with everything of it after the period that the relay states, and no other", async () => {
+    await using folder = await aFolder();
+    const start = (): Promise<RelayProcess> =>
+      RelayProcess.start({ data: folder.path, flags: ["--idle-days", "30"] });
+    let relay = await start();
+    const [idle, busy] = [
+      await Person.called("idle").register(relay),
+      await Person.called("busy").register(relay),
+    ];
+    const policy = await ask(relay, "GET", PATHS.policy, NOTHING);
+    expect(policy.body["retention"]).toMatchObject({ idleAccountMs: 30 * 86_400_000 });
+    await relay.stop();
+    // As if the relay had run for 31 days, and one of them had never come.
+    const db = new DatabaseSync(join(folder.path, "directory.sqlite"));
+    const days = db.prepare("UPDATE account SET used_day = used_day - 31 WHERE name = ?");
+    expect(days.run(idle.name).changes).toBe(1);
+    db.close();
+    relay = await start();
+    try {
+      await eventually(15_000, "the idle account's end", async () =>
+        (await idle.request(relay, "GET", PATHS.prekeys)).status === 401 ? true : undefined,
+      );
+      expect((await busy.request(relay, "GET", PATHS.prekeys)).status).toBe(200);
     } finally {
       await relay.stop();
     }

@@ -1,14 +1,25 @@
 // The account verbs over the database. Each runs inside a savepoint of the worker's batch.
 import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
-import type { AccountId, DeviceNumber, UserName } from "@lethe/protocol";
+import type { AccountId, DeviceNumber, Time, UserName } from "@lethe/protocol";
 import type { AccountRecord, DeviceRecord } from "../../directory.ts";
 import type { Verbs } from "./calls.ts";
 import { blob, bytesOf, idOf, numberOf, type Row, textOf } from "./rows.ts";
 
+const DAY_MS = 86_400_000;
+
 type AccountVerbs = Pick<
   Verbs,
-  "register" | "accountOfName" | "account" | "putDeviceList" | "putAccessKeyHash" | "deleteAccount" | "count"
+  | "register"
+  | "accountOfName"
+  | "account"
+  | "putDeviceList"
+  | "putAccessKeyHash"
+  | "deleteAccount"
+  | "used"
+  | "dayPasses"
+  | "idle"
+  | "count"
 >;
 
 export function accountVerbs(db: DatabaseSync): AccountVerbs {
@@ -17,7 +28,7 @@ export function accountVerbs(db: DatabaseSync): AccountVerbs {
   const devicesOf = db.prepare(
     "SELECT device, signing_key, certificate FROM device WHERE account = ? ORDER BY device",
   );
-  const insertAccount = db.prepare("INSERT INTO account VALUES (?, ?, ?, ?, ?, ?)");
+  const insertAccount = db.prepare("INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?)");
   const putDevice = db.prepare(
     "INSERT INTO device VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET signing_key = excluded.signing_key, certificate = excluded.certificate",
   );
@@ -28,6 +39,11 @@ export function accountVerbs(db: DatabaseSync): AccountVerbs {
   const deleteRow = db.prepare("DELETE FROM account WHERE account = ?");
   const deleteConnections = db.prepare("DELETE FROM connection WHERE address >= ? AND address <= ?");
   const takeUse = db.prepare("UPDATE invite SET uses = uses - 1 WHERE mark = ? AND uses > 0 AND expires > ?");
+  const noteUse = db.prepare("UPDATE account SET used_day = ? WHERE account = ? AND used_day < ?");
+  const dayMark = db.prepare("SELECT value FROM mark WHERE name = 'day'");
+  const putDayMark = db.prepare("INSERT OR REPLACE INTO mark VALUES ('day', ?)");
+  const shiftUse = db.prepare("UPDATE account SET used_day = used_day + ?");
+  const idleSince = db.prepare("SELECT account FROM account WHERE used_day < ? ORDER BY used_day LIMIT ?");
   const countAll = db.prepare("SELECT count(*) AS n FROM account");
   const deleteDevice = ["device", "prekey", "used_prekey", "given"].map((table) =>
     db.prepare(`DELETE FROM ${table} WHERE account = ? AND device = ?`),
@@ -57,7 +73,8 @@ export function accountVerbs(db: DatabaseSync): AccountVerbs {
       if (byName.get(record.name) !== undefined) return "name-taken";
       if (invite !== undefined && takeUse.run(invite, now).changes === 0) return "invite-invalid";
       const { name, accountKey, accessKeyHash, listVersion, deviceList } = record;
-      insertAccount.run(blob(record.account), name, accountKey, accessKeyHash, listVersion, deviceList);
+      const row = [name, accountKey, accessKeyHash, listVersion, deviceList, dayOf(now)] as const;
+      insertAccount.run(blob(record.account), ...row);
       putDevices(record.account, record.devices);
       return "registered";
     },
@@ -94,8 +111,28 @@ export function accountVerbs(db: DatabaseSync): AccountVerbs {
       return devices;
     },
 
+    used(id, now) {
+      noteUse.run(dayOf(now), blob(id), dayOf(now));
+      return undefined;
+    },
+
+    dayPasses(now) {
+      const before = dayMark.get();
+      const away = before === undefined ? 0 : dayOf(now) - numberOf(before, "value") - 1;
+      if (away > 0) shiftUse.run(away);
+      putDayMark.run(dayOf(now));
+      return undefined;
+    },
+
+    idle: (before, count) =>
+      idleSince.all(dayOf(before), count).map((row) => idOf<AccountId>(bytesOf(row, "account"))),
+
     count: () => numberOf(countAll.get() ?? {}, "n"),
   };
+}
+
+function dayOf(time: Time): number {
+  return Math.floor(time / DAY_MS);
 }
 
 /** Knows the id again without telling it: 16 random bytes cannot be guessed from their hash. */

@@ -45,6 +45,9 @@ export interface Calls {
   putInvite: { args: [invite: Invite, now: Time]; result: ResultOf<"putInvite"> };
   invites: { args: [now: Time]; result: readonly Invite[] };
   deleteInvite: { args: [mark: Uint8Array]; result: ResultOf<"deleteInvite"> };
+  used: { args: [account: AccountId, now: Time]; result: undefined };
+  dayPasses: { args: [now: Time]; result: undefined };
+  idle: { args: [before: Time, count: number]; result: readonly AccountId[] };
   count: { args: []; result: number };
 
   ledger: { args: []; result: LedgerContents };

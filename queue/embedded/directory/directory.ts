@@ -18,6 +18,13 @@ export function embeddedDirectory(client: DirectoryClient, now: () => Time): Dir
     putInvite: (invite) => client.call("putInvite", invite, now()),
     invites: () => client.call("invites", now()),
     deleteInvite: (mark) => client.call("deleteInvite", mark),
+    async used(account) {
+      await client.call("used", account, now());
+    },
+    async dayPasses() {
+      await client.call("dayPasses", now());
+    },
+    idle: (before, count) => client.call("idle", before, count),
     count: () => client.call("count"),
   };
 }

@@ -12,8 +12,11 @@ const TABLES = `
 
   CREATE TABLE account (
     account BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, account_key BLOB NOT NULL, access_key_hash BLOB NOT NULL,
-    list_version INTEGER NOT NULL, device_list BLOB NOT NULL
+    list_version INTEGER NOT NULL, device_list BLOB NOT NULL,
+    -- The day of UTC on which it was last used, counted from 1970-01-01.
+    used_day INTEGER NOT NULL
   ) STRICT;
+  CREATE INDEX account_used ON account (used_day);
   CREATE TABLE device (
     account BLOB NOT NULL, device INTEGER NOT NULL, signing_key BLOB NOT NULL, certificate BLOB NOT NULL,
     PRIMARY KEY (account, device)
