@@ -20,9 +20,9 @@ import {
   type Time,
 } from "@lethe/protocol";
 import { type Certificate, certificateHash, makeCertificate, parseCertificate } from "./certificate.ts";
-import { type DeviceList, lists, makeDeviceList, parseDeviceList } from "./device-list.ts";
+import { type DeviceList, lists, makeDeviceList, parseDeviceList, verifyDeviceList } from "./device-list.ts";
 import { LABELS } from "./labels.ts";
-import { encode, blob, formatByte, secret } from "./layout.ts";
+import { encode, blob, formatByte, secret, total } from "./layout.ts";
 import { LIST_RENEW_MS, MAX_SEALING_KEYS, SEALING_ROTATE_MS } from "./limits.ts";
 import type { Random } from "./random.ts";
 import { makeSealingKey, type SealingKey, sealingDestroyAt, sealingKey } from "./sealing-key.ts";
@@ -184,6 +184,28 @@ export function maintainIdentity(
   const listDue = identity.accountSeed !== undefined && now >= identity.list.issuedAt + LIST_RENEW_MS;
   if (!sealingChanged && !listDue) return identity;
   return { ...identity, sealing, list: listDue ? issueAgain(identity, now) : identity.list };
+}
+
+/** A new sealing key before its time: after a restore, peers may know a newer one than the store has. */
+export function renewSealing(
+  identity: Identity,
+  { random, now }: { readonly random: Random; readonly now: Time },
+): Identity {
+  const next = makeSealingKey(identity.certificate, identity.signingSeed, random, now);
+  return { ...identity, sealing: [...identity.sealing, next].slice(-MAX_SEALING_KEYS) };
+}
+
+/**
+ * One's own device list as the relay has published it, where it is newer than the one held, or another of its version
+ * that was never published: a store that was restored goes on from it. The same object where there is nothing to take.
+ */
+export function adoptList(identity: Identity, published: Uint8Array): Identity {
+  const { certificate, certificateBytes, list: own } = identity;
+  const found = total(() => verifyDeviceList(published, certificate.accountKey));
+  if (found === undefined || found.account !== certificate.account || equal(found.hash, own.hash))
+    return identity;
+  const isOurs = lists(found, certificate.device, certificateHash(certificateBytes));
+  return isOurs && found.version >= own.version ? { ...identity, list: found } : identity;
 }
 
 function issueAgain(identity: Identity, now: Time): DeviceList {

@@ -279,7 +279,7 @@ class Core implements ClientCore {
     const connection = this.#connection(socket);
     const epoch = this.#device.epoch;
     if (connection.frame(turn, frame) && frame.frame === "welcome") this.#welcome(turn, socket, frame);
-    if (frame.frame === "epoch-behind" && this.#device.epoch !== epoch) this.#sending.newStreams(turn);
+    if (frame.frame === "epoch-behind" && this.#device.epoch !== epoch) this.#sending.restored(turn);
     if (!connection.isUp) return;
     switch (frame.frame) {
       case "push":

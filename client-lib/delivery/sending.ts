@@ -295,8 +295,9 @@ export class Sending {
     turn.stage(put("stream-out", to, streamOutRow, row));
   }
 
-  /** The store went back: numbers may have been used already, so new streams begin. */
-  newStreams(turn: Turn): void {
+  /** The store went back: numbers may have been used already, so new streams begin; and our own list may be newer. */
+  restored(turn: Turn): void {
+    this.askDevices(turn, this.#parts.self);
     for (const to of this.#streams.keys()) turn.stage(remove("stream-out", to));
     this.#streams.clear();
   }

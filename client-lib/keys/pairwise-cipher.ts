@@ -14,6 +14,7 @@ import {
 import {
   accessKey,
   addressOfIdentity,
+  adoptList,
   type ContentKind,
   decodeControl,
   encodeControl,
@@ -38,6 +39,7 @@ import {
   type Ratchet,
   type RatchetId,
   ratchetsOf,
+  renewSealing,
   replaceProfileKey,
   replacement,
   signAsDevice,
@@ -63,6 +65,7 @@ import { KnownPeers } from "./known-peers.ts";
 import {
   ACCESS_PENDING,
   type KeyState,
+  LIST_PENDING,
   OWN,
   putKey,
   putTime,
@@ -140,6 +143,8 @@ export class PairwiseCipher implements Cipher {
   }
 
   learnDevices(account: AccountId, answer: FrameOf<"has-devices">, now: Time): Learned {
+    if (account === this.#keys.identity.certificate.account)
+      return { code: "ok", writes: this.#learnOwn(answer) };
     const learned = this.#known.learn(account, answer, now);
     if (learned.writes === undefined) return learned;
     this.#outdated.delete(account);
@@ -325,13 +330,31 @@ export class PairwiseCipher implements Cipher {
     if (theirList === "forked" || ourList === "forked") this.#config.alarm("list-forked", account);
   }
 
-  /** Our store was restored: no ratchet of it is sent on, and everything at the relay is replaced. */
+  /**
+   * Our store was restored: no ratchet of it is sent on, everything at the relay is replaced and the relay told our
+   * access key, and peers are told all of it anew, with a sealing key that is newer than any they know.
+   */
   suspect(now: Time): Write[] {
+    const { random } = this.#config;
+    this.#keys.identity = renewSealing(this.#keys.identity, { random, now });
     this.#keys.replacePending = true;
+    this.#keys.accessPending = true;
     return [
+      putKey("identity", OWN, encodeIdentity(this.#keys.identity)),
       putKey("identity", REPLACE_PENDING, new Uint8Array()),
+      putKey("identity", ACCESS_PENDING, new Uint8Array()),
       ...this.#ratchets.setAll((kept) => giveUp(kept, now, false)),
+      ...this.#told.forgetAll(),
     ];
+  }
+
+  /** What the relay has published of ourselves: after a restore it may be newer than what we hold. */
+  #learnOwn({ deviceList }: FrameOf<"has-devices">): Write[] {
+    const identity = adoptList(this.#keys.identity, deviceList);
+    if (identity === this.#keys.identity) return [];
+    this.#keys.identity = identity;
+    this.#keys.listPending = false;
+    return [putKey("identity", OWN, encodeIdentity(identity)), removeKey("identity", LIST_PENDING)];
   }
 
   prove({ nonce, epoch, version }: Proof): Uint8Array {

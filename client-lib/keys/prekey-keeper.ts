@@ -94,39 +94,40 @@ export class PrekeyKeeper {
 
   /** Sealing keys and device list by the clock; private halves past their time destroyed. */
   async #maintain(now: Time): Promise<void> {
-    const { keys, random, commit } = this.#config;
-    const before = keys.identity;
-    const identity = maintainIdentity(before, { random, now });
+    const { keys, commit } = this.#config;
     const over = [...keys.prekeys.values()].filter(
       (record) => destroyAt(record, keys.unlisted.get(record.id)) <= now,
     );
-    const writes = over.flatMap(({ id }) => removePrekey(id));
-    const changed = identity !== keys.identity;
-    const listChanged = identity.list.version !== keys.identity.list.version;
-    if (changed) writes.push(putKey("identity", OWN, encodeIdentity(identity)));
-    if (listChanged) writes.push(putKey("identity", LIST_PENDING, new Uint8Array()));
-    if (writes.length > 0) await commit(writes);
-    keys.listPending ||= listChanged;
-    if (changed) await this.#takeOver(identity, before);
+    if (over.length > 0) await commit(over.flatMap(({ id }) => removePrekey(id)));
     for (const { id } of over) {
       keys.prekeys.delete(id);
       keys.pending.delete(id);
       keys.unlisted.delete(id);
     }
-    if (keys.listPending) await this.#publishList(identity);
+    await this.#maintainIdentity(now);
+    if (keys.listPending) await this.#publishList(keys.identity);
     if (keys.accessPending) await this.#publishAccessKey();
   }
 
-  /** Somebody was blocked meanwhile: the profile key is the new one, and so it is in the store. */
-  async #takeOver(identity: Identity, before: Identity): Promise<void> {
-    const { keys, commit } = this.#config;
-    let seen = before;
-    while (keys.identity !== seen) {
-      seen = keys.identity;
-      const both = { ...identity, profileKey: seen.profileKey };
-      await commit([putKey("identity", OWN, encodeIdentity(both))]);
+  /** Where the identity was changed meanwhile (somebody was blocked, the store was found to be old), once more from that. */
+  async #maintainIdentity(now: Time): Promise<void> {
+    const { keys, random, commit } = this.#config;
+    for (;;) {
+      const before = keys.identity;
+      const identity = maintainIdentity(before, { random, now });
+      if (identity === before) return;
+      const listChanged = identity.list.version !== before.list.version;
+      const writes = [putKey("identity", OWN, encodeIdentity(identity))];
+      if (listChanged) writes.push(putKey("identity", LIST_PENDING, new Uint8Array()));
+      await commit(writes);
+      if (keys.identity === before) {
+        keys.identity = identity;
+        keys.listPending ||= listChanged;
+        return;
+      }
+      // What is in memory may stand in the store already, beneath what was just written.
+      await commit([putKey("identity", OWN, encodeIdentity(keys.identity))]);
     }
-    keys.identity = seen === before ? identity : { ...identity, profileKey: seen.profileKey };
   }
 
   /** The relay is told the hash of a new access key until it has taken it: from then on the old one opens nothing. */

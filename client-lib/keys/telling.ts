@@ -72,6 +72,11 @@ export class Told {
     return this.#set(after.peer, { what: told.what, at: "known", chain: undefined });
   }
 
+  /** Nothing is known of what anybody knows: our store was restored. */
+  forgetAll(): Write[] {
+    return [...this.#keys.told.keys()].flatMap((address) => this.forget(address));
+  }
+
   /** A device that may have lost what it knew. */
   forget(address: DeviceAddress): Write[] {
     return this.#keys.told.delete(address) ? [removeKey("told", address)] : [];

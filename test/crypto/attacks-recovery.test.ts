@@ -2,9 +2,17 @@
 // between real client cores.
 import { type EnvelopeId, PROBLEMS } from "@lethe/protocol";
 import { beforeAll, describe, expect, it } from "vitest";
-import { ratchetsOf, ready } from "../../crypto/index.ts";
+import { OWN, putKey } from "../../client-lib/keys/key-rows.ts";
+import {
+  encodeIdentity,
+  maintainIdentity,
+  publicIdentity,
+  ratchetsOf,
+  ready,
+  replaceProfileKey,
+} from "../../crypto/index.ts";
 import { AttackWorld } from "./attack-world.ts";
-import { DAY } from "./support.ts";
+import { DAY, seededRandom } from "./support.ts";
 
 beforeAll(ready);
 
@@ -307,6 +315,46 @@ describe("attack 20: restored and copied stores", () => {
     expect(anna.keys.ratchets.get(ben.address)?.sending?.id).toBe(
       ben.keys.ratchets.get(anna.address)?.sending?.id,
     );
+  });
+
+  it("a store older than our newest sealing key, device list and access key: all three are mended, and mail flows", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    const old = ben.copy();
+    world.pass(15 * DAY);
+    // What the library does by the clock, and on a block: known to the relay and to Anna.
+    const changed = maintainIdentity(ben.keys.identity, { random: seededRandom(4), now: world.now });
+    ben.keys.identity = replaceProfileKey(changed, seededRandom(5));
+    ben.write([putKey("identity", OWN, encodeIdentity(ben.keys.identity))]);
+    const newest = ben.keys.identity;
+    expect(newest.list.version).toBe(2);
+    ben.accessHash = publicIdentity(newest).accessKeyHash;
+    world.say("ben", "anna", "with new keys");
+    world.say("anna", "ben", "to new keys");
+    expect(ben.texts.at(-1)).toBe("to new keys");
+    const published = world.devicesOf(ben, 1);
+    world.start(ben);
+    world.run();
+    world.lies = (frame, to) =>
+      to === ben && frame.frame === "has-devices" && published.frame === "has-devices"
+        ? { ...published, request: frame.request }
+        : frame;
+    world.start(ben, old);
+    world.pass(60_000);
+    expect(ben.tellsOf("store-restored")).toHaveLength(1);
+    expect(ben.keys.identity.list.hash).toEqual(newest.list.hash);
+    expect(ben.keys.identity.sealing.at(-1)?.record.createdAt).toBeGreaterThan(
+      newest.sealing.at(-1)?.record.createdAt ?? 0,
+    );
+    expect(ben.keys.accessPending).toBe(true);
+    world.lies = (frame) => frame;
+    ben.accessHash = publicIdentity(ben.keys.identity).accessKeyHash;
+    world.say("ben", "anna", "after the restore");
+    expect(anna.texts.at(-1)).toBe("after the restore");
+    expect(anna.alarms).toEqual([]);
+    world.say("anna", "ben", "and back");
+    world.pass(15_000);
+    expect(ben.texts.at(-1)).toBe("and back");
   });
 
   it("two copies of one store send: the peer is told, gives the ratchet up, and nothing of the second copy is handed over", () => {
