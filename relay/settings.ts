@@ -303,6 +303,19 @@ export function settingsRows(): { flag: string; env: string; fallback: string; s
   ];
 }
 
+/** The table of settings in Markdown, for docs/operations.md. */
+export function settingsTable(): string {
+  const cell = (text: string): string => text.replaceAll("|", "\\|");
+  return [
+    "| flag | environment | default | meaning |",
+    "| --- | --- | --- | --- |",
+    ...settingsRows().map(
+      ({ flag, env, fallback, says }) =>
+        `| \`${cell(flag)}\` | \`${env}\` | ${fallback === "" ? "" : `\`${cell(fallback)}\``} | ${cell(says)} |`,
+    ),
+  ].join("\n");
+}
+
 /** The table of settings as `--help` prints it. */
 export function settingsHelp(): string {
   const rows = settingsRows().map(({ flag, env, fallback, says }) => [flag, env, fallback, says]);

@@ -8,6 +8,9 @@ const { goldenVectors } = await import("../test/protocol/golden.ts");
 
 const specification = join(root, "protocol", "README.md");
 writeFileSync(specification, withTables(readFileSync(specification, "utf8")));
+const { settingsTable } = await import("../relay/settings.ts");
+const operations = join(root, "docs", "operations.md");
+writeFileSync(operations, withTables(readFileSync(operations, "utf8"), { settings: settingsTable }));
 if (process.argv.includes("--golden")) {
   const vectors = join(root, "protocol", "vectors", "frames.json");
   writeFileSync(vectors, `${JSON.stringify(goldenVectors(), undefined, 2)}\n`);
