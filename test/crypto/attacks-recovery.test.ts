@@ -169,6 +169,69 @@ describe("attack 22: reset flooding", () => {
     for (const name of ["anna", ...others]) expect(ben.texts).toContain(`of ${name}`);
   });
 
+  it("a receipt, a typing notice or a control message that cannot be opened is not asked for", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    world.loseRatchets(ben);
+    const connection = ben.sockets.get("device") ?? 0;
+    const push = (id: string, kind: "pairwise" | "signal", ciphertext: Uint8Array = new Uint8Array()): void => {
+      const frames = [{ frame: "push", id: id as EnvelopeId, kind, ciphertext } as const];
+      world.step(ben, { event: "frames", socket: "device", connection, frames });
+    };
+    const [to, now] = [ben.address, world.now];
+    const around = { to, place: undefined, sentAt: now, now, message: "m".repeat(16) as never };
+    const receipt = { kind: "receipt", delivered: ["x".repeat(16) as never], read: [] } as const;
+    const typing = { kind: "signal", body: new Uint8Array([0x6a, 0]) } as const;
+    const [idA, idB, idC] = ["a".repeat(16), "b".repeat(16), "c".repeat(16)] as EnvelopeId[];
+    push(
+      "a".repeat(16),
+      "pairwise",
+      anna.cipher.seal({ ...around, id: idA as EnvelopeId, content: receipt }).ciphertext,
+    );
+    push(
+      "b".repeat(16),
+      "signal",
+      anna.cipher.seal({ ...around, id: idB as EnvelopeId, content: typing }).ciphertext,
+    );
+    const control = { kind: "access-key", accessKey: new Uint8Array(16) } as const;
+    push(
+      "c".repeat(16),
+      "pairwise",
+      anna.cipher.sealControl({ to, id: idC as EnvelopeId, control, now }).ciphertext,
+    );
+    world.pass(2 * HOUR);
+    expect(ben.codes).toEqual(["unknown-session", "unknown-session"]);
+    expect(ben.tellsOf("ratchet-reset")).toEqual([]);
+    world.say("anna", "ben", "worth it");
+    expect(ben.tellsOf("ratchet-reset")).toHaveLength(1);
+  });
+
+  it("a contact that asks without end is answered ten times a minute", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    world.hostile = (mail) => (mail.from === "anna" ? undefined : mail.ciphertext);
+    for (let i = 0; i < 14; i++) world.say("anna", "ben", `lost ${i}`);
+    const lost = world.submitsOf("anna").slice(-14);
+    const connection = anna.sockets.get("device") ?? 0;
+    for (const [i, mail] of lost.entries()) {
+      const id = `request number ${String.fromCharCode(65 + i)}` as EnvelopeId;
+      const control = {
+        kind: "resend",
+        ratchet: undefined,
+        ratchetKey: new Uint8Array(32).fill(9),
+        envelopes: [mail.id],
+      } as const;
+      const sealed = ben.cipher.sealControl({ to: anna.address, id, control, now: world.now });
+      const frames = [
+        { frame: "push", id, kind: "pairwise", ciphertext: sealed.ciphertext ?? new Uint8Array() } as const,
+      ];
+      world.step(anna, { event: "frames", socket: "device", connection, frames });
+      world.run();
+    }
+    world.pass(5_000);
+    expect(anna.tellsOf("resent")).toHaveLength(10);
+  });
+
   it("what is said about ratchets is sealed like everything else, in the size of a short text", () => {
     const world = friends();
     world.loseRatchets(world.side("ben"));
