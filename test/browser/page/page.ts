@@ -1,0 +1,17 @@
+// A page that is nothing but the library, for tests to call; and every task of it that was longer than 50 ms.
+import * as client from "@lethe/client";
+
+/** What tests find in the page's global scope. */
+export interface Page {
+  readonly client: typeof client;
+  /** ms each (Long Tasks API). */
+  readonly longTasks: number[];
+}
+
+const longTasks: number[] = [];
+new PerformanceObserver((list) => {
+  for (const { duration } of list.getEntries()) longTasks.push(duration);
+}).observe({ type: "longtask" });
+
+const page: Page = { client, longTasks };
+Object.assign(globalThis, { lethe: page });
