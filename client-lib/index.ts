@@ -1,4 +1,5 @@
 // What applications import. Everything else in this package is its own business.
+export type { SafetyNumber } from "@lethe/crypto";
 export { Client, type Contact, type SendOptions } from "./client.ts";
 export type { ClientEvent, ClientEvents, Handler, ReceivedMessage } from "./client-events.ts";
 export type { ClientOptions } from "./client-options.ts";

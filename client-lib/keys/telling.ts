@@ -25,6 +25,7 @@ export class Told {
   readonly #keys: Pick<KeyState, "told">;
   readonly #name: string;
   readonly #nameBytes: Uint8Array;
+  #hashed: { readonly of: Identity["profileKey"]; readonly hash: Uint8Array } | undefined;
 
   constructor(keys: Pick<KeyState, "told">, name: string) {
     this.#keys = keys;
@@ -33,7 +34,12 @@ export class Told {
   }
 
   #hash(identity: Identity): Uint8Array {
-    return blake2b(TOLD_BYTES, accessKey(identity), this.#nameBytes);
+    if (this.#hashed?.of !== identity.profileKey)
+      this.#hashed = {
+        of: identity.profileKey,
+        hash: blake2b(TOLD_BYTES, accessKey(identity), this.#nameBytes),
+      };
+    return this.#hashed.hash;
   }
 
   /** The plaintext of a message to a device, with or without what is to be told. */
