@@ -59,8 +59,10 @@ export const MAX_RESENDABLE = 10_000;
 export const MAX_RESENDABLE_BYTES = 67_108_864;
 /** How often one message is sent again to one device. */
 export const MAX_RESENDS = 3;
-/** Envelopes named in one request for them: what the smallest padding bucket holds. Further ones are lost. */
+/** Envelopes named in one request for them: what the smallest padding bucket holds. */
 export const MAX_RESEND_IDS = 10;
+/** Envelopes of one device that are asked for together: as many requests as are answered in a minute. */
+export const MAX_FAILED = 100;
 /** Devices whose failures are remembered. */
 export const MAX_RECOVERING = 1_000;
 /** The breaker: so many requests in so long, ms, all devices together; asking and answering each. */

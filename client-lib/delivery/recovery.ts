@@ -27,6 +27,7 @@ import type { Contacts } from "./contacts.ts";
 import type { Cipher, Control, ResendWish, StoredRows } from "./events.ts";
 import {
   BREAKER_MS,
+  MAX_FAILED,
   MAX_RECOVERIES,
   MAX_RECOVERING,
   MAX_RESEND_IDS,
@@ -52,7 +53,7 @@ const recoveryRow = struct({
   since: time,
   failed: list(
     struct({ id: envelopeId, ratchet: optional(binary(16, "ratchet id")), ratchetKey: fixed(32) }),
-    MAX_RESEND_IDS,
+    MAX_FAILED,
   ),
 });
 type Row = Of<typeof recoveryRow>;
@@ -100,11 +101,11 @@ export class Recovery {
   failed(turn: Turn, id: EnvelopeId, { from, ratchet, ratchetKey }: ResendWish): void {
     if (this.#parts.contacts.of(accountOf(from)).decision !== "accepted") return;
     const row = this.#rows.get(from) ?? this.#fresh();
-    if (row === undefined || row.state === "asking" || row.failed.length >= MAX_RESEND_IDS) return;
+    if (row === undefined || row.failed.length >= MAX_FAILED) return;
     if (row.failed.some((failed) => failed.id === id)) return;
     const failed = [...row.failed, { id, ratchet, ratchetKey }];
-    const since = row.state === "due" ? row.since : turn.now;
-    this.#put(turn, from, { ...row, state: "due", since, failed });
+    if (row.state === "idle") this.#put(turn, from, { ...row, state: "due", since: turn.now, failed });
+    else this.#put(turn, from, { ...row, failed });
   }
 
   #fresh(): Row | undefined {
@@ -147,13 +148,17 @@ export class Recovery {
   /** Seals the request if the new ratchet is there. `lookUp`: what is missing for it is asked the relay for. */
   #ask(turn: Turn, address: DeviceAddress, row: Row, lookUp: boolean): void {
     const { mail } = this.#parts;
-    const first = row.failed[0];
     const ready = mail.ready(turn, address, lookUp);
-    if (ready === "no" && first !== undefined) return;
-    if (ready === "yes" && first !== undefined) {
-      const { ratchet, ratchetKey } = first;
-      const envelopes = row.failed.map(({ id }) => id);
-      mail.control(turn, address, { kind: "resend", ratchet, ratchetKey, envelopes });
+    if (ready === "no" && row.failed.length > 0) return;
+    for (let at = 0; ready === "yes" && at < row.failed.length; at += MAX_RESEND_IDS) {
+      const some = row.failed.slice(at, at + MAX_RESEND_IDS);
+      const { ratchet, ratchetKey } = some[0] as Row["failed"][number];
+      mail.control(turn, address, {
+        kind: "resend",
+        ratchet,
+        ratchetKey,
+        envelopes: some.map(({ id }) => id),
+      });
     }
     this.#put(turn, address, { ...row, state: "idle", failed: [] });
   }

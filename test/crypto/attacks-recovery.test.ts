@@ -66,6 +66,22 @@ describe("recovery", () => {
     expect(ben.texts.at(-1)).toBe("lost");
   });
 
+  it("many messages that fail together are asked for together, a hundred at most, and come in order", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    world.loseRatchets(ben);
+    for (let i = 0; i < 105; i++)
+      world.step(anna, {
+        event: "send",
+        message: `m${i}`.padEnd(16, "\0") as never,
+        to: ben.account,
+        body: bodyText(`m${i}`),
+      });
+    world.pass(30_000);
+    expect(ben.tellsOf("ratchet-reset")).toMatchObject([{ missing: 100 }]);
+    expect(ben.texts.slice(2)).toEqual(Array.from({ length: 100 }, (_, i) => `m${i}`));
+  });
+
   it("both sides of a ratchet lost at once: mail of both comes", () => {
     const world = friends();
     for (const side of [world.side("anna"), world.side("ben")]) world.loseRatchets(side);
@@ -174,7 +190,11 @@ describe("attack 22: reset flooding", () => {
     const [anna, ben] = [world.side("anna"), world.side("ben")];
     world.loseRatchets(ben);
     const connection = ben.sockets.get("device") ?? 0;
-    const push = (id: string, kind: "pairwise" | "signal", ciphertext: Uint8Array = new Uint8Array()): void => {
+    const push = (
+      id: string,
+      kind: "pairwise" | "signal",
+      ciphertext: Uint8Array = new Uint8Array(),
+    ): void => {
       const frames = [{ frame: "push", id: id as EnvelopeId, kind, ciphertext } as const];
       world.step(ben, { event: "frames", socket: "device", connection, frames });
     };
