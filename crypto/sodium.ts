@@ -1,7 +1,7 @@
-// The only importer of libsodium: its raw exports, and one fixed scratch area in its memory for their arguments. HKDF is
-// among the exports and not in the wrapper; and the wrapper frees secrets unwiped, where the scratch area is zeroed after
-// each call. Always true: between calls the scratch area holds only zeros.
-import sodium from "libsodium-wrappers";
+// The only importer of libsodium: its raw exports, and one fixed scratch area in its memory for their arguments. Without
+// the wrapper, which lacks HKDF, frees secrets unwiped where the scratch area is zeroed after each call, and costs a
+// page 16 KB. Always true: between calls the scratch area holds only zeros.
+import instantiate from "libsodium";
 
 /** A pointer into the wasm memory. */
 export type Pointer = number;
@@ -10,6 +10,8 @@ interface Raw {
   /** Replaced when the memory grows: read at each use. */
   readonly HEAPU8: Uint8Array;
   _malloc(length: number): Pointer;
+  /** Negative where it failed. */
+  _sodium_init(): number;
   _crypto_hash(out: Pointer, m: Pointer, mLow: number, mHigh: number): number;
   _crypto_generichash(
     out: Pointer,
@@ -159,6 +161,7 @@ export function clear(): void {
 
 const NEEDED = [
   "_malloc",
+  "_sodium_init",
   "_crypto_hash",
   "_crypto_generichash",
   "_crypto_kdf_hkdf_sha256_extract",
@@ -179,14 +182,17 @@ const NEEDED = [
   "_crypto_aead_chacha20poly1305_ietf_decrypt",
 ] as const satisfies readonly (keyof Raw)[];
 
+/** 32 bits: libsodium's own source of chance, which nothing here draws from. */
+function getRandomValue(): number {
+  return globalThis.crypto.getRandomValues(new Uint32Array(1))[0] ?? 0;
+}
+
 /** Loads the library. Until then, and after `unload`, `lib` throws. */
 export async function load(): Promise<void> {
-  await sodium.ready;
-  // The wrapper's own instance, same memory: `import "libsodium"` would be a factory for a second one.
-  const found = (sodium as unknown as { readonly libsodium?: Raw }).libsodium;
-  if (found === undefined) throw new Error("libsodium's raw exports are gone");
+  const found = (await instantiate({ getRandomValue })) as Raw;
   for (const name of NEEDED)
     if (typeof found[name] !== "function") throw new Error(`libsodium has no ${name}`);
+  if (found._sodium_init() < 0) throw new Error("libsodium does not start");
   base = (found._malloc(SCRATCH_BYTES + 15) + 15) & ~15;
   top = base;
   raw = found;
