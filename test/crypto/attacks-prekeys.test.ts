@@ -253,6 +253,19 @@ describe("attack 12: keys that one side has and the other has not", () => {
     expect(await world.round()).toBe(0);
   });
 
+  it("so does a signed prekey, or a last-resort key, that the store does not hold", async () => {
+    for (const at of [0, 1]) {
+      const world = await World.begin();
+      await world.round();
+      const before = (await world.held()).signed;
+      const id = toBytes(fromBase64url(before[at] ?? "") ?? "");
+      world.rows.delete(`prekey/${Buffer.from(id).toString("latin1")}`);
+      world.load();
+      expect(await world.round()).toBe(2 + ONE_TIME_PREKEYS + ONE_TIME_KEM_PREKEYS);
+      expect((await world.held()).signed.filter((each) => before.includes(each))).toEqual([]);
+    }
+  });
+
   it("that everything is to be replaced outlives the process", async () => {
     const world = await World.begin();
     await world.round();
