@@ -140,10 +140,17 @@ export type CipherOutcome =
       readonly resend?: ResendWish;
     };
 
+export interface PeerDeviceState {
+  readonly device: DeviceNumber;
+  readonly ready: boolean;
+  /** Ready, and its ratchet is due to be replaced: prekeys are asked for, and nothing waits for them. */
+  readonly stale?: boolean;
+}
+
 /** Whether mail can be sealed to an account's devices. */
 export interface PeerState {
   readonly listVersion: number;
-  readonly devices: readonly { readonly device: DeviceNumber; readonly ready: boolean }[];
+  readonly devices: readonly PeerDeviceState[];
 }
 
 export type Learned =
@@ -168,7 +175,7 @@ export interface Cipher {
   renew(address: DeviceAddress, now: Time): readonly Write[];
   /** A new delivery access key: whoever holds the old one alone may not send any more, once the relay knows. */
   newAccessKey(): { readonly accessKey: Uint8Array; readonly writes: readonly Write[] } | undefined;
-  /** A ratchet that is due for renewal could not be renewed. True: for a while the one there is goes on. */
+  /** A ratchet that is due for renewal could not be renewed: that is not tried for a while. True: the one there is goes on. */
   goOn(address: DeviceAddress, now: Time): boolean;
   /** The relay has seen a later epoch than the store: ratchets are suspect, nothing is sealed with them again. */
   suspect(now: Time): readonly Write[];

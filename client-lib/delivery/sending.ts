@@ -231,6 +231,13 @@ export class Sending {
       });
       if (code !== "ok") this.#refuse(turn, message, account, code);
     }
+    this.#renew(turn, account);
+  }
+
+  /** Ratchets that are due are replaced beside the mail: a relay that withholds prekeys stops none of it. */
+  #renew(turn: Turn, account: AccountId): void {
+    for (const { device, stale } of this.#parts.cipher.peer(account, turn.now)?.devices ?? [])
+      if (stale === true) this.askPrekeys(turn, addressOf(account, device));
   }
 
   #refuseWaiting(turn: Turn, account: AccountId, code: RefusalCode): void {

@@ -95,7 +95,7 @@ export interface PairwiseConfig {
 
 type Committed = Opened | OpenedWithoutContent;
 
-/** How long a ratchet goes on that could not be renewed, ms. */
+/** How long it is not tried again to renew a ratchet that could not be renewed, ms. */
 const GO_ON_MS = 3_600_000;
 /** Accounts remembered as having named a newer list, and devices as not renewed; over it all are asked for again. */
 const MAX_REMEMBERED = 10_000;
@@ -108,7 +108,7 @@ export class PairwiseCipher implements Cipher {
   readonly #told: Told;
   /** Accounts that named a newer list than the one we hold. */
   readonly #outdated = new Set<AccountId>();
-  /** Devices whose renewal was refused, and until when the old ratchet goes on. */
+  /** Devices whose renewal was refused, and until when that is not tried again. */
   readonly #goingOn = new Map<DeviceAddress, number>();
 
   constructor(config: PairwiseConfig) {
@@ -131,15 +131,19 @@ export class PairwiseCipher implements Cipher {
     for (const { device } of pinned.list.devices) {
       const peer = this.#known.of(addressOf(account, device));
       if (peer === undefined) return undefined;
-      devices.push({ device, ready: this.#isReady(peer, now) });
+      devices.push({ device, ready: this.#isReady(peer, now), stale: this.#isStale(peer.address, now) });
     }
     return { listVersion: pinned.list.version, devices };
   }
 
   #isReady(peer: PeerDevice, now: Time): boolean {
     const { sending } = this.#ratchets.of(peer.address);
-    if (sending === undefined || peer.sealing === undefined || now >= peer.sealing.expiresAt) return false;
-    return !isRenewalDue(sending, now) || now < (this.#goingOn.get(peer.address) ?? 0);
+    return sending !== undefined && peer.sealing !== undefined && now < peer.sealing.expiresAt;
+  }
+
+  #isStale(address: DeviceAddress, now: Time): boolean {
+    const { sending } = this.#ratchets.of(address);
+    return sending !== undefined && isRenewalDue(sending, now) && now >= (this.#goingOn.get(address) ?? 0);
   }
 
   learnDevices(account: AccountId, answer: FrameOf<"has-devices">, now: Time): Learned {

@@ -489,7 +489,7 @@ describe("the weekly new ratchet", () => {
     const world = friends();
     const [anna, ben] = [world.side("anna"), world.side("ben")];
     const used = anna.keys.ratchets.get(ben.address)?.sending?.id;
-    const code = PROBLEMS["no-device"].number;
+    let code = PROBLEMS["no-device"].number;
     world.lies = (frame) =>
       frame.frame === "has-prekeys"
         ? { frame: "ask-refused", request: frame.request, code, retryAfter: 0 }
@@ -497,11 +497,16 @@ describe("the weekly new ratchet", () => {
     world.pass(8 * DAY);
     world.say("anna", "ben", "all the same");
     expect(ben.texts.at(-1)).toBe("all the same");
+    code = PROBLEMS["rate-limited"].number;
+    world.pass(2 * HOUR);
+    world.say("anna", "ben", "put off without end");
+    expect(ben.texts.at(-1)).toBe("put off without end");
     expect(anna.keys.ratchets.get(ben.address)?.sending?.id).toBe(used);
     world.lies = (frame) => frame;
     world.pass(2 * HOUR);
+    world.say("anna", "ben", "and now");
     world.say("anna", "ben", "at last");
-    expect(ben.texts.at(-1)).toBe("at last");
+    expect(ben.texts.slice(-2)).toEqual(["and now", "at last"]);
     expect(anna.keys.ratchets.get(ben.address)?.sending?.id).not.toBe(used);
   });
 });
