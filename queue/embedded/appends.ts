@@ -1,7 +1,7 @@
 // The three appends. Who owns and what fits is judged when an item's turn comes; from then on it counts towards the
 // caps, and a read that finds nothing waits for it; it can be read, and is answered `stored`, once its group is synced.
 // Always true: items take their turns in the order of the calls, also while the log has no room.
-import type { DeviceAddress } from "@lethe/protocol";
+import type { DeviceAddress, Position } from "@lethe/protocol";
 import type { MailboxLimits } from "../backend.ts";
 import type { Appended, Envelope, NoDevice, StoreFailure } from "../mailbox.ts";
 import type { Box } from "./boxes.ts";
@@ -29,12 +29,17 @@ export interface AppendsParts extends StoreParts {
   readonly limits: MailboxLimits;
 }
 
-/** One item on its way to the disk. */
-interface UnderWay {
-  readonly box: Box;
+/** What is staged of an item: slots of what will be stored, and an outcome for each envelope. */
+interface Staging {
   readonly slots: readonly number[];
-  readonly group: Group;
+  readonly outcomes: readonly Appended[];
 }
+
+/** In the place of a slot: why there is none. */
+const EXPIRED = -1;
+const FULL = -2;
+const NO_SLOTS: readonly number[] = [];
+const NOTHING: Staging = { slots: NO_SLOTS, outcomes: [] };
 
 const NO_DEVICE: NoDevice = { is: "no-device" };
 
@@ -54,14 +59,12 @@ export class Appends {
   ): Promise<(Result | NoDevice | StoreFailure)[]> {
     for (const item of batch) this.#checkSize(item);
     const results: (Result | NoDevice | StoreFailure)[] = [];
-    const groups = new Set<Group>();
+    const groups: Group[] = [];
     await this.#inTurn(batch, (item, i, failure) => {
       if (failure !== undefined) results[i] = failure;
       else {
-        const group = this.#appendOne(item, rule, (result) => {
-          results[i] = result;
-        });
-        if (group !== undefined) groups.add(group);
+        const group = this.#appendOne(item, rule, results, i);
+        if (group !== undefined && groups.at(-1) !== group) groups.push(group);
       }
     });
     for (const group of groups) await group.done;
@@ -115,57 +118,87 @@ export class Appends {
     return undefined;
   }
 
-  /** Judges and stages one item; returns the group to wait for, if there is anything to wait for. */
+  /** Judges and stages one item, whose result goes to `results[i]`; returns the group to wait for, if there is one. */
   #appendOne<Of extends Item, Result>(
     item: Of,
     rule: AppendRule<Of, Result>,
-    answer: (result: Result | NoDevice | StoreFailure) => void,
+    results: (Result | NoDevice | StoreFailure)[],
+    i: number,
   ): Group | undefined {
     const { mail, log } = this.#parts;
     const box = mail.boxes.of(item.address);
     if (box === undefined) {
-      answer(NO_DEVICE);
+      results[i] = NO_DEVICE;
       return undefined;
     }
     const refusal = rule.refuse(box, item);
-    const slots: number[] = [];
-    const outcomes = refusal === undefined ? this.#stage(box, item.envelopes, slots) : [];
+    const { slots, outcomes } = refusal === undefined ? this.#stage(box, item.envelopes) : NOTHING;
     if (slots.length === 0) {
-      answer(refusal ?? rule.stored(box, item, outcomes));
+      results[i] = refusal ?? rule.stored(box, item, outcomes);
       mail.boxes.dropIfBlank(box);
       return undefined;
     }
     const { group } = log;
     box.pending = group;
     group.join({
-      settle: (settled) =>
-        answer(this.#settle({ box, slots, group }, settled) ?? rule.stored(box, item, outcomes)),
+      settle: (settled) => {
+        results[i] = this.#settle(box, slots, group, settled) ?? rule.stored(box, item, outcomes);
+      },
     });
     return group;
   }
 
-  #stage(box: Box, envelopes: readonly Envelope[], slots: number[]): Appended[] {
-    const { mail, now } = this.#parts;
-    const appended = now();
+  /** Stages what is to be stored of the envelopes, in order; after one that does not fit, none is. */
+  #stage(box: Box, envelopes: readonly Envelope[]): Staging {
+    const first = envelopes[0];
+    if (envelopes.length === 1 && first !== undefined) return this.#stageAlone(box, first);
+    const slots: number[] = [];
     const outcomes: Appended[] = [];
     for (const envelope of envelopes) {
-      if (envelope.expiry <= appended) outcomes.push("expired");
-      else if (this.#isFull(box, envelope)) break;
+      const slot = this.#stageOne(box, envelope);
+      if (slot === FULL) break;
+      if (slot === EXPIRED) outcomes.push("expired");
       else {
-        const position = this.#parts.positions.take();
-        const { id, kind, expiry, ciphertext } = envelope;
-        const record = { position, address: box.address, id, kind, expiry, appended, ciphertext };
-        const slot = mail.reserve(box, record, ciphertext.length);
-        const staged = this.#parts.log.stage(record);
-        mail.table.offset[slot] = staged.offset;
-        mail.table.tailSerial[slot] = staged.tailSerial;
-        mail.table.tailAt[slot] = staged.tailAt;
         slots.push(slot);
-        outcomes.push(position);
+        outcomes.push(this.#positionOf(slot));
       }
     }
     while (outcomes.length < envelopes.length) outcomes.push("mailbox-full");
-    return outcomes;
+    return { slots, outcomes };
+  }
+
+  /** Most items are one envelope: arrays that are made with their one element are a tenth of what empty ones grow to. */
+  #stageAlone(box: Box, envelope: Envelope): Staging {
+    const slot = this.#stageOne(box, envelope);
+    if (slot >= 0) return { slots: [slot], outcomes: [this.#positionOf(slot)] };
+    return { slots: NO_SLOTS, outcomes: [slot === EXPIRED ? "expired" : "mailbox-full"] };
+  }
+
+  #stageOne(box: Box, envelope: Envelope): number {
+    const { mail, now, positions, log } = this.#parts;
+    const appended = now();
+    if (envelope.expiry <= appended) return EXPIRED;
+    if (this.#isFull(box, envelope)) return FULL;
+    const { id, kind, expiry, ciphertext } = envelope;
+    const record = {
+      position: positions.take(),
+      address: box.address,
+      id,
+      kind,
+      expiry,
+      appended,
+      ciphertext,
+    };
+    const slot = mail.reserve(box, record, ciphertext.length);
+    const staged = log.stage(record);
+    mail.table.offset[slot] = staged.offset;
+    mail.table.tailSerial[slot] = staged.tailSerial;
+    mail.table.tailAt[slot] = staged.tailAt;
+    return slot;
+  }
+
+  #positionOf(slot: number): Position {
+    return this.#parts.mail.table.position[slot] as Position;
   }
 
   /** Whether the envelope is over a cap. Expired entries do not count: they are removed first. */
@@ -179,7 +212,12 @@ export class Appends {
   }
 
   /** Takes the slots into the mail, or gives them up; returns an answer where they are not stored. */
-  #settle({ box, slots, group }: UnderWay, settled: Settled): StoreFailure | NoDevice | undefined {
+  #settle(
+    box: Box,
+    slots: readonly number[],
+    group: Group,
+    settled: Settled,
+  ): StoreFailure | NoDevice | undefined {
     const { mail, now } = this.#parts;
     if (box.pending === group) box.pending = undefined;
     for (const slot of slots) {

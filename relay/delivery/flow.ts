@@ -181,17 +181,24 @@ function storedBy(
   port: FlowPort,
 ): void {
   flow.route = undefined;
-  const stored = items.filter((item, i) => {
-    const outcome = result.outcomes[i];
-    if (typeof outcome !== "number") refuse(flow, item, outcome ?? "storage-failed", port);
-    return typeof outcome === "number";
-  });
+  const stored =
+    items.length === result.outcomes.length && result.outcomes.every(isPosition)
+      ? items
+      : items.filter((item, i) => {
+          const outcome = result.outcomes[i];
+          if (typeof outcome !== "number") refuse(flow, item, outcome ?? "storage-failed", port);
+          return typeof outcome === "number";
+        });
   if (result.wake === undefined || !port.rules.wake || stored.length === 0)
     settleAll(flow, stored, "stored", port);
   else {
     flow.busy++;
     port.wake(flow, stored, result.wake);
   }
+}
+
+function isPosition(outcome: number | string): outcome is number {
+  return typeof outcome === "number";
 }
 
 /** The wake is written; a wake that could not be written leaves the mail stored, for the owner's next look. */

@@ -53,6 +53,8 @@ export interface NodeStateOptions {
  * table again and again, and each table left behind keeps alive what stood in it until the whole heap is collected.
  */
 const CALL_SLOTS = 2 ** 20;
+/** Nothing is ever put into it. */
+const NO_EFFECTS: Effect[] = [];
 
 export class NodeState {
   id: NodeId;
@@ -62,7 +64,7 @@ export class NodeState {
   alive: ReadonlySet<NodeId>;
   readonly links: Links;
   now: Instant = 0;
-  #effects: Effect[] = [];
+  #effects: Effect[] = NO_EFFECTS;
   readonly #counts = new Map<Counted, number>();
   /** Purposes of the calls under way, each in a slot; and the calls that the slots belong to now. */
   readonly #purposes: (Purpose | undefined)[] = [];
@@ -86,13 +88,15 @@ export class NodeState {
     return this.#purposes.length - this.#freeSlots.length;
   }
 
+  // Most events bring forth one effect: an array of one is a tenth of what an empty one grows to.
   effect(effect: Effect): void {
-    this.#effects.push(effect);
+    if (this.#effects.length === 0) this.#effects = [effect];
+    else this.#effects.push(effect);
   }
 
-  takeEffects(): Effect[] {
+  takeEffects(): readonly Effect[] {
     const effects = this.#effects;
-    this.#effects = [];
+    this.#effects = NO_EFFECTS;
     return effects;
   }
 
@@ -111,7 +115,7 @@ export class NodeState {
     const call = ++this.#called * CALL_SLOTS + slot;
     this.#purposes[slot] = purpose;
     this.#callIn[slot] = call;
-    this.#effects.push({ do: "call", call, on });
+    this.effect({ do: "call", call, on });
   }
 
   /** What the result of a call is for; undefined for one that was answered before. */

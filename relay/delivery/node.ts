@@ -80,7 +80,7 @@ export class DeliveryNode {
   }
 
   /** One event, at one instant of the node's monotonic clock. The effects are the caller's to carry out, in order. */
-  step(event: NodeEvent, now: Instant): Effect[] {
+  step(event: NodeEvent, now: Instant): readonly Effect[] {
     this.#state.now = now;
     this.#accepting.at(now);
     this.#owning.at(now);

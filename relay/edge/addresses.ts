@@ -99,7 +99,7 @@ export class Addresses {
       envelopes: new TokenBucket(limited ? envelopes : UNLIMITED, envelopes * 2, now),
       registrations: new TokenBucket(limited ? registrations / 3_600 : UNLIMITED, registrations, now),
     };
-    if (this.#known.size >= MAX_REMEMBERED) this.#forgetSome();
+    if (this.#known.size >= MAX_REMEMBERED) this.#forgetOne();
     this.#known.set(remote, address);
     return address;
   }
@@ -113,13 +113,12 @@ export class Addresses {
     return open === 0 && envelopes.isFull(now) && registrations.isFull(now);
   }
 
-  // First those that lose nothing by it; if none does, the oldest without a connection.
-  #forgetSome(): void {
-    let oldest: string | undefined;
+  // The oldest without a connection; those with one go to the end of the line, where they are not met again soon.
+  #forgetOne(): void {
     for (const [remote, address] of this.#known) {
-      if (this.#canForget(address)) this.#known.delete(remote);
-      else if (address.open === 0) oldest ??= remote;
+      this.#known.delete(remote);
+      if (address.open === 0) return;
+      this.#known.set(remote, address);
     }
-    if (this.#known.size >= MAX_REMEMBERED && oldest !== undefined) this.#known.delete(oldest);
   }
 }
