@@ -115,10 +115,12 @@ export class Addresses {
 
   // The oldest without a connection; those with one go to the end of the line, where they are not met again soon.
   #forgetOne(): void {
+    let looked = 0;
     for (const [remote, address] of this.#known) {
       this.#known.delete(remote);
       if (address.open === 0) return;
       this.#known.set(remote, address);
+      if (++looked === MAX_REMEMBERED) return; // all are connected: then they are as many as there are connections
     }
   }
 }
