@@ -3,13 +3,16 @@
 // Always true: of all tabs and workers of an origin at most one holds it; whoever lost it is told.
 import { StoreError } from "./store.ts";
 
+/** How long a page that was closed or loaded anew may take to let go, ms: its successor is not refused for that. */
+const LEAVING_MS = 500;
+
 export interface Hold {
   release(): void;
 }
 
 export interface Taking {
   readonly name: string;
-  /** While another tab has it: refuse at once, or wait until that tab lets go or ends. */
+  /** While another tab has it: refuse, or wait until that tab lets go or ends. */
   readonly whenInUse: "refuse" | "wait";
   readonly signal: AbortSignal | undefined;
   /** Somebody took the lock away by force (Web Locks API, `steal`). */
@@ -21,11 +24,7 @@ export function takeLock({ name, whenInUse, signal, lost }: Taking): Promise<Hol
   const { promise, resolve, reject } = Promise.withResolvers<Hold>();
   const held = Promise.withResolvers<void>();
   let holds = false;
-  const granted = (lock: Lock | null): Promise<void> | undefined => {
-    if (lock === null) {
-      reject(new StoreError("store-in-use", "another tab"));
-      return undefined;
-    }
+  const granted = (): Promise<void> => {
     holds = true;
     resolve({
       release: () => {
@@ -35,13 +34,13 @@ export function takeLock({ name, whenInUse, signal, lost }: Taking): Promise<Hol
     });
     return held.promise;
   };
-  const waiting = signal === undefined ? {} : { signal };
-  const options = whenInUse === "wait" ? waiting : { ifAvailable: true };
+  const limit = whenInUse === "wait" ? signal : AbortSignal.timeout(LEAVING_MS);
+  const options = limit === undefined ? {} : { signal: limit };
   locks()
     .request(`lethe/store/${name}`, options, granted)
     .catch((error: unknown) => {
       if (holds) lost();
-      else reject(error);
+      else reject(whenInUse === "wait" ? error : new StoreError("store-in-use", "another tab"));
     });
   return promise;
 }

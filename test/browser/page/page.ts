@@ -1,5 +1,5 @@
 // A page that is nothing but the library, for tests to call; and every task of it that was longer than 50 ms.
-import * as client from "@lethe/client";
+import * as client from "../../../client-lib/browser.ts";
 
 /** What tests find in the page's global scope. */
 export interface Page {

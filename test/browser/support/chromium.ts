@@ -1,7 +1,6 @@
 // A real Chromium without a screen, and pages that are built by Vite and served on loopback (a secure context).
 // Always true: browser and server are ended with the world; a page's own errors fail the test that made them.
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -11,7 +10,7 @@ import { build, type Rolldown } from "vite";
 
 const FINDER = fileURLToPath(new URL("../../../scripts/chromium.mjs", import.meta.url));
 /** Nothing of Chromium's own goes over the network. */
-const ARGUMENTS = [
+export const ARGUMENTS = [
   "--no-sandbox",
   "--disable-background-networking",
   "--disable-component-update",
@@ -20,9 +19,13 @@ const ARGUMENTS = [
   "--disable-domain-reliability",
 ];
 
+/** Installs it first where it is missing and may be. */
+export async function chromiumPath(): Promise<string> {
+  return (await promisify(execFile)(process.execPath, [FINDER])).stdout.trim();
+}
+
 export async function launchChromium(): Promise<Browser> {
-  const { stdout } = await promisify(execFile)(process.execPath, [FINDER]);
-  return chromium.launch({ executablePath: stdout.trim(), args: ARGUMENTS, headless: true });
+  return chromium.launch({ executablePath: await chromiumPath(), args: ARGUMENTS, headless: true });
 }
 
 /** What Vite makes of a folder with an `index.html`, by path. */
@@ -84,5 +87,3 @@ export async function openPage(context: BrowserContext, url: string, errors: str
 
 export const projectPath = (path: string): string =>
   fileURLToPath(new URL(`../../../${path}`, import.meta.url));
-
-export const readProject = (path: string): Promise<Uint8Array> => readFile(projectPath(path));

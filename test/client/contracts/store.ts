@@ -109,5 +109,15 @@ export function storeContract(name: string, begin: () => StoreUnderTest): void {
       expect(await again.get("a", "k")).toEqual(under?.survives === true ? bytes(1) : undefined);
       await again.close();
     });
+
+    it("S9 has one writer, if it outlives its process: another opening is refused until it is closed", async () => {
+      const store = await open();
+      const other = open();
+      if (under?.survives === true) await expect(other).rejects.toMatchObject({ code: "store-in-use" });
+      else await (await other).close();
+      await store.commit([put("a", "k", 1)]);
+      await store.close();
+      await (await open()).close();
+    });
   });
 }
