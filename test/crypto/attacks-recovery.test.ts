@@ -344,6 +344,38 @@ describe("attack 23: resend requests for what is not one's own", () => {
   });
 });
 
+describe("attacks 8 and 9: first messages replayed to a process that started again", () => {
+  for (const [number, oneTime] of [
+    [8, false],
+    [9, true],
+  ] as const)
+    it(`attack ${number}: one ratchet and one delivery, though the ids that were seen are forgotten`, () => {
+      const world = new AttackWorld("anna", "ben");
+      const [anna, ben] = [world.side("anna"), world.side("ben")];
+      if (!oneTime)
+        world.lies = (frame) =>
+          frame.frame === "has-prekeys" ? { ...frame, oneTime: undefined, oneTimeKem: undefined } : frame;
+      world.say("anna", "ben", "hello");
+      const first = world.submitsOf("anna")[0];
+      expect(ben.tables.get("replay")?.size ?? 0).toBe(oneTime ? 0 : 1);
+      const ratchets = ben.tables.get("ratchet")?.size;
+      for (const lost of [["seen"], ["seen", "ratchet", "ratchet-order"]]) {
+        for (const table of lost) ben.tables.delete(table);
+        world.start(ben);
+        world.run();
+        const connection = ben.sockets.get("device") ?? 0;
+        const { id, ciphertext } = first ?? { id: "" as EnvelopeId, ciphertext: new Uint8Array() };
+        const frames = [{ frame: "push", id, kind: "pairwise", ciphertext } as const];
+        world.step(ben, { event: "frames", socket: "device", connection, frames });
+        world.run();
+        expect(ben.texts).toEqual(["hello"]);
+        expect(ben.tables.get("ratchet")?.size ?? 0).toBe(lost.includes("ratchet") ? 0 : ratchets);
+      }
+      expect(ben.codes).toEqual(oneTime ? ["key-expired"] : []);
+      expect(anna.alarms.length + ben.alarms.length).toBe(0);
+    });
+});
+
 describe("attack 24: a message that opens and is no content", () => {
   it("is kept aside once, and the next one flows", () => {
     const world = friends();
