@@ -63,7 +63,7 @@ describe("attack 46: lengths", () => {
 
   it("pads to 256, 512, 1,024, 2,048 and multiples of 2,048 up to 64 KiB, each edge exactly", () => {
     const edges = [0, 254, 255, 256, 511, 512, 1_023, 1_024, 2_047, 2_048, 4_095, 4_096, 65_535].map(
-      bucketFor,
+      (length) => bucketFor(length),
     );
     expect(edges).toEqual([256, 256, 256, 512, 512, 1_024, 1_024, 2_048, 2_048, 4_096, 4_096, 6_144, 65_536]);
     expect(bucketFor(65_536)).toBe(undefined);
