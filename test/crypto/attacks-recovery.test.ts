@@ -226,6 +226,20 @@ describe("attack 22: reset flooding", () => {
     expect(ben.tellsOf("ratchet-reset")).toHaveLength(1);
   });
 
+  it("mail of somebody who is not an accepted contact is not asked for: that would tell that we are here", () => {
+    const world = friends();
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    world.step(ben, { event: "decide", account: anna.account, decision: "blocked" });
+    world.run();
+    world.loseRatchets(ben);
+    const sent = world.submitsOf("ben").length;
+    world.say("anna", "ben", "are you there?");
+    world.pass(2 * HOUR);
+    expect(ben.codes).toEqual(["unknown-session"]);
+    expect(ben.tellsOf("ratchet-reset")).toEqual([]);
+    expect(world.submitsOf("ben")).toHaveLength(sent);
+  });
+
   it("a contact that asks without end is answered ten times a minute", () => {
     const world = friends();
     const [anna, ben] = [world.side("anna"), world.side("ben")];
