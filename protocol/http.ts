@@ -13,6 +13,7 @@ export const PATHS = {
   prekeys: "/v1/prekeys",
   deviceList: "/v1/device-list",
   accessKey: "/v1/access-key",
+  presence: "/v1/presence",
   health: "/health",
   ready: "/ready",
   metrics: "/metrics",
@@ -109,6 +110,11 @@ export interface DeviceListRequest {
 /** `PUT /v1/access-key` */
 export interface AccessKeyRequest {
   readonly accessKeyHash: string;
+}
+
+/** `PUT /v1/presence`: whether holders of the access key may see when this account was last here. */
+export interface PresenceRequest {
+  readonly lastSeen: boolean;
 }
 
 /** Every answer that is not a success. */

@@ -20,6 +20,8 @@ export interface AccountRecord {
   readonly deviceList: Uint8Array;
   /** In rising order of device numbers. */
   readonly devices: readonly DeviceRecord[];
+  /** There where the person does not want others to see when they were last here. */
+  readonly hidesLastSeen?: true;
 }
 
 export interface PublicPrekey {
@@ -102,6 +104,7 @@ export interface Directory {
     list: { version: number; deviceList: Uint8Array; devices: readonly DeviceRecord[] },
   ): Promise<{ is: "put"; removed: readonly DeviceNumber[] } | { is: "conflict" } | { is: "no-account" }>;
   putAccessKeyHash(account: AccountId, hash: Uint8Array): Promise<"put" | "no-account">;
+  putHidesLastSeen(account: AccountId, hides: boolean): Promise<"put" | "no-account">;
   putPrekeys(address: DeviceAddress, upload: PrekeyUpload): Promise<"put" | "too-many" | "no-device">;
   heldPrekeys(address: DeviceAddress): Promise<HeldPrekeys | undefined>;
   takePrekeys(take: TakePrekeys): Promise<PrekeyBundle | undefined>;

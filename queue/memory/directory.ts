@@ -160,6 +160,15 @@ export class MemoryDirectory implements Directory {
     return "put";
   }
 
+  async putHidesLastSeen(account: AccountId, hides: boolean): Promise<"put" | "no-account"> {
+    this.#open();
+    const known = this.#accounts.get(account);
+    if (known === undefined) return "no-account";
+    const { hidesLastSeen: _, ...record } = known.record;
+    known.record = hides ? { ...record, hidesLastSeen: true } : record;
+    return "put";
+  }
+
   async putPrekeys(address: DeviceAddress, upload: PrekeyUpload): Promise<"put" | "too-many" | "no-device"> {
     this.#open();
     const held = this.#prekeys(address);

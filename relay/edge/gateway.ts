@@ -85,6 +85,7 @@ export class Gateway {
     this.presence = new Presence({
       mailbox: options.backend.mailbox,
       now: options.now,
+      instant: options.instant,
       notify: (socket, frame) => this.#sockets.get(socket)?.send(frame),
     });
     this.#submitting = new Submitting({
@@ -151,6 +152,7 @@ export class Gateway {
   /** Time passes: machines, greetings that take too long, connections that are silent. */
   tick(): void {
     this.step({ is: "tick" });
+    this.presence.tick();
     const now = this.#o.instant();
     for (const socket of this.#sockets.values()) {
       const { greeting } = socket;

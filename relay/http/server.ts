@@ -28,7 +28,7 @@ import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Terms } from "../terms.ts";
 import { adminRoutes } from "./admin.ts";
-import { accessKeyBody, deviceListBody, prekeysBody, registerBody } from "./shapes.ts";
+import { accessKeyBody, deviceListBody, prekeysBody, presenceBody, registerBody } from "./shapes.ts";
 import { parseAuthorization, SignatureCheck } from "./signed.ts";
 
 export interface HttpOptions {
@@ -253,6 +253,15 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
     const { record } = await device(request);
     await directory.putAccessKeyHash(record.account, parse(accessKeyBody, request).accessKeyHash);
     gateway.keyReplaced(record.account);
+    return { now: options.now() };
+  });
+
+  app.put(PATHS.presence, async (request) => {
+    const { record } = await device(request);
+    const { lastSeen } = parse(presenceBody, request);
+    await directory.putHidesLastSeen(record.account, !lastSeen);
+    gateway.accounts.changed(record.account);
+    gateway.presence.wishesChanged(record.account, !lastSeen);
     return { now: options.now() };
   });
 

@@ -74,4 +74,6 @@ export const deviceListBody = z.strictObject({
     .max(MAX_DEVICES),
 });
 
+export const presenceBody = z.strictObject({ lastSeen: z.boolean() });
+
 export const accessKeyBody = z.strictObject({ accessKeyHash: binary(32) });

@@ -178,6 +178,20 @@ export function directoryContract({ name, keeps, open }: BackendUnderTest): void
       expect(await directory.register(anAccount(), long)).toBe("registered");
     });
 
+    it("D1 durable: a person's wish to hide when they were last here is kept, and taken back", async () => {
+      await using world = await open();
+      const account = anAccount();
+      await registered(world.backend.directory, account);
+      const read = async () => plain(await world.backend.directory.account(account.account));
+      expect(await world.backend.directory.putHidesLastSeen(account.account, true)).toBe("put");
+      expect(await world.backend.directory.putHidesLastSeen(anAccount().account, true)).toBe("no-account");
+      if (keeps) await world.restart();
+      expect(await read()).toEqual({ ...account, hidesLastSeen: true });
+      expect(await world.backend.directory.register(account)).toBe("same");
+      expect(await world.backend.directory.putHidesLastSeen(account.account, false)).toBe("put");
+      expect(await read()).toEqual(account);
+    });
+
     it("D9 idle: who was last used on an earlier day is named, the longest unused first; use counts to the day", async () => {
       await using world = await open();
       const DAY = 86_400_000;

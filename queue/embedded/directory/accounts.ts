@@ -15,6 +15,7 @@ type AccountVerbs = Pick<
   | "account"
   | "putDeviceList"
   | "putAccessKeyHash"
+  | "putHidesLastSeen"
   | "deleteAccount"
   | "used"
   | "dayPasses"
@@ -28,7 +29,7 @@ export function accountVerbs(db: DatabaseSync): AccountVerbs {
   const devicesOf = db.prepare(
     "SELECT device, signing_key, certificate FROM device WHERE account = ? ORDER BY device",
   );
-  const insertAccount = db.prepare("INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?)");
+  const insertAccount = db.prepare("INSERT INTO account VALUES (?, ?, ?, ?, ?, ?, ?, 0)");
   const putDevice = db.prepare(
     "INSERT INTO device VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET signing_key = excluded.signing_key, certificate = excluded.certificate",
   );
@@ -36,6 +37,7 @@ export function accountVerbs(db: DatabaseSync): AccountVerbs {
   const insertDeleted = db.prepare("INSERT OR IGNORE INTO deleted_account VALUES (?)");
   const updateList = db.prepare("UPDATE account SET list_version = ?, device_list = ? WHERE account = ?");
   const updateHash = db.prepare("UPDATE account SET access_key_hash = ? WHERE account = ?");
+  const updateHides = db.prepare("UPDATE account SET hides_last_seen = ? WHERE account = ?");
   const deleteRow = db.prepare("DELETE FROM account WHERE account = ?");
   const deleteConnections = db.prepare("DELETE FROM connection WHERE address >= ? AND address <= ?");
   const takeUse = db.prepare("UPDATE invite SET uses = uses - 1 WHERE mark = ? AND uses > 0 AND expires > ?");
@@ -100,6 +102,10 @@ export function accountVerbs(db: DatabaseSync): AccountVerbs {
       return updateHash.run(accessKeyHash, blob(id)).changes === 0 ? "no-account" : "put";
     },
 
+    putHidesLastSeen(id, hides) {
+      return updateHides.run(hides ? 1 : 0, blob(id)).changes === 0 ? "no-account" : "put";
+    },
+
     deleteAccount(id) {
       const known = account(id);
       if (known === undefined) return undefined;
@@ -149,6 +155,7 @@ function accountOf(account: AccountId, row: Row, devices: readonly DeviceRecord[
     listVersion: numberOf(row, "list_version"),
     deviceList: bytesOf(row, "device_list"),
     devices,
+    ...(numberOf(row, "hides_last_seen") === 1 ? { hidesLastSeen: true as const } : {}),
   };
 }
 

@@ -38,6 +38,7 @@ export interface Calls {
     result: ResultOf<"putDeviceList">;
   };
   putAccessKeyHash: { args: [account: AccountId, hash: Uint8Array]; result: ResultOf<"putAccessKeyHash"> };
+  putHidesLastSeen: { args: [account: AccountId, hides: boolean]; result: ResultOf<"putHidesLastSeen"> };
   putPrekeys: { args: [address: DeviceAddress, upload: PrekeyUpload]; result: ResultOf<"putPrekeys"> };
   heldPrekeys: { args: [address: DeviceAddress]; result: HeldPrekeys | undefined };
   takePrekeys: { args: [take: TakePrekeys, now: Time]; result: PrekeyBundle | undefined };

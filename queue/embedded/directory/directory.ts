@@ -11,6 +11,7 @@ export function embeddedDirectory(client: DirectoryClient, now: () => Time): Dir
     account: (account) => client.call("account", account),
     putDeviceList: (account, list) => client.call("putDeviceList", account, list),
     putAccessKeyHash: (account, hash) => client.call("putAccessKeyHash", account, hash),
+    putHidesLastSeen: (account, hides) => client.call("putHidesLastSeen", account, hides),
     putPrekeys: (address, upload) => client.call("putPrekeys", address, upload),
     heldPrekeys: (address) => client.call("heldPrekeys", address),
     takePrekeys: (take) => client.call("takePrekeys", take, now()),

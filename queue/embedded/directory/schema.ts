@@ -14,7 +14,7 @@ const TABLES = `
     account BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, account_key BLOB NOT NULL, access_key_hash BLOB NOT NULL,
     list_version INTEGER NOT NULL, device_list BLOB NOT NULL,
     -- The day of UTC on which it was last used, counted from 1970-01-01.
-    used_day INTEGER NOT NULL
+    used_day INTEGER NOT NULL, hides_last_seen INTEGER NOT NULL
   ) STRICT;
   CREATE INDEX account_used ON account (used_day);
   CREATE TABLE device (
