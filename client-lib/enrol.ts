@@ -16,11 +16,11 @@ import { createIdentity, encodeIdentity, publicIdentity, type Random, signAsDevi
 import type { StoredRows, Write } from "./delivery/events.ts";
 import { CORE_TABLES } from "./delivery/rows.ts";
 import { base64url } from "./edge/base64url.ts";
-import type { Clock } from "./edge/clock.ts";
+import { type Clock, pause } from "./edge/clock.ts";
 import type { RelayHttp, Signer } from "./edge/relay-http.ts";
 import { ClientError } from "./errors.ts";
 import { KEY_TABLES, type KeyState, loadKeys, OWN, putKey } from "./keys/key-rows.ts";
-import { firstPrekeys, putPrekeys } from "./keys/prekey-keeper.ts";
+import { firstPrekeysInPieces, putPrekeys } from "./keys/prekey-keeper.ts";
 import type { ClientStore } from "./store/store.ts";
 
 /** Who the store belongs to: a row of its own, written when the relay has registered the account. */
@@ -67,7 +67,8 @@ async function load(store: ClientStore, tables: readonly string[]): Promise<Stor
 async function begin({ store, clock, random }: Enrolling): Promise<KeyState> {
   const now = clock.now();
   const identity = createIdentity({ random, now });
-  const prekeys = firstPrekeys(identity, random, now);
+  await pause();
+  const prekeys = await firstPrekeysInPieces({ identity, random, now });
   const writes: Write[] = [putKey("identity", OWN, encodeIdentity(identity)), ...putPrekeys(prekeys)];
   await store.commit(writes);
   return {

@@ -32,3 +32,8 @@ function viaMessage(): (call: () => void) => void {
     port2.postMessage(undefined);
   };
 }
+
+/** Lets everything else have its turn: between two pieces of long work. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => systemClock.soon(resolve));
+}

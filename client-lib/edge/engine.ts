@@ -1,12 +1,14 @@
 // Carries out what the core decides: sockets, store, timer. It decides nothing itself.
 // Always true: events reach the core in the order in which they happened, those of one moment as one batch, so that
-// they share a commit; effects are carried out in their order; after `stop` nothing reaches the application any more.
+// they share a commit, but for a page no longer than it may be held up; effects are carried out in their order; after
+// `stop` nothing reaches the application any more.
 import { type ConnectionKind, decodeFrames, PATHS, type RelayFrame } from "@lethe/protocol";
 import type { ClientCore } from "../delivery/core.ts";
 import type { Effect, Entry, Happening, Told } from "../delivery/events.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Clock } from "./clock.ts";
 import { toMessages } from "./messages.ts";
+import { STRETCH } from "./platform.ts";
 import type { OpenSocket, Socket } from "./socket.ts";
 
 export interface EngineConfig {
@@ -29,6 +31,7 @@ export class Engine {
   #queue: Happening[] = [];
   #busy = false;
   #planned = false;
+  #stopping = false;
   #stopped = false;
   #cancelWake: () => void = () => undefined;
   /** The commit that is under way. */
@@ -40,27 +43,32 @@ export class Engine {
 
   /** Takes an event. What others wait for is taken at once, with what stands before it; the rest soon, together. */
   step(event: Happening): void {
-    this.#queue.push(event);
+    this.#queue.push(...inPieces(event));
     if (event.event === "committed" || event.event === "commit-failed" || event.event === "stop")
       this.#flush();
-    else if (!this.#planned) {
-      this.#planned = true;
-      this.#config.clock.soon(() => {
-        this.#planned = false;
-        this.#flush();
-      });
-    }
+    else this.#plan();
+  }
+
+  #plan(): void {
+    if (this.#planned) return;
+    this.#planned = true;
+    this.#config.clock.soon(() => {
+      this.#planned = false;
+      this.#flush();
+    });
   }
 
   #flush(): void {
     // Effects of this very flush may cause events: they are taken after it, below.
     if (this.#busy) return;
     this.#busy = true;
+    const until = this.#config.clock.now() + STRETCH.ms;
     try {
       while (this.#queue.length > 0) {
-        const events = this.#queue;
-        this.#queue = [];
         const now = this.#config.clock.now();
+        // The end is never put off: who stops waits for what it writes.
+        if (now >= until && !this.#stopping) return this.#plan();
+        const events = this.#queue.splice(0, STRETCH.events);
         for (const effect of this.#config.core.step({ event: "batch", events, now })) this.#carryOut(effect);
       }
     } finally {
@@ -70,6 +78,7 @@ export class Engine {
 
   /** Ends the connections and waits for what is being written. */
   async stop(): Promise<void> {
+    this.#stopping = true;
     this.step({ event: "stop" });
     this.#stopped = true;
     this.#cancelWake();
@@ -141,6 +150,15 @@ export class Engine {
     const base = this.#config.urls[url] ?? "";
     return base.replace(/^http/, "ws") + (kind === "device" ? PATHS.deviceSocket : PATHS.anonymousSocket);
   }
+}
+
+/** Frames that came together are no more at a stretch than other events. */
+function inPieces(event: Happening): Happening[] {
+  if (event.event !== "frames" || event.frames.length <= STRETCH.events) return [event];
+  const pieces: Happening[] = [];
+  for (let at = 0; at < event.frames.length; at += STRETCH.events)
+    pieces.push({ ...event, frames: event.frames.slice(at, at + STRETCH.events) });
+  return pieces;
 }
 
 /** Undefined: not frames of this protocol. */

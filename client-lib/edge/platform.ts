@@ -3,6 +3,9 @@
 import type { ClientStore } from "../store/store.ts";
 import type { OpenSocket } from "./socket.ts";
 
+/** How much is done at a stretch: in Node all of it, in the fewest commits. */
+export const STRETCH = { events: Number.POSITIVE_INFINITY, ms: Number.POSITIVE_INFINITY } as const;
+
 // Loaded only where they are needed: an application may bring its own.
 export async function platformSocket(): Promise<OpenSocket> {
   return (await import("./socket.ts")).openNodeSocket;

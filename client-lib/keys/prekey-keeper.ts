@@ -9,6 +9,7 @@ import {
   encodePrekey,
   type Identity,
   maintainIdentity,
+  type MakingPrekeys,
   makeOneTimePrekeys,
   makeSignedPrekeys,
   ONE_TIME_KEM_PREKEYS,
@@ -24,6 +25,7 @@ import {
 } from "@lethe/crypto";
 import type { Write } from "../delivery/events.ts";
 import { base64url, fromBase64url } from "../edge/base64url.ts";
+import { pause } from "../edge/clock.ts";
 import {
   ACCESS_PENDING,
   type KeyState,
@@ -56,6 +58,29 @@ export function firstPrekeys(identity: Identity, random: Random, now: Time): Pre
     ...makeSignedPrekeys(making),
     ...makeOneTimePrekeys(making, { curve: ONE_TIME_PREKEYS, kem: ONE_TIME_KEM_PREKEYS }),
   ];
+}
+
+/** As many at a stretch as take about 3 ms: a page stays usable meanwhile. */
+const PIECE = 8;
+
+/** One-time prekeys, a few at a time. */
+async function oneTimeInPieces(
+  making: MakingPrekeys,
+  { curve, kem }: { readonly curve: number; readonly kem: number },
+): Promise<PrekeyRecord[]> {
+  const out: PrekeyRecord[] = [];
+  for (let at = 0; at < Math.max(curve, kem); at += PIECE) {
+    const of = (count: number): number => Math.max(0, Math.min(PIECE, count - at));
+    out.push(...makeOneTimePrekeys(making, { curve: of(curve), kem: of(kem) }));
+    await pause();
+  }
+  return out;
+}
+
+/** A full first set, made a few at a time. */
+export async function firstPrekeysInPieces(making: MakingPrekeys): Promise<PrekeyRecord[]> {
+  const counts = { curve: ONE_TIME_PREKEYS, kem: ONE_TIME_KEM_PREKEYS };
+  return [...makeSignedPrekeys(making), ...(await oneTimeInPieces(making, counts))];
 }
 
 /** The rows of new prekeys: themselves, and that they are to be uploaded. */
@@ -197,10 +222,10 @@ export class PrekeyKeeper {
     const low = { curve: curve < ONE_TIME_PREKEYS_LOW, kem: kem < ONE_TIME_KEM_PREKEYS_LOW };
     if (this.#mayRefill(low.curve || low.kem, now))
       fresh.push(
-        ...makeOneTimePrekeys(making, {
+        ...(await oneTimeInPieces(making, {
           curve: low.curve ? ONE_TIME_PREKEYS - curve : 0,
           kem: low.kem ? ONE_TIME_KEM_PREKEYS - kem : 0,
-        }),
+        })),
       );
     await this.#keep(fresh);
     return this.#upload([...waiting, ...fresh], false);
@@ -238,7 +263,7 @@ export class PrekeyKeeper {
   async #replaceAll(now: Time): Promise<number> {
     const { keys, random, commit } = this.#config;
     const old = this.#waiting();
-    const fresh = firstPrekeys(keys.identity, random, now);
+    const fresh = await firstPrekeysInPieces({ identity: keys.identity, random, now });
     await this.#keep(fresh);
     const uploaded = await this.#upload(fresh, true);
     await commit([

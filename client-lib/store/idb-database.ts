@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 // The database under a store in a browser: its layout, its keys, and reading it a page at a time.
 // Always true: a key is a table and a place, so that a table's records stand together.
-import { type DBSchema, type IDBPDatabase, openDB } from "idb";
+import { type DBSchema, type IDBPDatabase, type IDBPObjectStore, openDB } from "idb";
 import type { Place } from "./records.ts";
 import { StoreError } from "./store.ts";
 
@@ -12,11 +12,13 @@ interface Schema extends DBSchema {
   record: { key: Key; value: Uint8Array };
 }
 export type Database = IDBPDatabase<Schema>;
+/** The records within a transaction that writes. */
+export type RecordStore = IDBPObjectStore<Schema, ("plain" | "record")[], "record", "readwrite">;
 
 /** The version of IndexedDB's own layout. */
 const LAYOUT = 1;
-/** Rows that are read and opened at once: about 4 ms of work. */
-const PAGE_ROWS = 256;
+/** Rows that are read, opened or sealed at a stretch: about 4 ms of work. */
+export const PAGE_ROWS = 128;
 
 export const databaseName = (name: string): string => `lethe/${name}`;
 

@@ -5,7 +5,17 @@
 import { equal, ready, systemRandom } from "@lethe/crypto";
 import { deleteDB } from "idb";
 import type { Row, Write } from "../delivery/events.ts";
-import { type Database, databaseName, keyOf, openDatabase, pagesOf, says } from "./idb-database.ts";
+import {
+  type Database,
+  databaseName,
+  keyOf,
+  openDatabase,
+  PAGE_ROWS,
+  pagesOf,
+  type RecordStore,
+  says,
+} from "./idb-database.ts";
+import { pause } from "../edge/clock.ts";
 import { Mark, makeDataKey, openDataKey } from "./idb-key.ts";
 import { type Hold, takeLock } from "./idb-lock.ts";
 import { combine, type Place, Records, SCHEMA_VERSION } from "./records.ts";
@@ -159,43 +169,30 @@ class IdbStore implements ClientStore {
 
   async commit(writes: readonly Write[]): Promise<void> {
     this.#fate.check();
-    // Sealed before anything is waited for: the caller's bytes are its own again.
-    const changes = writes.map((write) => this.#seal(write));
-    const done = this.#last.then(() => this.#write(changes));
+    if (writes.length === 0) return;
+    // Copied before anything is waited for: the caller's bytes are its own again.
+    const mine = writes.map(({ table, key, value }) => ({ table, key, value: value?.slice() }));
+    const done = this.#last.then(() => this.#write(mine));
     this.#last = done.catch(() => undefined);
     return done;
   }
 
-  #seal({ table, key, value }: Write): Change {
-    const place = this.#records.placeOf(table, key);
-    return { table, place, sealed: value === undefined ? undefined : this.#records.seal(table, key, value) };
-  }
-
-  async #write(changes: readonly Change[]): Promise<void> {
-    if (changes.length === 0) return;
-    const stores = ["plain", "record"] as const;
+  async #write(writes: readonly Write[]): Promise<void> {
     try {
-      const turn = this.#database.transaction(stores, "readwrite", { durability: "strict" });
+      const changes = await this.#sealed(writes);
+      const turn = this.#database.transaction(["plain", "record"], "readwrite", { durability: "strict" });
       // Whatever fails below fails this too, and is told below.
       turn.done.catch(() => undefined);
-      const records = turn.objectStore("record");
-      const lasting = [...lastOfEach(changes).values()];
-      const olds = await Promise.all(lasting.map(({ table, place }) => records.get(keyOf(table, place))));
       const writer = await turn.objectStore("plain").get("writer");
       if (!(writer instanceof Uint8Array) || !equal(writer, this.#writer)) {
         turn.abort();
         this.#fate.end("store-in-use");
         throw new StoreError("store-in-use", "another tab took over");
       }
-      const digest = this.#digestAfter(lasting, olds);
-      const all = [...lasting, this.#header(digest)];
-      await Promise.all(
-        all.map(({ table, place, sealed }) =>
-          sealed === undefined
-            ? records.delete(keyOf(table, place))
-            : records.put(sealed, keyOf(table, place)),
-        ),
-      );
+      const digest = this.#digest.slice();
+      const records = turn.objectStore("record");
+      for (const page of inPages(changes)) await this.#apply(page, records, digest);
+      await this.#apply([this.#header(digest)], records, new Uint8Array(DIGEST_BYTES));
       await turn.done;
       this.#digest = digest;
       this.#counter += 1;
@@ -204,14 +201,33 @@ class IdbStore implements ClientStore {
     }
   }
 
-  #digestAfter(changes: readonly Change[], olds: readonly (Uint8Array | undefined)[]): Uint8Array {
-    const digest = this.#digest.slice();
+  /** The last change of each record, sealed: what stood there in between is never written. */
+  async #sealed(writes: readonly Write[]): Promise<Change[]> {
+    const last = new Map(writes.map((write) => [`${write.table.length}/${write.table}/${write.key}`, write]));
+    const changes: Change[] = [];
+    for (const page of inPages([...last.values()])) {
+      if (changes.length > 0) await pause();
+      for (const write of page) changes.push(this.#seal(write));
+    }
+    return changes;
+  }
+
+  #seal({ table, key, value }: Write): Change {
+    const place = this.#records.placeOf(table, key);
+    return { table, place, sealed: value === undefined ? undefined : this.#records.seal(table, key, value) };
+  }
+
+  /** Puts changes into the transaction and into the digest; a request to the database is what lets others have their turn. */
+  async #apply(changes: readonly Change[], records: RecordStore, digest: Uint8Array): Promise<void> {
+    const olds = await Promise.all(changes.map(({ table, place }) => records.get(keyOf(table, place))));
     changes.forEach(({ table, place, sealed }, i) => {
       const old = olds[i];
       if (old !== undefined) combine(digest, this.#records.share(table, place, old));
       if (sealed !== undefined) combine(digest, this.#records.share(table, place, sealed));
+      const key = keyOf(table, place);
+      // What fails here ends the transaction, which is waited for.
+      (sealed === undefined ? records.delete(key) : records.put(sealed, key)).catch(() => undefined);
     });
-    return digest;
   }
 
   #header(digest: Uint8Array): Change {
@@ -236,9 +252,10 @@ class IdbStore implements ClientStore {
   }
 }
 
-/** The last change of each record: what stood there in between is never written. */
-function lastOfEach(changes: readonly Change[]): Map<string, Change> {
-  return new Map(changes.map((change) => [`${change.table}/${change.place.join()}`, change]));
+function inPages<T>(all: readonly T[]): T[][] {
+  const pages: T[][] = [];
+  for (let at = 0; at < all.length; at += PAGE_ROWS) pages.push(all.slice(at, at + PAGE_ROWS));
+  return pages;
 }
 
 async function unlock(database: Database): Promise<Records | undefined> {
