@@ -3,7 +3,7 @@
 // archived is never used for sending again, whatever arrives on it (Cremers, Jacomme, Naska, USENIX Security 2023).
 import type { Time } from "@lethe/protocol";
 import { MAX_ARCHIVED, RETENTION_MS, RETENTION_SLACK_MS } from "./limits.ts";
-import { endAt, replacing } from "./replaced.ts";
+import { endAt, generationOf, replacing } from "./replaced.ts";
 import type { Ratchet, RatchetId, Replaced } from "./state.ts";
 
 export interface ArchivedRatchet {
@@ -31,9 +31,10 @@ export function ratchetsOf({ sending, archived }: KeptRatchets): Ratchet[] {
 
 /** What a ratchet that is started now says that it replaces. */
 export function replacement({ sending, archived }: KeptRatchets): Replaced | undefined {
-  if (sending !== undefined) return replacing(sending, true);
+  const generation = Math.max(0, ...ratchetsOf({ sending, archived }).map(generationOf));
+  if (sending !== undefined) return replacing(sending, generation, true);
   const last = archived[0];
-  return last === undefined ? undefined : replacing(last.ratchet, last.trusted);
+  return last === undefined ? undefined : replacing(last.ratchet, generation, last.trusted);
 }
 
 /** A ratchet of our own was started: it is used for sending from now on. */
@@ -90,36 +91,17 @@ function end(kept: KeptRatchets, replaces: Replaced | undefined): KeptRatchets {
   return old === undefined ? kept : keepStep(kept, endAt(old, replaces?.end));
 }
 
+/** Whether the peer's new ratchet is not to be used for sending: a later one is, or was until it was given up. */
+function isPassedOver(kept: KeptRatchets, fresh: Ratchet): boolean {
+  const known = kept.sending === undefined ? ratchetsOf(kept) : [kept.sending];
+  return known.some((ratchet) => goesBefore(ratchet, fresh));
+}
+
 /**
- * Whether the peer's new ratchet is not to be used for sending. It is the same on both sides whatever the order of
- * arrival: of two that replace the same one, started by each side, `goesBefore` picks one; one that has a successor
- * already is not; otherwise the peer's newer one is.
+ * A total order over what both sides know: the higher generation, then the lower id. Whatever the order in which they
+ * arrive, both sides come to use the same.
  */
-function isPassedOver({ sending, archived }: KeptRatchets, fresh: Ratchet): boolean {
-  const newest = sending ?? archived[0]?.ratchet;
-  if (newest === undefined) return false;
-  const known = new Map(archived.map(({ ratchet }) => [ratchet.id, ratchet]));
-  const before = ancestors(newest, known);
-  const replaces = fresh.replaces?.id;
-  if (before.includes(fresh.id)) return true;
-  if (replaces === before[0])
-    return sending !== undefined && sending.role === "initiator" && goesBefore(sending, fresh);
-  return before.indexOf(replaces) > 0;
-}
-
-/** Of two ratchets that crossed: one whose initiator's store was restored goes first, for it may not know the other. */
 function goesBefore(a: Ratchet, b: Ratchet): boolean {
-  const isRestored = ({ replaces }: Ratchet): boolean => replaces !== undefined && replaces.end === undefined;
-  return isRestored(a) === isRestored(b) ? a.id < b.id : isRestored(a);
-}
-
-/** What a ratchet replaces, what that replaces, ...; undefined at the end where the beginning is known. */
-function ancestors(newest: Ratchet, known: ReadonlyMap<RatchetId, Ratchet>): (RatchetId | undefined)[] {
-  const out: (RatchetId | undefined)[] = [];
-  for (let at: Ratchet | undefined = newest; at !== undefined && out.length <= MAX_ARCHIVED; ) {
-    const before: RatchetId | undefined = at.replaces?.id;
-    out.push(before);
-    at = before === undefined ? undefined : known.get(before);
-  }
-  return out;
+  const [one, other] = [generationOf(a), generationOf(b)];
+  return one === other ? a.id < b.id : one > other;
 }

@@ -31,36 +31,49 @@ export const optionalEnd: Codec<ChainEnd | undefined> = {
   },
 };
 
-/** 0: nothing; 1: id; 2: id and count, of the chain that was answered last; 3: id, ratchet key and count. */
+/** 0: nothing; 1: id and generation; 2: and the count of the chain that was answered last; 3: and ratchet key and count. */
 export const replaced: Codec<Replaced | undefined> = {
-  layout: `u8 0; or u8 1, ${id.layout}; or u8 2, ${id.layout}, u32; or u8 3, ${id.layout}, ${counted.layout}`,
+  layout: `u8 0; or u8 1 to 3, ${id.layout}, u32 generation; 2: u32; 3: ${counted.layout}`,
   read(r) {
     const kind = r.u8();
     if (kind === 0) return undefined;
     if (kind > 3) throw new MalformedError("unknown kind of replacement");
-    const which = id.read(r);
-    if (kind === 1) return { id: which, end: undefined };
-    return { id: which, end: kind === 2 ? { key: undefined, count: count.read(r) } : counted.read(r) };
+    const [which, generation] = [id.read(r), r.u32()];
+    if (kind === 1) return { id: which, generation, end: undefined };
+    const end = kind === 2 ? { key: undefined, count: count.read(r) } : counted.read(r);
+    return { id: which, generation, end };
   },
   write(w, v) {
     w.u8(v === undefined ? 0 : v.end === undefined ? 1 : v.end.key === undefined ? 2 : 3);
     if (v === undefined) return;
     id.write(w, v.id);
+    w.u32(v.generation);
     if (v.end === undefined) return;
     if (v.end.key === undefined) count.write(w, v.end.count);
     else counted.write(w, { key: v.end.key, count: v.end.count });
   },
 };
 
+/** How far a restored store's new ratchet is ahead: of as many weekly ones as its initiator may have forgotten. */
+const RESTORED_AHEAD = 1_000;
+const MAX_GENERATION = 0xffff_ffff;
+
+/** Of two ratchets with a device the one of the higher generation is used: both sides see the same one. */
+export function generationOf({ replaces }: Pick<Ratchet, "replaces">): number {
+  if (replaces === undefined) return 0;
+  const ahead = replaces.end === undefined ? RESTORED_AHEAD : 1;
+  return Math.min(MAX_GENERATION, replaces.generation + ahead);
+}
+
 /** What a ratchet started now takes the place of. `trusted`: our own counters are not those of a restored store. */
-export function replacing(ratchet: Ratchet, trusted: boolean): Replaced {
-  if (!trusted) return { id: ratchet.id, end: undefined };
+export function replacing(ratchet: Ratchet, generation: number, trusted: boolean): Replaced {
+  if (!trusted) return { id: ratchet.id, generation, end: undefined };
   const { sending } = ratchet.core;
   const end: ChainEnd =
     sending.at === "due"
       ? { key: undefined, count: sending.previousCount }
       : { key: sending.own.publicKey, count: sending.next };
-  return { id: ratchet.id, end };
+  return { id: ratchet.id, generation, end };
 }
 
 /** The ratchet, ended by the peer there. A later word never moves an end outwards. */

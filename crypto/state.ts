@@ -90,6 +90,8 @@ export interface ChainEnd {
 /** What a new ratchet takes the place of, as its initiator says: the ratchet it would have used for sending. */
 export interface Replaced {
   readonly id: RatchetId;
+  /** The highest generation that the initiator knows with that device: the new ratchet's is above it. */
+  readonly generation: number;
   /** Undefined where the initiator cannot know: its store was restored. */
   readonly end: ChainEnd | undefined;
 }

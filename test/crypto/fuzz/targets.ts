@@ -164,7 +164,7 @@ function replacingState(): Uint8Array {
   const state = talkingPair(56).bob;
   const ratchet = [...state.ratchets.values()][0]?.[0] as Ratchet;
   const end = { key: new Uint8Array(32).fill(9), count: 3 };
-  return encodeRatchet({ ...ratchet, replaces: { id: ratchet.id, end }, ended: end });
+  return encodeRatchet({ ...ratchet, replaces: { id: ratchet.id, generation: 7, end }, ended: end });
 }
 
 const id = new Uint8Array(16).fill(3);

@@ -147,7 +147,7 @@ export class TwinDevice {
     this.#peers.set(at, { ...B, certificate, list: readList(list, certificate), sealing, k });
     const ratchet = new TwinRatchet(agreed, { theirs: SPK_B });
     const others = this.#ratchets.get(at) ?? [];
-    const replaces = others[0]?.ratchet.replaced() ?? u8(0);
+    const replaces = others[0]?.ratchet.replaced(Math.max(...others.map(generationOf))) ?? u8(0);
     this.#ratchets.set(at, [{ ratchet, isOwn: true, replaces, prelude, known: NOTHING_KNOWN }, ...others]);
     return ratchet;
   }
@@ -266,7 +266,7 @@ export class TwinDevice {
   #keepTheirs(at: string, fresh: Kept): void {
     const [inUse, ...archived] = this.#ratchets.get(at) ?? [];
     if (inUse === undefined) this.#ratchets.set(at, [fresh]);
-    else if (givesWay(fresh, inUse, archived)) this.#ratchets.set(at, [inUse, fresh, ...archived]);
+    else if (givesWay(fresh, inUse)) this.#ratchets.set(at, [inUse, fresh, ...archived]);
     else this.#ratchets.set(at, [fresh, inUse, ...archived]);
   }
 
@@ -289,19 +289,17 @@ function readIntroduction(padded: Bytes) {
   return { certificate, list, sealing, replaces: fields.rest() };
 }
 
-/** Id of what a ratchet replaces, "" for nothing: behind the kind of the word for it. */
-const replacedBy = ({ replaces }: Kept): string => hex(replaces.slice(1, 17));
+/** Above that of what it replaces; by a thousand where the store was restored (kind 1). */
+function generationOf({ replaces }: Kept): number {
+  const fields = new Fields(replaces);
+  const kind = fields.number(1);
+  if (kind === 0) return 0;
+  fields.take(16);
+  return Math.min(0xffffffff, fields.number(4) + (kind === 1 ? 1_000 : 1));
+}
 
 /** "Several ratchets with one device": whether a new one of the peer is archived at once. */
-function givesWay(fresh: Kept, inUse: Kept, archived: readonly Kept[]): boolean {
-  const [id, replaces] = [hex(fresh.ratchet.agreed.id), replacedBy(fresh)];
-  const ancestors: string[] = [];
-  for (let at: Kept | undefined = inUse; at !== undefined; ) {
-    const before = replacedBy(at);
-    ancestors.push(before);
-    at = archived.find(({ ratchet }) => hex(ratchet.agreed.id) === before);
-  }
-  if (ancestors.includes(id)) return true;
-  if (replaces === ancestors[0]) return inUse.isOwn && hex(inUse.ratchet.agreed.id) < id;
-  return ancestors.includes(replaces);
+function givesWay(fresh: Kept, inUse: Kept): boolean {
+  const [ours, theirs] = [generationOf(inUse), generationOf(fresh)];
+  return ours === theirs ? hex(inUse.ratchet.agreed.id) < hex(fresh.ratchet.agreed.id) : ours > theirs;
 }

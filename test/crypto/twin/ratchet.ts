@@ -94,10 +94,11 @@ export class TwinRatchet {
   }
 
   /** What the introduction of a ratchet that takes this one's place says: which, and where we stop sending on it. */
-  replaced(): Bytes {
+  replaced(generation: number): Bytes {
     const { own, sent, previous } = this.#state;
     const { id } = this.agreed;
-    return own === undefined ? join(u8(2), id, u32(previous)) : join(u8(3), id, own.key, u32(sent));
+    const front = join(u8(own === undefined ? 2 : 3), id, u32(generation));
+    return own === undefined ? join(front, u32(previous)) : join(front, own.key, u32(sent));
   }
 
   /** header | nonce | ciphertext. */
