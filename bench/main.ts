@@ -8,6 +8,7 @@ import { crypto } from "./cases/crypto.ts";
 import { forwarder } from "./cases/forwarder.ts";
 import { latency } from "./cases/latency.ts";
 import { live } from "./cases/live.ts";
+import { mosquitto } from "./cases/mosquitto.ts";
 import { restart } from "./cases/restart.ts";
 import { simulation } from "./cases/simulation.ts";
 import { store } from "./cases/store.ts";
@@ -17,7 +18,7 @@ import { picture } from "./harness/picture.ts";
 import { openReport } from "./harness/report.ts";
 import { readResults, resultOf, writeResult } from "./harness/results.ts";
 
-const CASES: readonly BenchCase[] = [forwarder, live, store, latency, restart, simulation, crypto];
+const CASES: readonly BenchCase[] = [forwarder, live, store, latency, restart, simulation, crypto, mosquitto];
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 
 const HELP = `npm run bench -- [options]

@@ -24,7 +24,7 @@ export const live: BenchCase = {
   open: (context) => ({ once: () => measure(context), close: () => Promise.resolve() }),
 };
 
-async function measure(context: Context): Promise<Measured> {
+export async function measure(context: Context): Promise<Measured> {
   await using folder = await aFolder();
   await using relay = await startRelay(folder.path, context);
   using world = await aLiveWorld(relay, PAIRS);

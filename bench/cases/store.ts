@@ -7,8 +7,8 @@ import { type Account, register } from "../load/account.ts";
 import { Budget, Counts } from "../load/tally.ts";
 import { logIn, sendersTo } from "../load/world.ts";
 
-const IN_FLIGHT = 1_600;
-const SENDERS = 16;
+export const IN_FLIGHT = 1_600;
+export const SENDERS = 16;
 /** The same in flight from more connections: fewer frames stand in a WebSocket message. */
 const MANY_SENDERS = 100;
 /** Recipients that only the warm-up knows. */
@@ -39,7 +39,7 @@ export const store: BenchCase = {
   open: (context) => ({ once: () => measure(context), close: () => Promise.resolve() }),
 };
 
-async function measure(context: Context): Promise<Measured> {
+export async function measure(context: Context): Promise<Measured> {
   await using folder = await aFolder();
   await using relay = await startRelay(folder.path, context);
   const { scale } = context;
