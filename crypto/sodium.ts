@@ -1,3 +1,4 @@
+/// <reference path="./libsodium.d.ts" />
 // The only importer of libsodium: its raw exports, and one fixed scratch area in its memory for their arguments. Without
 // the wrapper, which lacks HKDF, frees secrets unwiped where the scratch area is zeroed after each call, and costs a
 // page 16 KB. Always true: between calls the scratch area holds only zeros.

@@ -81,4 +81,55 @@ describe("the demo in Chromium", () => {
     await picture(anna, "3-anna-after-reload");
     await picture(ben, "4-ben-back");
   });
+
+  it("asks who one is, and tells of a relay that is not there", async () => {
+    const page = await openPage(context, pages.url, errors);
+    await page.getByLabel("Your name").fill("cleo");
+    await page.getByLabel("Write to").fill("dora");
+    await page.getByLabel("Relay").fill("http://127.0.0.1:9");
+    await picture(page, "5-begin");
+    await page.getByRole("button", { name: "Begin" }).click();
+    await page.getByRole("alert").getByText("does not answer").waitFor();
+    await page.reload();
+    await page.getByRole("alert").getByText("does not answer").waitFor();
+  });
+
+  it("lets a second tab of the same person wait, and take over when the first is closed", async () => {
+    await context.close();
+    context = await browser.newContext({ viewport: { width: 420, height: 640 }, colorScheme: "dark" });
+    const first = await open("emma", "finn");
+    await online(first);
+    const finn = await open("finn", "emma");
+    await online(finn);
+    const second = await open("emma", "finn");
+    await second.getByRole("alert").getByText("open in another tab").waitFor();
+    await picture(second, "6-second-tab-waits");
+    await say(finn, "which of you is it?");
+    await shows(first, "which of you is it?");
+    await first.close();
+    await online(second);
+    await say(finn, "and now?");
+    await shows(second, "and now?");
+    await say(second, "the other one");
+    await shows(finn, "the other one");
+    await ticked(second, "the other one", "read");
+    await picture(second, "7-second-tab-took-over");
+  });
+
+  it("keeps what is written without a network, and sends it when it is back", async () => {
+    const [gina, hugo] = [await open("gina", "hugo"), await open("hugo", "gina")];
+    await Promise.all([online(gina), online(hugo)]);
+    await say(gina, "before");
+    await ticked(gina, "before", "read");
+    await relay.stop();
+    await gina.locator("#state:not([data-state=online])").waitFor();
+    await say(gina, "without a relay");
+    await ticked(gina, "without a relay", "waiting");
+    await picture(gina, "8-without-a-relay");
+    await gina.reload();
+    await ticked(gina, "without a relay", "waiting");
+    await relay.start();
+    await shows(hugo, "without a relay");
+    await ticked(gina, "without a relay", "read");
+  });
 });

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
+import { openDB } from "idb";
 import { afterAll, describe, expect, it } from "vitest";
 import { openMemoryStore, openSqliteStore } from "@lethe/client";
 import { openIdbStore, removeIdbStore } from "../../client-lib/store/idb.ts";
@@ -175,5 +176,98 @@ describe("the sqlite store", () => {
     await expect(openSqliteStore({ file: join(dir, "no", "a.db") })).rejects.toMatchObject({
       code: "store-unreachable",
     });
+  });
+});
+
+describe("the idb store", () => {
+  const old = { table: "ratchet", key: "ben", value: Uint8Array.of(1) };
+  type Record = [key: IDBValidKey, bytes: Uint8Array];
+
+  /** What stands in a store's database, changed by `tamper`. */
+  async function change(name: string, tamper: (records: Record[]) => Record[]): Promise<void> {
+    const database = await openDB(`lethe/${name}`);
+    const turn = database.transaction("record", "readwrite");
+    const [keys, values] = await Promise.all([turn.store.getAllKeys(), turn.store.getAll()]);
+    const records = keys.map((key, i): Record => [key, values[i] as Uint8Array]);
+    await turn.store.clear();
+    for (const [key, bytes] of tamper(records)) await turn.store.put(bytes, key);
+    await turn.done;
+    database.close();
+  }
+
+  const tableOf = ([key]: Record): unknown => (Array.isArray(key) ? key[0] : undefined);
+  const ratchets = (records: Record[]): Record[] => records.filter((r) => tableOf(r) === "ratchet");
+  const others = (records: Record[]): Record[] => records.filter((r) => tableOf(r) !== "ratchet");
+
+  it("attack 50: refuses swapped, restored, removed and altered records", async () => {
+    let before: Record[] = [];
+    const tampers: { [how: string]: (records: Record[]) => Record[] } = {
+      removed: (records) => [...others(records), ...ratchets(records).slice(1)],
+      moved: (records) =>
+        records.map(([key, bytes]) => [Array.isArray(key) ? ["other", key[1] ?? 0] : key, bytes]),
+      altered: (records) => records.map((r) => (tableOf(r) === "header" ? [r[0], new Uint8Array(60)] : r)),
+      restored: (records) => [...others(records), ...ratchets(before)],
+      swapped(records) {
+        const [a, b] = ratchets(records);
+        if (a === undefined || b === undefined) throw new Error("two ratchets were written");
+        return [...others(records), [a[0], b[1]], [b[0], a[1]]];
+      },
+    };
+    for (const [how, tamper] of Object.entries(tampers)) {
+      const name = `tampered-${how}`;
+      const store = await openIdbStore({ name });
+      await store.commit([old, { ...old, key: "cleo" }]);
+      await store.close();
+      await change(name, (records) => (before = records));
+      const again = await openIdbStore({ name });
+      expect(await again.get("ratchet", "ben")).toEqual(Uint8Array.of(1));
+      await again.commit([{ ...old, value: Uint8Array.of(2) }]);
+      await again.close();
+      await change(name, tamper);
+      await expect(openIdbStore({ name }), how).rejects.toMatchObject({ code: "store-damaged" });
+    }
+  });
+
+  it("reads and writes more than one page of rows, each once", async () => {
+    const store = await openIdbStore({ name: "pages" });
+    const keys = Array.from({ length: 700 }, (_, i) => `key ${i}`);
+    const row = (key: string) => ({ table: "a", key, value: new TextEncoder().encode(key) });
+    await store.commit([...keys.map(row), { ...row("other"), table: "b" }]);
+    await store.commit(keys.filter((_, i) => i % 2 === 0).map((key) => ({ ...row(key), value: undefined })));
+    await store.close();
+    const again = await openIdbStore({ name: "pages" });
+    const left = (await again.list("a")).map(({ key }) => key);
+    expect(left.toSorted()).toEqual(keys.filter((_, i) => i % 2 === 1).toSorted());
+    await again.close();
+  });
+
+  it("has no key, text or name of a row in its database", async () => {
+    const store = await openIdbStore({ name: "sealed" });
+    await store.commit([mark]);
+    await store.close();
+    await change("sealed", (records) => {
+      expect(records).toHaveLength(2);
+      for (const [key, bytes] of records) {
+        const place = Array.isArray(key) ? key[1] : undefined;
+        const seen = Buffer.concat([
+          bytes,
+          place instanceof ArrayBuffer ? new Uint8Array(place) : new Uint8Array(),
+        ]);
+        expect(seen.length).toBeGreaterThan(60);
+        for (const secret of [MARK, mark.key]) expect(seen.includes(secret)).toBe(false);
+      }
+      return records;
+    });
+  });
+
+  it("forgets what is removed, and begins anew", async () => {
+    const store = await openIdbStore({ name: "removed" });
+    await store.commit([old]);
+    await expect(removeIdbStore("removed")).rejects.toMatchObject({ code: "store-in-use" });
+    await store.close();
+    await removeIdbStore("removed");
+    const anew = await openIdbStore({ name: "removed" });
+    expect(await anew.list("ratchet")).toEqual([]);
+    await anew.close();
   });
 });
