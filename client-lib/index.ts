@@ -1,4 +1,5 @@
-// What applications import. Everything else in this package is its own business.
+// What applications import. Everything else in this package is its own business. A bundle for browsers has `browser.ts`
+// in its place; type checkers look here for both, so the store of browsers is here too, and says that there is none.
 export type { SafetyNumber } from "@lethe/crypto";
 export { Client, type Contact, type SendOptions } from "./client.ts";
 export type { ClientEvent, ClientEvents, Handler, ReceivedMessage } from "./client-events.ts";
@@ -11,6 +12,7 @@ export { type Clock, systemClock } from "./edge/clock.ts";
 export type { OpenSocket, Socket, SocketEvents } from "./edge/socket.ts";
 export { ClientError, type ClientErrorCode } from "./errors.ts";
 export type { SentMessage } from "./outgoing.ts";
+export { type IdbStoreOptions, openIdbStore, removeIdbStore } from "./store/idb.ts";
 export { openMemoryStore } from "./store/memory.ts";
 export { openSqliteStore, type SqliteStoreOptions } from "./store/sqlite.ts";
 export { type ClientStore, STORE_ERRORS, StoreError, type StoreErrorCode } from "./store/store.ts";

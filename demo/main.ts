@@ -2,7 +2,7 @@
 // Always true: what is shown as sent is held by the relay; a message is settled only after it is in the history.
 import { Client, type ClientStore, openIdbStore, StoreError } from "@lethe/client";
 import { History } from "./history.ts";
-import { begin, showChat, showLog, showNotice, showState, takeText, write } from "./view.ts";
+import { begin, letWrite, showChat, showLog, showNotice, showState, takeText, write } from "./view.ts";
 
 interface Who {
   readonly user: string;
@@ -61,6 +61,7 @@ async function talk({ user, peer, relay }: Who): Promise<void> {
     const text = takeText();
     if (text !== "") say(text).catch(complain);
   });
+  letWrite();
 
   async function say(text: string): Promise<void> {
     const { id } = await client.queue(peer, text);

@@ -28,6 +28,12 @@ export function showChat(user: string, other: string): void {
   peer.textContent = other;
   begin.hidden = true;
   chat.hidden = false;
+  write.inert = true;
+}
+
+/** There is a client now that takes what is written. */
+export function letWrite(): void {
+  write.inert = false;
   text.focus();
 }
 

@@ -8,8 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { openDB } from "idb";
 import { afterAll, describe, expect, it } from "vitest";
-import { openMemoryStore, openSqliteStore } from "@lethe/client";
-import { openIdbStore, removeIdbStore } from "../../client-lib/store/idb.ts";
+import { openIdbStore, openMemoryStore, openSqliteStore, removeIdbStore } from "@lethe/client";
 import { storeContract } from "./contracts/store.ts";
 
 storeContract("memory", () => ({
