@@ -22,6 +22,8 @@ import { ready } from "../../crypto/ready.ts";
 import { seededRandom, seedOf } from "./support.ts";
 
 beforeAll(ready);
+// An instance of its own.
+beforeAll(() => sodium.ready);
 
 const random = seededRandom(seedOf("judges", 9_180));
 const ROUNDS = 50;

@@ -29,6 +29,8 @@ const present = existsSync(FOLDER);
 if (!present) console.warn("published vectors are not beside the project: their tests are skipped");
 
 beforeAll(ready);
+// An instance of its own.
+beforeAll(() => sodium.ready);
 
 type Case = Readonly<Record<string, string>>;
 type Group = Case & { readonly tests: readonly Case[] };
