@@ -168,11 +168,12 @@ function replacingState(): Uint8Array {
 }
 
 const id = new Uint8Array(16).fill(3);
+const generation = [0, 0, 0, 5];
 const replacements = [
   Uint8Array.of(0),
-  Uint8Array.of(1, ...id),
-  Uint8Array.of(2, ...id, 0, 0, 0, 7),
-  Uint8Array.of(3, ...id, ...new Uint8Array(32).fill(9), 0, 0, 0, 7),
+  Uint8Array.of(1, ...id, ...generation),
+  Uint8Array.of(2, ...id, ...generation, 0, 0, 0, 7),
+  Uint8Array.of(3, ...id, ...generation, ...new Uint8Array(32).fill(9), 0, 0, 0, 7),
 ];
 const controls = [
   {
