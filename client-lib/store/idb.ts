@@ -290,10 +290,10 @@ async function make(database: Database, mark: Mark): Promise<Records> {
   return keyed(dataKey, storeId);
 }
 
-/** The browser may ask its person, or decide: nothing waits for it. (Storage Standard, `persist`) */
+/** The browser may ask its person, or decide: nothing waits for it. A worker cannot ask. (Storage Standard, `persist`) */
 function askToPersist(): void {
-  const storage = (globalThis.navigator as Partial<Navigator>).storage;
-  storage?.persist().then(
+  const { storage } = globalThis.navigator as { readonly storage?: Partial<StorageManager> };
+  storage?.persist?.().then(
     () => undefined,
     () => undefined,
   );

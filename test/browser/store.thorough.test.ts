@@ -216,6 +216,56 @@ describe("a store that the browser has removed", () => {
   });
 });
 
+describe("a browser that has no room", () => {
+  it("refuses a commit whole, and takes the next one when there is room again", async () => {
+    const page = await tab();
+    const session = await context.newCDPSession(page);
+    const origin = new URL(pages.url).origin;
+    const store = await openInPage(page, "full");
+    await store.commit([row(1)]);
+    await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1_000 });
+    const large = { table: "inbox", key: "large", value: new Uint8Array(300_000) };
+    await expect(store.commit([row(2), large])).rejects.toMatchObject({ code: "store-failed" });
+    expect(await store.get("ratchet", "ben")).toEqual(Uint8Array.of(1));
+    await session.send("Storage.overrideQuotaForOrigin", { origin });
+    await store.commit([row(3)]);
+    await store.close();
+    const again = await openInPage(page, "full");
+    expect(await again.get("ratchet", "ben")).toEqual(Uint8Array.of(3));
+    expect(await again.list("inbox")).toEqual([]);
+  });
+});
+
+describe("a worker", () => {
+  it("runs the library as a page does, and shares its lock", async () => {
+    const page = await tab();
+    const heard = await page.evaluate(
+      async ({ relay }) => {
+        const worker = lethe.worker();
+        const heard: string[] = [];
+        const next = (): Promise<void> => {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          worker.onmessage = ({ data }: MessageEvent<string>) => (heard.push(data), resolve());
+          worker.onerror = ({ message }) => (heard.push(message), resolve());
+          return promise;
+        };
+        worker.postMessage({ relay, user: "wanda" });
+        await next();
+        if (heard[0] !== "open") return heard;
+        const { Client, openIdbStore } = lethe.client;
+        heard.push(await openIdbStore({ name: "wanda" }).then(String, (e: { code: string }) => e.code));
+        const willy = await Client.create({ relay, user: "willy", store: "willy" });
+        const text = next();
+        await (await willy.send("wanda", "hello, worker")).delivered;
+        await text;
+        return heard;
+      },
+      { relay: relay.url },
+    );
+    expect(heard).toEqual(["open", "store-in-use", "hello, worker"]);
+  });
+});
+
 /** Chromium as a process that can be killed, on a profile that stays. */
 class Profile implements AsyncDisposable {
   readonly folder: string;

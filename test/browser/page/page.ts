@@ -6,6 +6,8 @@ export interface Page {
   readonly client: typeof client;
   /** ms each (Long Tasks API). */
   readonly longTasks: number[];
+  /** The library in a worker. */
+  worker(): Worker;
 }
 
 const longTasks: number[] = [];
@@ -13,5 +15,6 @@ new PerformanceObserver((list) => {
   for (const { duration } of list.getEntries()) longTasks.push(duration);
 }).observe({ type: "longtask" });
 
-const page: Page = { client, longTasks };
+const worker = (): Worker => new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+const page: Page = { client, longTasks, worker };
 Object.assign(globalThis, { lethe: page });
