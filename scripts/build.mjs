@@ -50,6 +50,7 @@ function manifestOf(room) {
   return {
     ...manifest,
     files: ["dist", "bin"],
+    sideEffects: false,
     exports: exportsOf(manifest),
     ...(map.length === 0 ? {} : { browser: Object.fromEntries(map.map((pair) => pair.map(published))) }),
   };

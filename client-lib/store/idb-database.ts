@@ -22,15 +22,16 @@ export const PAGE_ROWS = 128;
 
 export const databaseName = (name: string): string => `lethe/${name}`;
 
-/** @throws StoreError store-version, store-unreachable */
-export async function openDatabase(name: string, terminated: () => void): Promise<Database> {
+/** `removed`: the browser, or somebody else, removes it. @throws StoreError store-version, store-unreachable */
+export async function openDatabase(name: string, removed: () => void): Promise<Database> {
   try {
     return await openDB<Schema>(databaseName(name), LAYOUT, {
       upgrade(database) {
         database.createObjectStore("plain");
         database.createObjectStore("record");
       },
-      terminated,
+      blocking: removed,
+      terminated: removed,
     });
   } catch (error) {
     const newer = error instanceof DOMException && error.name === "VersionError";

@@ -40,9 +40,10 @@ export async function openIdbStore(options: IdbStoreOptions): Promise<ClientStor
   await ready();
   const { name, whenInUse = "refuse", signal } = options;
   const fate = new Fate();
-  const hold = await takeLock({ name, whenInUse, signal, lost: () => fate.end("store-in-use") });
+  const hold = await takeLock({ name, whenInUse, signal, lost: () => fate.lose("store-in-use") });
   try {
-    const database = await openDatabase(name, () => fate.end("store-evicted"));
+    const database = await openDatabase(name, () => fate.lose("store-evicted"));
+    fate.holds(() => database.close());
     try {
       return await IdbStore.open({ database, hold, fate, mark: new Mark(name) });
     } catch (error) {
@@ -69,9 +70,21 @@ export async function removeIdbStore(name: string): Promise<void> {
 /** Why a store is not usable any more, once it is not. */
 class Fate {
   #ended: StoreErrorCode | undefined;
+  #letGo: () => void = () => undefined;
 
-  end(code: StoreErrorCode): void {
+  /** What is let go when the store is lost: who has it now may want to remove it. */
+  holds(letGo: () => void): void {
+    this.#letGo = letGo;
+    if (this.#ended !== undefined) letGo();
+  }
+
+  lose(code: StoreErrorCode): void {
     this.#ended ??= code;
+    this.#letGo();
+  }
+
+  close(): void {
+    this.#ended ??= "store-closed";
   }
 
   check(): void {
@@ -186,7 +199,7 @@ class IdbStore implements ClientStore {
       const writer = await turn.objectStore("plain").get("writer");
       if (!(writer instanceof Uint8Array) || !equal(writer, this.#writer)) {
         turn.abort();
-        this.#fate.end("store-in-use");
+        this.#fate.lose("store-in-use");
         throw new StoreError("store-in-use", "another tab took over");
       }
       const digest = this.#digest.slice();
@@ -245,7 +258,7 @@ class IdbStore implements ClientStore {
 
   async close(): Promise<void> {
     if (this.#fate.code === "store-closed") return;
-    this.#fate.end("store-closed");
+    this.#fate.close();
     await this.#last;
     this.#database.close();
     this.#hold.release();

@@ -1,9 +1,12 @@
+import { execFile } from "node:child_process";
 import { mkdir } from "node:fs/promises";
+import { promisify } from "node:util";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { RelayProcess } from "../client/support/relay-process.ts";
 import { bundle, launchChromium, openPage, Pages, projectPath } from "./support/chromium.ts";
 
+const run = promisify(execFile);
 /** Pictures of each step, to be looked at. */
 const PICTURES = projectPath("test/.artifacts/demo");
 
@@ -52,6 +55,10 @@ const shows = (page: Page, text: string): Promise<void> =>
 const texts = (page: Page): Promise<string[]> => page.locator("li.theirs").allTextContents();
 
 describe("the demo in Chromium", () => {
+  it("has sound types, by a browser's libraries alone", async () => {
+    await run(projectPath("node_modules/.bin/tsc"), ["-p", projectPath("demo")]);
+  });
+
   it("lets two tabs talk as two people, through absence and reload, with ticks", async () => {
     const anna = await open("anna", "ben");
     let ben = await open("ben", "anna");

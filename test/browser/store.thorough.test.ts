@@ -266,6 +266,37 @@ describe("a worker", () => {
   });
 });
 
+describe("a store that somebody else removes", () => {
+  it("lets it go, and says so", async () => {
+    const [page, other] = [await tab(), await tab()];
+    const store = await openInPage(page, "deleted");
+    await store.commit([row(1)]);
+    await other.evaluate(() => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const removing = indexedDB.deleteDatabase("lethe/deleted");
+      removing.onsuccess = () => resolve();
+      removing.onerror = reject;
+      return promise;
+    });
+    await expect(store.commit([row(2)])).rejects.toMatchObject({ code: "store-evicted" });
+    await store.close();
+    await expect(openInPage(other, "deleted")).rejects.toMatchObject({ code: "store-evicted" });
+  });
+
+  it("lets whoever took its lock by force remove it", async () => {
+    const [page, thief] = [await tab(), await tab()];
+    const store = await openInPage(page, "stolen");
+    await store.commit([row(1)]);
+    await thief.evaluate(() =>
+      navigator.locks.request("lethe/store/stolen", { steal: true }, () => Promise.resolve()),
+    );
+    await thief.evaluate(() => lethe.client.removeIdbStore("stolen"));
+    await expect(store.commit([row(2)])).rejects.toMatchObject({ code: "store-in-use" });
+    const anew = await openInPage(thief, "stolen");
+    expect(await anew.list("ratchet")).toEqual([]);
+  });
+});
+
 /** Chromium as a process that can be killed, on a profile that stays. */
 class Profile implements AsyncDisposable {
   readonly folder: string;
