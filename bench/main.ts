@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { crypto } from "./cases/crypto.ts";
 import { forwarder } from "./cases/forwarder.ts";
+import { idle } from "./cases/idle.ts";
 import { latency } from "./cases/latency.ts";
 import { live } from "./cases/live.ts";
 import { mosquitto } from "./cases/mosquitto.ts";
@@ -18,7 +19,17 @@ import { picture } from "./harness/picture.ts";
 import { openReport } from "./harness/report.ts";
 import { readResults, resultOf, writeResult } from "./harness/results.ts";
 
-const CASES: readonly BenchCase[] = [forwarder, live, store, latency, restart, simulation, crypto, mosquitto];
+const CASES: readonly BenchCase[] = [
+  forwarder,
+  live,
+  store,
+  latency,
+  restart,
+  idle,
+  simulation,
+  crypto,
+  mosquitto,
+];
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 
 const HELP = `npm run bench -- [options]

@@ -28,6 +28,7 @@ export interface Scale {
   readonly warmUp: number;
   readonly offline: number;
   readonly stored: number;
+  readonly idle: number;
   readonly latencySeconds: number;
   readonly schedules: number;
 }
@@ -38,6 +39,7 @@ export const FULL: Scale = {
   warmUp: 200_000,
   offline: 1_000,
   stored: 1_000_000,
+  idle: 15_000,
   latencySeconds: 15,
   schedules: 3_000,
 };
@@ -48,6 +50,7 @@ export const QUICK: Scale = {
   warmUp: 4_000,
   offline: 100,
   stored: 20_000,
+  idle: 300,
   latencySeconds: 1,
   schedules: 100,
 };

@@ -37,6 +37,7 @@ export async function startServer(
   script: string,
   args: readonly string[],
   context: Context,
+  node: readonly string[] = [],
 ): Promise<Server> {
   const profile =
     context.profile === undefined
@@ -45,7 +46,7 @@ export async function startServer(
   const began = performance.now();
   const child = spawn(
     process.execPath,
-    [...NODE_FLAGS, ...profile, fileURLToPath(new URL(script, import.meta.url)), ...args],
+    [...NODE_FLAGS, ...node, ...profile, fileURLToPath(new URL(script, import.meta.url)), ...args],
     {
       stdio: ["ignore", "pipe", "inherit"],
     },

@@ -173,8 +173,9 @@ export class Owning {
 
   tick(): void {
     const { now, limits, rules } = this.#state;
-    for (const session of [...this.#sessions.values()]) {
-      sessions.tick(session, this.#sessionPort);
+    // A session that its tick closes leaves the map while it is walked, which a Map allows; none is added.
+    for (const session of this.#sessions.values()) {
+      if (sessions.mayBeDue(session)) sessions.tick(session, this.#sessionPort);
       if (!rules.look || session.phase !== "live" || now < session.lookAt) continue;
       session.lookAt = now + limits.lookEvery;
       this.#state.call({ verb: "look", arg: session.address }, { for: "look", session });

@@ -415,6 +415,11 @@ export function liveWindow(s: Session, limits: DeliveryLimits): number {
   return Math.min(limits.liveMax, Math.max(limits.liveMin, s.smoothed + 4 * s.deviation));
 }
 
+/** False for most of those that are connected, at any time. */
+export function mayBeDue(s: Session): boolean {
+  return s.inFlight.size > 0 || s.retryAt !== undefined;
+}
+
 /** Time has passed: spill what was not acknowledged in time, try again what failed. */
 export function tick(s: Session, port: SessionPort): void {
   if (isClosed(s) || s.phase === "claiming") return;

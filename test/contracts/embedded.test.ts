@@ -7,6 +7,7 @@ import { openEmbedded } from "../../queue/embedded/open.ts";
 import { SHIPPED } from "../../queue/embedded/limits.ts";
 import { choresContract } from "./chores.ts";
 import { directoryContract } from "./directory.ts";
+import { directoryPeopleContract } from "./directory-people.ts";
 import { leasesContract } from "./leases.ts";
 import { mailboxContract } from "./mailbox.ts";
 import { mailboxOwnersContract } from "./mailbox-owners.ts";
@@ -86,6 +87,7 @@ for (const backend of [embedded, memory]) {
   mailboxContract(backend);
   mailboxOwnersContract(backend);
   directoryContract(backend);
+  directoryPeopleContract(backend);
   leasesContract(backend);
   choresContract(backend);
 }
