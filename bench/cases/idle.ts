@@ -10,6 +10,7 @@ import { logIn } from "../load/world.ts";
 /** After a collection the allocator gives pages back in its own time, ms. */
 const SETTLE_MS = 1_500;
 const AT_ONCE = 64;
+const COLLECTING = ["--expose-gc", "--import", new URL("../peers/collecting.ts", import.meta.url).href];
 
 export const idle: BenchCase = {
   name: "idle",
@@ -50,7 +51,7 @@ async function costOfRelay(context: Context, count: number): Promise<number> {
     "--connections",
     String(count + 100),
   ];
-  await using relay = await startServer("../peers/relay.ts", flags, context, ["--expose-gc"]);
+  await using relay = await startServer("../../relay/main.ts", flags, context, COLLECTING);
   context.note(`registering ${count} devices`);
   const accounts = await register(relay.url, count);
   const before = await settled(relay);
@@ -62,7 +63,7 @@ async function costOfRelay(context: Context, count: number): Promise<number> {
 }
 
 async function costOfBare(context: Context, count: number): Promise<number> {
-  await using bare = await startServer("../peers/bare.ts", [], context, ["--expose-gc"]);
+  await using bare = await startServer("../peers/bare.ts", [], context, COLLECTING);
   const before = await settled(bare);
   context.note(`connecting ${count} times to a bare server`);
   const sockets = await bareSockets(bare, count);

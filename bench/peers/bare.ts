@@ -2,9 +2,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { WebSocketServer } from "ws";
-import { collectOnSignal } from "./collecting.ts";
 
-collectOnSignal();
 const sockets = new WebSocketServer({
   noServer: true,
   perMessageDeflate: false,
