@@ -5,7 +5,7 @@ import type { OpenSocket } from "./socket.ts";
 import { openBrowserSocket } from "./socket-browser.ts";
 
 /** How much is done at a stretch: a page has to draw 60 times a second, and a message costs it about half a ms. */
-export const STRETCH = { events: 4, ms: 8 } as const;
+export const STRETCH = { events: 1, ms: 8 } as const;
 
 export async function platformSocket(): Promise<OpenSocket> {
   return openBrowserSocket;
