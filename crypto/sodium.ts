@@ -1,3 +1,4 @@
+// oxlint-disable-next-line typescript/triple-slash-reference -- a declaration without a module: there is nothing to import
 /// <reference path="./libsodium.d.ts" />
 // The only importer of libsodium: its raw exports, and one fixed scratch area in its memory for their arguments. Without
 // the wrapper, which lacks HKDF, frees secrets unwiped where the scratch area is zeroed after each call, and costs a
