@@ -54,13 +54,15 @@ async function tab(of: BrowserContext = context): Promise<Page> {
 }
 
 let contracts = 0;
+/** One page for all of the contract: a store of its own for each test. */
+let ground: Promise<Page> | undefined;
 storeContract("idb, in Chromium", () => {
   const name = `contract-${++contracts}`;
-  const page = tab();
+  const page = (ground ??= browser.newContext().then(tab));
   return {
     open: async () => openInPage(await page, name),
     survives: true,
-    cleanUp: async () => (await page).close(),
+    cleanUp: async () => (await page).evaluate((name) => lethe.client.removeIdbStore(name), name),
   };
 });
 
