@@ -2,14 +2,8 @@
 // copy: the new state is returned only with a plaintext that has verified, so a failing message changes nothing. The
 // sending half of a ratchet step waits until something is sent.
 import type { Time } from "@lethe/protocol";
-import {
-  MAX_CHAIN,
-  MAX_JUMP,
-  MAX_PAST_CHAINS,
-  MAX_SKIPPED,
-  SKIPPED_LIFETIME_MS,
-  TAG_RING,
-} from "./limits.ts";
+import { MAX_CHAIN, MAX_JUMP, MAX_SKIPPED, SKIPPED_LIFETIME_MS, TAG_RING } from "./limits.ts";
+import { hasForgotten, lostInOlder, NO_CHAINS, olderWithout, pastWith } from "./past-chains.ts";
 import type { Random } from "./random.ts";
 import { Secret } from "./secret.ts";
 import { equal } from "./primitives.ts";
@@ -46,6 +40,7 @@ export function startSending(root: Secret, peer: Uint8Array): DoubleRatchet {
     receiving: { at: "none", peer },
     skipped: [],
     past: [],
+    older: NO_CHAINS,
   };
 }
 
@@ -58,7 +53,8 @@ export function startReceiving(root: Secret, own: KeyPair): DoubleRatchet {
     next: 0,
     previousCount: 0,
   } as const;
-  return { root, sending, receiving: { at: "none", peer: new Uint8Array(32) }, skipped: [], past: [] };
+  const receiving = { at: "none", peer: new Uint8Array(32) } as const;
+  return { root, sending, receiving, skipped: [], past: [], older: NO_CHAINS };
 }
 
 /** A message key and where it stands; `key` is the caller's to wipe. */
@@ -119,7 +115,11 @@ export function receive(suite: RatchetSuite, core: DoubleRatchet, message: Recei
   }
   const past = core.past.find((chain) => equal(chain.peer, publicKey));
   if (past !== undefined) return { code: judge(past, n, suite.tag(message.sealed)) };
-  return receiveStep(suite, core, message);
+  const lost = lostInOlder(core, publicKey);
+  if (lost !== undefined) return { code: n < lost ? "key-expired" : "duplicate" };
+  const received = receiveStep(suite, core, message);
+  const isCopy = received.code === "forked" || received.code === "aead-fail";
+  return isCopy && hasForgotten(core) ? { code: "key-expired" } : received;
 }
 
 /** What a message is whose key is gone: the number was used, or its key was dropped before it came. */
@@ -195,11 +195,12 @@ function receiveStep(suite: RatchetSuite, core: DoubleRatchet, message: Received
   };
   const ended = receiving.at === "chain" ? endChain(suite, receiving, previousCount, message.now) : undefined;
   const stepped = {
+    ...core,
     root,
     sending: { at: "due", previousCount: sending.next } as const,
     receiving: fresh,
     skipped: ended === undefined ? core.skipped : [...core.skipped, ...ended.skipped],
-    past: ended === undefined ? core.past : pastWith(core.past, ended.past),
+    ...(ended === undefined ? undefined : pastWith(core, ended.past)),
   };
   const received = receiveNext(suite, stepped, message, fresh);
   if (received.code !== "ok") for (const made of [root, key]) made.wipe();
@@ -212,12 +213,6 @@ function endChain(suite: RatchetSuite, chain: ReceivingChain, count: number, now
   const walked = walk(suite, chain, count, now);
   walked.key.fill(0);
   return { skipped: walked.skipped, past: { peer, next: count, lostBelow: walked.lostBelow, tags } };
-}
-
-/** Tags are kept for the newest past chain only. */
-function pastWith(past: readonly PastChain[], ended: PastChain): PastChain[] {
-  const older = past.map((chain) => (chain.tags.length === 0 ? chain : { ...chain, tags: [] }));
-  return [...older, ended].slice(-MAX_PAST_CHAINS);
 }
 
 interface Walked {
@@ -265,6 +260,7 @@ function tidy(core: DoubleRatchet, now: Time): DoubleRatchet {
     receiving:
       receiving.at === "chain" ? { ...receiving, lostBelow: lostBelow(receiving, dropped) } : receiving,
     past: core.past.map((chain) => ({ ...chain, lostBelow: lostBelow(chain, dropped) })),
+    older: olderWithout(core.older, dropped),
   };
 }
 

@@ -44,8 +44,10 @@ export const MAX_SKIPPED = 2_000;
 export const SKIPPED_LIFETIME_MS = RETENTION_MS + RETENTION_SLACK_MS;
 /** Messages of the current receiving chain whose tags are remembered, to tell a repeat from a restored sender. */
 export const TAG_RING = 64;
-/** Past receiving chains that are remembered by name, to tell a repeat from a new ratchet key. */
+/** Past receiving chains that are remembered with their counts. */
 export const MAX_PAST_CHAINS = 16;
+/** Chains before those, remembered by name, 12 bytes each: a repeat does not look like a new ratchet key. */
+export const MAX_OLDER_CHAINS = 1_024;
 /** The highest message number of a chain: beyond it a new ratchet is needed. */
 export const MAX_CHAIN = 0x7fff_ffff;
 

@@ -23,7 +23,7 @@ import { type Prelude, prelude, replayTagOf } from "./pqxdh.ts";
 import type { PrekeyId, PrekeyRecord } from "./prekeys.ts";
 import { begin } from "./respond.ts";
 import { equal } from "./primitives.ts";
-import { isBehindEnd } from "./replaced.ts";
+import { behindEnd } from "./replaced.ts";
 import type { Ratchet, RatchetId } from "./state.ts";
 import { letheSuite } from "./suite.ts";
 
@@ -183,7 +183,8 @@ function advance(opening: Opening, header: Header, { ratchet, peer, fresh }: Adv
   const { seal } = opening.envelope;
   const { publicKey, n } = header.counters;
   const failed = failedWith(fresh === undefined ? ratchet.id : undefined, header);
-  if (isBehindEnd(ratchet, publicKey, n)) return { code: "superseded", tagVerified: true, failed };
+  const refusal = behindEnd(ratchet, publicKey, n);
+  if (refusal !== undefined) return { code: refusal, tagVerified: true, failed };
   const received = receive(letheSuite, ratchet.core, {
     counters: header.counters,
     ad: [ratchet.ad, header.bytes, seal.context],

@@ -10,6 +10,7 @@ import { type ContentKind, introduce, seal, viewOf } from "./envelope.ts";
 import { writeHeader } from "./header.ts";
 import { addressOfIdentity, currentSealing, type Identity } from "./identity.ts";
 import { MAX_PLAINTEXT_BYTES, RENEW_AFTER_MESSAGES, RENEW_AFTER_MS } from "./limits.ts";
+import { hasForgotten } from "./past-chains.ts";
 import type { PeerDevice } from "./peer.ts";
 import { agree, PRELUDE_BYTES, prelude, type Transcript } from "./pqxdh.ts";
 import type { Random } from "./random.ts";
@@ -154,7 +155,8 @@ function join(a: Uint8Array, b: Uint8Array): Uint8Array {
   return out;
 }
 
-/** Whether a new ratchet should be started before the next message: 2,000 messages without a reply, or 7 days old. */
+/** Whether a new ratchet should be started: 2,000 messages without a reply, 7 days old, or too many chains to know. */
 export function isRenewalDue(ratchet: Ratchet, now: Time): boolean {
+  if (hasForgotten(ratchet.core)) return true;
   return ratchet.unanswered >= RENEW_AFTER_MESSAGES || now >= ratchet.createdAt + RENEW_AFTER_MS;
 }

@@ -3,6 +3,7 @@
 import { binary, type Codec, MalformedError, struct, u32 } from "@lethe/protocol";
 import { bareX25519Key } from "./layout.ts";
 import { MAX_CHAIN } from "./limits.ts";
+import { hasForgotten, lostInOlder } from "./past-chains.ts";
 import type { ChainEnd, Ratchet, RatchetId, Replaced } from "./state.ts";
 
 const id = binary<RatchetId>(16, "ratchet id");
@@ -82,12 +83,19 @@ export function endAt(ratchet: Ratchet, end: ChainEnd | undefined): Ratchet {
   return { ...ratchet, ended: { key: end.key ?? ratchet.core.receiving.peer, count: end.count } };
 }
 
-/** Whether a message has a place behind the end that the peer has set: only a copy of its state makes such a message. */
-export function isBehindEnd(ratchet: Ratchet, publicKey: Uint8Array, n: number): boolean {
-  const { ended, core } = ratchet;
-  if (ended?.key === undefined) return false;
+/**
+ * Refuses a message with a place behind the end that the peer has set: only a copy of its state makes such a message.
+ * `key-expired` where its chain may be one in front of the end whose name was dropped.
+ */
+export function behindEnd(
+  { ended, core }: Ratchet,
+  publicKey: Uint8Array,
+  n: number,
+): "superseded" | "key-expired" | undefined {
+  if (ended?.key === undefined) return undefined;
   const same = (key: Uint8Array): boolean => key.every((byte, i) => byte === publicKey[i]);
-  if (same(ended.key)) return n >= ended.count;
-  const known = same(core.receiving.peer) || core.past.some(({ peer }) => same(peer));
-  return !known && !core.skipped.some(({ peer }) => same(peer));
+  if (same(ended.key)) return n >= ended.count ? "superseded" : undefined;
+  const known = [core.receiving, ...core.past, ...core.skipped].some(({ peer }) => same(peer));
+  if (known || lostInOlder(core, publicKey) !== undefined) return undefined;
+  return hasForgotten(core) ? "key-expired" : "superseded";
 }

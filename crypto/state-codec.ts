@@ -15,8 +15,9 @@ import {
   type Writer,
 } from "@lethe/protocol";
 import { encode, bareX25519Key, formatByte, octets, secret } from "./layout.ts";
-import { MAX_CHAIN, MAX_PAST_CHAINS, MAX_SKIPPED, TAG_RING } from "./limits.ts";
+import { MAX_CHAIN, MAX_OLDER_CHAINS, MAX_PAST_CHAINS, MAX_SKIPPED, TAG_RING } from "./limits.ts";
 import { optionalEnd, replaced } from "./replaced.ts";
+import { OLDER_CHAIN_BYTES } from "./past-chains.ts";
 import { PRELUDE_BYTES } from "./pqxdh.ts";
 import { SEALING_ID_BYTES } from "./sealing-key.ts";
 import { equal } from "./primitives.ts";
@@ -76,6 +77,19 @@ const standing = union<Standing>({
 
 const past = list(struct({ peer: bareX25519Key, next: u32, lostBelow: u32, tags }), MAX_PAST_CHAINS);
 
+const older: Codec<Uint8Array> = {
+  layout: `u16 n ≤ ${MAX_OLDER_CHAINS}, n × ${OLDER_CHAIN_BYTES} bytes`,
+  read(r) {
+    const count = r.u16();
+    if (count > MAX_OLDER_CHAINS) throw new MalformedError("too many chains");
+    return r.bytes(count * OLDER_CHAIN_BYTES).slice();
+  },
+  write(w, v) {
+    w.u16(v.length / OLDER_CHAIN_BYTES);
+    w.bytes(v);
+  },
+};
+
 const skippedKey = struct({ n: u32, since: time, key });
 const run = struct({ peer: bareX25519Key, keys: list(skippedKey, MAX_SKIPPED, 1) });
 
@@ -116,6 +130,7 @@ const core: Codec<DoubleRatchet> = struct({
   receiving,
   skipped,
   past,
+  older,
 }) as Codec<DoubleRatchet>;
 
 const sealingIdOrNone: Codec<string> = {
@@ -147,9 +162,10 @@ const ratchet = struct({
   core,
 });
 
-/** The ratchet as bytes, secrets included: what the client's store keeps, encrypted. About 300 bytes to 100 KB. */
+/** The ratchet as bytes, secrets included: what the client's store keeps, encrypted. About 300 bytes to 110 KB. */
 export function encodeRatchet(state: Ratchet): Uint8Array {
-  return encode(ratchet, { format: undefined, ...state }, 8_192 + 80 * state.core.skipped.length);
+  const { skipped: keys, older: names } = state.core;
+  return encode(ratchet, { format: undefined, ...state }, 8_192 + names.length + 80 * keys.length);
 }
 
 /** @throws MalformedError */

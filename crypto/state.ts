@@ -72,6 +72,8 @@ export interface DoubleRatchet {
   readonly skipped: readonly SkippedKey[];
   /** Oldest first, at most `MAX_PAST_CHAINS`. */
   readonly past: readonly PastChain[];
+  /** The chains before those by name (`past-chains.ts`), oldest first, at most `MAX_OLDER_CHAINS`. */
+  readonly older: Uint8Array;
 }
 
 /** Whether the peer has proved that it has the ratchet: until then the initiator repeats how it was started. */

@@ -202,7 +202,7 @@ function startAgain(
 ): Ratchet["core"] {
   const sending = { at: "chain", own, key: initiators.headerKey, next: 0, previousCount: 0 } as const;
   const receiving = { at: "none", peer: new Uint8Array(32) } as const;
-  return { root: initiators.core.root, sending, receiving, skipped: [], past: [] };
+  return { root: initiators.core.root, sending, receiving, skipped: [], past: [], older: new Uint8Array() };
 }
 
 describe("attack 21: first messages that cross", () => {

@@ -6,12 +6,13 @@ import { OWN, putKey } from "../../client-lib/keys/key-rows.ts";
 import {
   accessKey,
   encodeIdentity,
+  MAX_PAST_CHAINS,
   maintainIdentity,
   publicIdentity,
   ready,
   replaceProfileKey,
 } from "../../crypto/index.ts";
-import { AttackWorld } from "./attack-world.ts";
+import { AttackWorld, type Seen } from "./attack-world.ts";
 import { DAY, seededRandom } from "./support.ts";
 
 beforeAll(ready);
@@ -156,6 +157,29 @@ describe("attacks 8 and 9: first messages replayed to a process that started aga
       expect(ben.codes).toEqual(oneTime ? ["key-expired"] : []);
       expect(anna.alarms.length + ben.alarms.length).toBe(0);
     });
+});
+
+it("an old envelope replayed when its id and its chain's counts are forgotten: no alarm, no request, nothing given up", () => {
+  const world = friends();
+  const [anna, ben] = [world.side("anna"), world.side("ben")];
+  for (let turn = 0; turn < MAX_PAST_CHAINS + 4; turn++) {
+    world.say("anna", "ben", `ping ${turn}`);
+    world.say("ben", "anna", `pong ${turn}`);
+  }
+  const old = world.submitsOf("anna")[3] as Seen;
+  const used = ben.keys.ratchets.get(anna.address)?.sending?.id;
+  const texts = [...ben.texts];
+  expect(ben.tables.get("seen")?.has(old.id)).toBe(true);
+  world.pass(32 * DAY);
+  expect(ben.tables.get("seen")?.has(old.id)).toBe(false);
+  const submitted = world.submitsOf("ben").length;
+  const connection = ben.sockets.get("device") ?? 0;
+  const frames = [{ frame: "push", id: old.id, kind: "pairwise", ciphertext: old.ciphertext } as const];
+  world.step(ben, { event: "frames", socket: "device", connection, frames });
+  world.pass(10_000);
+  expect([ben.alarms, ben.codes, ben.texts]).toEqual([[], [], texts]);
+  expect(ben.keys.ratchets.get(anna.address)?.sending?.id).toBe(used);
+  expect(world.submitsOf("ben").length).toBe(submitted);
 });
 
 describe("the weekly new ratchet", () => {

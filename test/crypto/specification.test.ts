@@ -59,10 +59,11 @@ describe("the table of limits", () => {
         "tags kept to tell a repeat from a copied store",
         `the last ${crypto.TAG_RING} of the current and of the previous chain`,
       ],
-      ["past chains known by name", number(crypto.MAX_PAST_CHAINS)],
+      ["past chains known with their counts", number(crypto.MAX_PAST_CHAINS)],
+      ["past chains before those, known by name", number(crypto.MAX_OLDER_CHAINS)],
       [
         "a new ratchet is due (`isRenewalDue`)",
-        `after ${number(crypto.RENEW_AFTER_MESSAGES)} messages without a reply, or ${days(crypto.RENEW_AFTER_MS)}`,
+        `after ${number(crypto.RENEW_AFTER_MESSAGES)} messages without a reply, ${days(crypto.RENEW_AFTER_MS)}, or ${number(crypto.MAX_OLDER_CHAINS)} past chains known by name`,
       ],
       ["plaintext", `${number(crypto.MAX_PLAINTEXT_BYTES)} bytes`],
     ]);

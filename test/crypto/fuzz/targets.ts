@@ -21,6 +21,7 @@ import {
   unseal,
 } from "../../../crypto/index.ts";
 import { bareX25519Key, ed25519Key, kemKey, x25519Key } from "../../../crypto/layout.ts";
+import { OLDER_CHAIN_BYTES } from "../../../crypto/past-chains.ts";
 import { prelude } from "../../../crypto/pqxdh.ts";
 import { readKem, readOneTime, readSigned } from "../../../crypto/prekeys.ts";
 import { replaced } from "../../../crypto/replaced.ts";
@@ -164,7 +165,8 @@ function replacingState(): Uint8Array {
   const state = talkingPair(56).bob;
   const ratchet = [...state.ratchets.values()][0]?.[0] as Ratchet;
   const end = { key: new Uint8Array(32).fill(9), count: 3 };
-  return encodeRatchet({ ...ratchet, replaces: { id: ratchet.id, generation: 7, end }, ended: end });
+  const core = { ...ratchet.core, older: new Uint8Array(2 * OLDER_CHAIN_BYTES).fill(5) };
+  return encodeRatchet({ ...ratchet, core, replaces: { id: ratchet.id, generation: 7, end }, ended: end });
 }
 
 const id = new Uint8Array(16).fill(3);

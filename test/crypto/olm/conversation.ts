@@ -91,6 +91,7 @@ export class Conversation {
       receiving: { at: "none", peer: new Uint8Array(32) },
       skipped: [],
       past: [],
+      older: new Uint8Array(),
     };
     const [identity, oneTime] = [this.#identity.publicKey, theirs.oneTime];
     this.#opening = { oneTime, base: base.publicKey, identity };
@@ -161,6 +162,7 @@ export class Conversation {
       receiving: { at: "chain", peer, key: chain, next: 0, lostBelow: 0, tags: [] },
       skipped: [],
       past: [],
+      older: new Uint8Array(),
     };
     return message;
   }
