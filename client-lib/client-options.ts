@@ -17,6 +17,8 @@ export interface ClientOptions {
   readonly store: string | ClientStore;
   /** For a store that is a file; without one the key is kept in a file beside it. */
   readonly passphrase?: string;
+  /** What the relay asks of new accounts, if it does: an invite, or a token of its operator's login. Used once, to register. */
+  readonly ticket?: string;
   /** Mail of strangers: `ask` keeps it until it is decided about (default), `accept` takes it. */
   readonly requests?: "ask" | "accept";
   /** Receipts wait at random up to this long, ms; default 5,000. */

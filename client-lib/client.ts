@@ -69,7 +69,7 @@ export class Client {
     await ready();
     const opened = await openParts(options);
     try {
-      const enrolled = await enrol({ ...opened, user: options.user });
+      const enrolled = await enrol({ ...opened, user: options.user, ticket: options.ticket });
       const client = new Client(options, opened, enrolled);
       if (enrolled.isNew) await client.#background.first();
       client.#engine.step({ event: "start" });

@@ -30,6 +30,8 @@ const ownerRow = struct({ format: u8, name: text(32), relay: text(255) });
 export interface Enrolling {
   readonly store: ClientStore;
   readonly user: string;
+  /** For the relay's registration policy. */
+  readonly ticket: string | undefined;
   readonly http: RelayHttp;
   readonly clock: Clock;
   readonly random: Random;
@@ -45,7 +47,10 @@ export interface Enrolled {
   readonly isNew: boolean;
 }
 
-/** @throws ClientError name-invalid, store-of-another, name-taken, relay-unreachable */
+/**
+ * @throws ClientError name-invalid, store-of-another, name-taken, relay-unreachable, ticket-required, ticket-invalid,
+ *   registration-closed, identity-unreachable, rate-limited
+ */
 export async function enrol(enrolling: Enrolling): Promise<Enrolled> {
   const { store, user } = enrolling;
   if (!isUserName(user)) throw new ClientError("name-invalid", user);
@@ -93,7 +98,11 @@ function signerOf(keys: KeyState): Signer {
 }
 
 /** Repeating it with the same keys succeeds: the answer to an earlier try may have been lost. */
-async function register({ store, user, http }: Enrolling, keys: KeyState, signer: Signer): Promise<string> {
+async function register(
+  { store, user, ticket, http }: Enrolling,
+  keys: KeyState,
+  signer: Signer,
+): Promise<string> {
   const relay = await http.name();
   const own = publicIdentity(keys.identity);
   const request: RegisterRequest = {
@@ -106,6 +115,7 @@ async function register({ store, user, http }: Enrolling, keys: KeyState, signer
     deviceList: base64url(own.deviceList),
     listVersion: own.listVersion,
     accessKeyHash: base64url(own.accessKeyHash),
+    ...(ticket === undefined ? {} : { ticket }),
   };
   await http.signed("POST", PATHS.accounts, request, signer, relay);
   const value = encode(ownerRow, { format: 1, name: user, relay });

@@ -24,6 +24,10 @@ const ADVICE: Readonly<Record<string, string>> = {
   "authentication-failed":
     "The relay does not know this device's key: was its data folder removed? Begin anew with another store.",
   "device-removed": "The relay does not know this device any more. Begin anew with another store.",
+  "ticket-required": "Ask the relay's operator for one, and give it with --ticket.",
+  "ticket-invalid": "Is it whole? It may have been used, or be over: ask the relay's operator for another.",
+  "registration-closed": "Use another relay, or a name that you have there already.",
+  "identity-unreachable": "Try again in a minute.",
   "rate-limited": "Wait a little and try again.",
 };
 

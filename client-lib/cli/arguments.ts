@@ -10,6 +10,8 @@ export interface ChatArguments {
   readonly peer: string | undefined;
   readonly store: string;
   readonly passphraseFile: string | undefined;
+  /** For a relay that asks for one of new accounts. */
+  readonly ticket: string | undefined;
 }
 
 export interface StatusArguments {
@@ -92,6 +94,7 @@ keys are made here and never leave the store.
   --with USER             whom to talk to; their messages are taken without asking
   --store FILE            the store (default: ~/.local/share/lethe/USER.db); its key stands beside it in FILE.key
   --passphrase-file FILE  protect the store by the passphrase on this file's first line, instead of by a key file
+  --ticket TICKET         what the relay asks of new accounts, if it does: an invite, or a token of its own login
 
 In the chat:
   /to USER  /accept USER  /block USER  /reconnect  /quit      a line that begins with // is sent with one /
@@ -224,6 +227,7 @@ function chat(args: readonly string[], env: Readonly<Record<string, string | und
       peer: values.with,
       store: values.store ?? defaultStore(user, env),
       passphraseFile: values["passphrase-file"],
+      ticket: values.ticket,
     },
   };
 }
@@ -237,6 +241,7 @@ function parse(args: readonly string[]) {
       with: { type: "string" },
       store: { type: "string" },
       "passphrase-file": { type: "string" },
+      ticket: { type: "string" },
       help: { type: "boolean", short: "h" },
     },
   });

@@ -26,6 +26,7 @@ export async function runChat(run: ChatRun): Promise<number> {
     store: run.store,
     requests: "ask",
     ...(passphrase === undefined ? {} : { passphrase }),
+    ...(run.ticket === undefined ? {} : { ticket: run.ticket }),
   });
   try {
     const chat = new Chat(client, run.peer);

@@ -58,6 +58,13 @@ describe("lethe admin", () => {
     expect(answer.status).toBe(201);
     expect((await lethe("admin", "invites", ...door)).out).toBe("no invites are open\n");
 
+    const chat = ["chat", "dora", "--relay", relay.url, "--store", join(folder.path, "dora.db")];
+    const uninvited = await lethe(...chat);
+    expect([uninvited.code, uninvited.err]).toEqual([1, expect.stringContaining("give it with --ticket")]);
+    const [second = ""] = (await lethe("admin", "invite", ...door)).out.split("\n");
+    const joined = await lethe(...chat, "--ticket", second);
+    expect([joined.code, joined.err]).toEqual([0, ""]);
+
     await using sender = await Wire.anonymous(relay);
     sender.send(submitTo(anna, sealed("one")), submitTo(anna, sealed("two")));
     await sender.take("accepted");
