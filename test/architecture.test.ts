@@ -14,13 +14,14 @@ const ROOMS = {
   queue: { package: "@lethe/queue", imports: ["protocol"] },
   relay: { package: "@lethe/relay", imports: ["protocol", "queue"] },
   "client-lib": { package: "@lethe/client", imports: ["protocol", "crypto"] },
+  demo: { package: "@lethe/demo", imports: ["client-lib"] },
   bench: { package: "@lethe/bench", imports: ["protocol", "crypto", "queue", "relay", "client-lib"] },
 } as const satisfies Record<string, { package: string; imports: readonly string[] }>;
 
 type Room = keyof typeof ROOMS;
 const rooms = Object.keys(ROOMS) as Room[];
-/** What people install: the benchmarks are not part of it. */
-const products = rooms.filter((room) => room !== "bench");
+/** What people install: the benchmarks and the example page are not part of it. */
+const products = rooms.filter((room) => room !== "bench" && room !== "demo");
 
 /** Code that decides and does nothing else: no clock, no chance, no input or output. */
 const PURE = ["protocol", "crypto", join("relay", "delivery"), join("client-lib", "delivery")];
