@@ -46,7 +46,10 @@ export function blake2b(length: number, ...parts: Uint8Array[]): Uint8Array {
     const size = lengthOf(parts);
     const out = room(length);
     succeeded(lib()._crypto_generichash(out, length, putAll(parts, size), size, 0, NULL, 0));
-    return get(out, length);
+    const hash = get(out, length);
+    // libsodium leaves the result on its stack, and a store's keys are such results: that of nothing goes over it.
+    succeeded(lib()._crypto_generichash(out, length, NULL, 0, 0, NULL, 0));
+    return hash;
   } finally {
     clear();
   }

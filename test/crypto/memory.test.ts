@@ -37,8 +37,7 @@ type Secrets = (Uint8Array | undefined)[];
 /** One use of each primitive: what must not be left behind. */
 const USES: Record<Name, () => Secrets> = {
   sha512: () => hashed((secret) => primitives.sha512(text("x"), secret)),
-  // Its result stays on libsodium's stack until the next hash: it names keys and lists, and is never a secret.
-  blake2b: () => hashed((secret) => primitives.blake2b(32, secret)).slice(0, 1),
+  blake2b: () => hashed((secret) => primitives.blake2b(32, secret)),
   hmacSha512: () => hashed((secret) => primitives.hmacSha512(secret, text("label"))),
   hmacSha256: () => hashed((secret) => primitives.hmacSha256(secret, text("label"))),
   hkdfSha256Expand: () => hashed((secret) => primitives.hkdfSha256Expand(secret, [text("info")], 64)),
