@@ -47,8 +47,6 @@ interface Peer extends Party {
 
 interface Kept {
   readonly ratchet: TwinRatchet;
-  /** Whether we have started it. */
-  readonly isOwn: boolean;
   /** How its introduction says what it replaces. */
   readonly replaces: Bytes;
   /** Until the first reply. */
@@ -148,7 +146,7 @@ export class TwinDevice {
     const ratchet = new TwinRatchet(agreed, { theirs: SPK_B });
     const others = this.#ratchets.get(at) ?? [];
     const replaces = others[0]?.ratchet.replaced(Math.max(...others.map(generationOf))) ?? u8(0);
-    this.#ratchets.set(at, [{ ratchet, isOwn: true, replaces, prelude, known: NOTHING_KNOWN }, ...others]);
+    this.#ratchets.set(at, [{ ratchet, replaces, prelude, known: NOTHING_KNOWN }, ...others]);
     return ratchet;
   }
 
@@ -253,7 +251,7 @@ export class TwinDevice {
     const ratchet = new TwinRatchet(agreed, { own: { secret: signed.secret, key: signed.key } });
     if (!ratchet.isOurs(opened.message)) throw new Error("header MAC");
     const { replaces } = readIntroduction(opening.introduction);
-    const kept: Kept = { ratchet, isOwn: false, replaces, prelude: undefined, known: NOTHING_KNOWN };
+    const kept: Kept = { ratchet, replaces, prelude: undefined, known: NOTHING_KNOWN };
     const read = this.#readWith(kept, peer, opened);
     this.#peers.set(at, peer);
     this.#keepTheirs(at, kept);
