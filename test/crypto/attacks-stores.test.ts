@@ -3,11 +3,13 @@
 import { type EnvelopeId, PROBLEMS } from "@lethe/protocol";
 import { beforeAll, describe, expect, it } from "vitest";
 import { OWN, putKey } from "../../client-lib/keys/key-rows.ts";
+import { putPrekeys } from "../../client-lib/keys/prekey-keeper.ts";
 import {
   accessKey,
   encodeIdentity,
   MAX_PAST_CHAINS,
   maintainIdentity,
+  makeSignedPrekeys,
   publicIdentity,
   ready,
   replaceProfileKey,
@@ -180,6 +182,51 @@ it("an old envelope replayed when its id and its chain's counts are forgotten: n
   expect([ben.alarms, ben.codes, ben.texts]).toEqual([[], [], texts]);
   expect(ben.keys.ratchets.get(anna.address)?.sending?.id).toBe(used);
   expect(world.submitsOf("ben").length).toBe(submitted);
+});
+
+/** A day, and what the library does in it by the clock: keys of both sides are new, ratchets past their time are gone. */
+function aDay(world: AttackWorld): void {
+  world.pass(DAY);
+  const making = { random: seededRandom(world.now % 10_007), now: world.now };
+  for (const side of world.sides.values()) {
+    side.write(side.cipher.sweep(world.now));
+    side.keys.identity = maintainIdentity(side.keys.identity, making);
+    const prekeys = makeSignedPrekeys({ identity: side.keys.identity, ...making });
+    for (const prekey of prekeys) side.keys.prekeys.set(prekey.id, prekey);
+    side.write([putKey("identity", OWN, encodeIdentity(side.keys.identity)), ...putPrekeys(prekeys)]);
+  }
+}
+
+it("a store that was put back and has forgotten every ratchet since: two ratchets for a moment, nothing lost, no alarm", () => {
+  const world = friends();
+  const [anna, ben] = [world.side("anna"), world.side("ben")];
+  for (let week = 0; week < 2; week++) {
+    for (let day = 0; day < 7; day++) aDay(world);
+    world.say("anna", "ben", `week ${week}`);
+    world.say("ben", "anna", `yes ${week}`);
+  }
+  const old = ben.copy();
+  world.say("ben", "anna", "two");
+  world.start(ben);
+  world.run();
+  world.start(ben, old);
+  world.run();
+  for (let day = 0; day < 33; day++) aDay(world);
+  expect(ben.keys.ratchets.get(anna.address)).toEqual({ sending: undefined, archived: [] });
+  expect(anna.keys.ratchets.get(ben.address)?.sending).toBeDefined();
+  // Ben's new ratchet is of generation 0, so Anna answers on the one that she has, which he must ask for again.
+  world.say("ben", "anna", "after a month");
+  world.say("anna", "ben", "an answer");
+  world.pass(20_000);
+  world.say("anna", "ben", "another");
+  world.say("ben", "anna", "and on");
+  expect(anna.texts.slice(-3)).toEqual(["two", "after a month", "and on"]);
+  expect(ben.texts.slice(-2)).toEqual(["an answer", "another"]);
+  expect(new Set(ben.codes)).toEqual(new Set(["header-mac"]));
+  expect(anna.keys.ratchets.get(ben.address)?.sending?.id).toBe(
+    ben.keys.ratchets.get(anna.address)?.sending?.id,
+  );
+  expect([anna.alarms, ben.alarms]).toEqual([[], []]);
 });
 
 describe("the weekly new ratchet", () => {
