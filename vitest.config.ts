@@ -9,7 +9,7 @@ const thorough = [
   "test/wire/**/*.test.ts",
   "test/contracts/**/*.test.ts",
   "test/client/{chat,crash,end-to-end,life,store}.test.ts",
-  "test/crypto/attacks-*.test.ts",
+  "test/crypto/{attacks-*,twin,olm,judges,reordering}.test.ts",
   "test/queue/directory.test.ts",
   "test/**/*.thorough.test.ts",
   "test/**/*.long.test.ts",
