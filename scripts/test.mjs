@@ -8,7 +8,9 @@ const report = join(root, "test", ".artifacts", "report.json");
 mkdirSync(join(root, "test", ".artifacts"), { recursive: true });
 rmSync(report, { force: true });
 
-const before = extra.length > 0 || (types() && lint() && format());
+// Before the tests, which run two at a time: two installations would stand in each other's way.
+const browser = () => step("chromium", "node", ["scripts/chromium.mjs"]);
+const before = extra.length > 0 || (types() && lint() && format() && browser());
 if (before) {
   step("tests", "vitest", [
     "run",
