@@ -19,7 +19,10 @@ function install() {
   console.error("lethe: installing chromium for the tests (once)");
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   const apt = (...args) =>
-    spawnSync("apt-get", ["-q", "-y", "-o", "DPkg::Lock::Timeout=300", ...args], { stdio: ["ignore", 2, 2], env }).status === 0;
+    spawnSync("apt-get", ["-q", "-y", "-o", "DPkg::Lock::Timeout=300", ...args], {
+      stdio: ["ignore", 2, 2],
+      env,
+    }).status === 0;
   if (!apt("install", "--no-install-recommends", "chromium") && apt("update"))
     apt("install", "--no-install-recommends", "chromium");
 }
