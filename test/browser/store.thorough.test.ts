@@ -18,6 +18,7 @@ import {
   Pages,
   projectPath,
 } from "./support/chromium.ts";
+import { eventually } from "../support/waiting.ts";
 import { openInPage } from "./support/page-store.ts";
 
 let browser: Browser;
@@ -119,6 +120,14 @@ describe("attack 27: two tabs and one store", () => {
       });
       return promise;
     });
+    // The browser tells the loser in its own time; the thief has written nothing, so until then no token stands in the way.
+    const refusal = await eventually(10_000, "the loss of the lock to be noticed", () =>
+      store.commit([row(9)]).then(
+        () => undefined,
+        (error: unknown) => error,
+      ),
+    );
+    expect(refusal).toMatchObject({ code: "store-in-use" });
     await expect(store.commit([row(9)])).rejects.toMatchObject({ code: "store-in-use" });
     await expect(store.get("ratchet", "ben")).rejects.toMatchObject({ code: "store-in-use" });
   });
