@@ -1,6 +1,5 @@
 // Between sockets, delivery machines and stores: turns frames into events, carries effects out, gathers both once a
-// turn of the event loop. It decides nothing about delivery; who may submit is decided by
-// `submitting.ts`.
+// turn of the event loop. It decides nothing about delivery; who may submit is decided by `submitting.ts`.
 import {
   type AccountId,
   accountOf,

@@ -3,21 +3,18 @@
 // and whoever is forgotten is as if new.
 import type { DeviceAddress } from "@lethe/protocol";
 import { SAME_PREKEYS_MS } from "@lethe/queue";
+import { TokenBucket } from "./token-bucket.ts";
 
 /** One more request for the same device is allowed each so often, ms (Signal-Server's PRE_KEYS limit has the same shape). */
 export const TOKEN_MS = 600_000;
 /** One-time keys of one device that go to strangers in an hour; then they get the last-resort keys alone. */
 export const STRANGERS_KEYS = 20;
-const HOUR_MS = 3_600_000;
+const HOUR_S = 3_600;
 /** Askers, and devices, remembered at most. */
 const MAX_REMEMBERED = 50_000;
 
-interface Bucket {
-  tokens: number;
-  at: number;
-}
-
-interface Asker extends Bucket {
+interface Asker {
+  readonly bucket: TokenBucket;
   /** Requests of the last 10 minutes, with what they were given: at most as many as the bucket holds. */
   given: { readonly requester: string; readonly at: number; readonly oneTime: boolean }[];
 }
@@ -40,7 +37,7 @@ export class HandOut {
   #fetches: number;
   readonly #now: () => number;
   readonly #askers = new Map<string, Asker>();
-  readonly #strangers = new Map<DeviceAddress, Bucket>();
+  readonly #strangers = new Map<DeviceAddress, TokenBucket>();
 
   /** @param fetches requests for one device that one asker may make at once. @param now monotonic clock, ms. */
   constructor(fetches: number, now: () => number) {
@@ -50,6 +47,7 @@ export class HandOut {
 
   relimit(fetches: number): void {
     this.#fetches = fetches;
+    for (const { bucket } of this.#askers.values()) bucket.resize(fetches);
   }
 
   get remembered(): number {
@@ -62,8 +60,8 @@ export class HandOut {
     const key = Buffer.from(requester).toString("latin1");
     const before = asker.given.find((given) => given.requester === key);
     if (before !== undefined) return { is: "may", oneTime: before.oneTime };
-    if (asker.tokens < 1) return { is: "wait", ms: Math.ceil((1 - asker.tokens) * TOKEN_MS) };
-    asker.tokens--;
+    const wait = asker.bucket.take(1, now);
+    if (wait > 0) return { is: "wait", ms: wait };
     const oneTime = isContact || this.#takeForStranger(target, now);
     asker.given.push({ requester: key, at: now, oneTime });
     return { is: "may", oneTime };
@@ -72,28 +70,21 @@ export class HandOut {
   #asker(key: string, now: number): Asker {
     const known = this.#askers.get(key);
     if (known === undefined) {
-      const asker = { tokens: this.#fetches, at: now, given: [] };
+      const asker = { bucket: new TokenBucket(1_000 / TOKEN_MS, this.#fetches, now), given: [] };
       remember(this.#askers, key, asker);
       return asker;
     }
-    refill(known, this.#fetches, TOKEN_MS, now);
     known.given = known.given.filter((given) => now - given.at < SAME_PREKEYS_MS);
     return known;
   }
 
   #takeForStranger(target: DeviceAddress, now: number): boolean {
-    const bucket = this.#strangers.get(target) ?? { tokens: STRANGERS_KEYS, at: now };
-    refill(bucket, STRANGERS_KEYS, HOUR_MS / STRANGERS_KEYS, now);
-    if (bucket.tokens < 1) return false;
-    bucket.tokens--;
+    const bucket =
+      this.#strangers.get(target) ?? new TokenBucket(STRANGERS_KEYS / HOUR_S, STRANGERS_KEYS, now);
+    if (bucket.take(1, now) > 0) return false;
     remember(this.#strangers, target, bucket);
     return true;
   }
-}
-
-function refill(bucket: Bucket, most: number, tokenMs: number, now: number): void {
-  bucket.tokens = Math.min(most, bucket.tokens + (now - bucket.at) / tokenMs);
-  bucket.at = now;
 }
 
 function remember<Key, Value>(map: Map<Key, Value>, key: Key, value: Value): void {

@@ -1,10 +1,11 @@
 // A token bucket: so many a second on average, so many at once. No timer: it is filled when it is asked.
+
 /** Sums of fractions are off by less than this. */
 const ROUNDING = 1e-6;
 
 export class TokenBucket {
   readonly #perMs: number;
-  readonly #most: number;
+  #most: number;
   #tokens: number;
   #at: number;
 
@@ -14,6 +15,11 @@ export class TokenBucket {
     this.#most = burst;
     this.#tokens = burst;
     this.#at = now;
+  }
+
+  /** Another burst, from the next filling on. */
+  resize(burst: number): void {
+    this.#most = burst;
   }
 
   /** Takes `count` tokens if there are any at all: a batch may overdraw once, and pays by waiting. Else ms until there is one. */
