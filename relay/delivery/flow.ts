@@ -93,7 +93,7 @@ export function submit(flow: Flow, envelope: Envelope, connection: Connection, p
     port.refused(flow, item, "busy");
     return;
   }
-  flow.items.set(envelope.id, item);
+  flow.items.add(envelope.id, item);
   flow.bytes += size;
   if (!port.rules.acceptedAfterStored) port.settled(flow, item, "stored");
   if (flow.fresh.length === 0) flow.fresh = [item];

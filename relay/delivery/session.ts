@@ -182,8 +182,14 @@ function hasRoom(s: Session, envelope: Envelope, port: SessionPort): boolean {
 }
 
 function push(s: Session, envelope: Envelope, port: SessionPort): void {
-  if (!s.unacked.has(envelope.id)) s.unackedBytes += envelope.ciphertext.length;
-  s.unacked.set(envelope.id, envelope.ciphertext.length);
+  if (!s.unacked.has(envelope.id)) pushNew(s, envelope, port);
+  else port.push(s, envelope);
+}
+
+/** What is not among the unacknowledged. */
+function pushNew(s: Session, envelope: Envelope, port: SessionPort): void {
+  s.unackedBytes += envelope.ciphertext.length;
+  s.unacked.add(envelope.id, envelope.ciphertext.length);
   port.push(s, envelope);
 }
 
@@ -338,10 +344,13 @@ export function page(s: Session, result: ReadResult, port: SessionPort): void {
 function pushStored(s: Session, entry: Entry, port: SessionPort): void {
   if (entry.position > s.cursor) s.cursor = entry.position;
   // Position and id together: after a failover a position may come to belong to another envelope.
-  if (s.stored.get(entry.id)?.includes(entry.position) === true) return;
-  note(s, entry.position, entry.id);
+  const places = s.stored.get(entry.id);
+  if (places === undefined) s.stored.add(entry.id, [entry.position]);
+  else if (places.includes(entry.position)) return;
+  else places.push(entry.position);
+  if (!s.unacked.has(entry.id)) pushNew(s, entry, port);
   // A copy of what is pushed already: the one acknowledgement removes both.
-  if (!s.unacked.has(entry.id) || !port.rules.pushOnce) push(s, entry, port);
+  else if (!port.rules.pushOnce) push(s, entry, port);
 }
 
 /** What waits keeps its place behind what is being read. */

@@ -346,10 +346,13 @@ export class Gateway {
     const { greeting } = socket;
     if (greeting.at !== "awaiting-proof") return;
     const { hello } = greeting;
-    this.#withAccount(socket, hello.account, (cached) => {
-      const device = cached.record?.devices.find((d) => d.device === hello.device);
-      if (!proves(greeting, this.#o.relay, socket.version, device?.signingKey, frame.signature))
-        return socket.end("authentication-failed");
+    this.#wait(socket, async () => {
+      const { record } = await this.accounts.fetch(hello.account);
+      const device = record?.devices.find((d) => d.device === hello.device);
+      const key = device?.signingKey;
+      const isProved = await proves(greeting, this.#o.relay, socket.version, key, frame.signature);
+      if (socket.ended) return; // a proof of somebody who is gone would make a session that nobody ends
+      if (!isProved) return socket.end("authentication-failed");
       const address = addressOf(hello.account, hello.device);
       socket.greeting = { at: "claiming", since: this.#o.instant(), address };
       this.step({ is: "connected", connection: socket.number, address, epoch: hello.epoch });

@@ -11,6 +11,7 @@ import {
   proofTuple,
   signedBytes,
 } from "@lethe/protocol";
+import { verifies as isSignedBy } from "./verifying.ts";
 
 export type Greeting =
   | { readonly at: "awaiting-hello"; readonly since: number }
@@ -59,7 +60,7 @@ export function proves(
   version: number,
   key: Uint8Array | undefined,
   signature: Uint8Array,
-): boolean {
+): Promise<boolean> {
   const { hello, nonce } = greeting;
   const tuple = encode(proofTuple, {
     relay,
@@ -68,5 +69,5 @@ export function proves(
     epoch: hello.epoch,
     version,
   });
-  return key !== undefined && verifies(key, signedBytes("connect", tuple), signature);
+  return isSignedBy(key, signedBytes("connect", tuple), signature);
 }
