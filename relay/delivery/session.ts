@@ -1,122 +1,22 @@
 // The owning side: one session for each connected device. claiming -> draining <-> live -> closed.
 // Always true: in `live` everything in the mailbox has been pushed on this connection; an offer is answered exactly
 // once; a delivered-ack settles every copy of its id here; nothing is answered `stored` before the store has said so.
-import type { DeviceAddress, EnvelopeId, Position, ProblemCode } from "@lethe/protocol";
-import type {
-  ClaimResult,
-  Entry,
-  Envelope,
-  LookResult,
-  NodeId,
-  Owner,
-  OwnerAppendResult,
-  ReadResult,
-} from "@lethe/queue";
+import type { EnvelopeId, Position, ProblemCode } from "@lethe/protocol";
+import type { ClaimResult, Entry, Envelope, LookResult, OwnerAppendResult, ReadResult } from "@lethe/queue";
 import {
-  type Answer,
-  type Connection,
-  type DeliveryLimits,
-  type DeliveryRules,
-  type Instant,
-  sameOwner,
-} from "./types.ts";
+  liveWindow,
+  measure,
+  NOTHING,
+  type Offered,
+  type Offerer,
+  type Session,
+  type SessionPort,
+} from "./session-state.ts";
+import { type DeliveryLimits, type Instant, sameOwner } from "./types.ts";
 import { Window } from "./window.ts";
 
-/** Who offered: this node's own flow, or another node over its link. */
-export type Offerer = NodeId | "here";
-
-/** An envelope that somebody offered and that is not answered yet. */
-export interface Offered {
-  readonly envelope: Envelope;
-  /** Everybody who waits for the answer: a retry may come by another node. */
-  readonly from: Offerer[];
-  pushedAt: Instant;
-  /** Acknowledged while its append was under way. */
-  acked: boolean;
-}
-
-export type Phase = "claiming" | "draining" | "live" | "closed";
-
-export interface Session {
-  readonly me: Owner;
-  readonly address: DeviceAddress;
-  readonly connection: Connection;
-  readonly epoch: number;
-  phase: Phase;
-  /** Pushed, held in memory alone, not acknowledged; oldest first. */
-  inFlight: Window<Offered>;
-  /** Offered while the mailbox is being read: appended behind it, or pushed when it turns out to be empty. */
-  waiting: Map<EnvelopeId, Offered>;
-  /** The append under way, if any. */
-  appending: ReadonlyMap<EnvelopeId, Offered>;
-  /** Pushed on this connection and not acknowledged, with their bytes: the push window, wherever their copies are. */
-  readonly unacked: Window<number>;
-  unackedBytes: number;
-  /** Places in the mailbox of what is not acknowledged: one acknowledgement removes every copy. */
-  readonly stored: Window<Position[]>;
-  cursor: Position;
-  /** A read or append is under way. */
-  busy: boolean;
-  /** Read again from the start: a wake came, or a look found mail. */
-  rescan: boolean;
-  drainedSaid: boolean;
-  /** Not before this: a read that failed is tried again then. */
-  retryAt: Instant | undefined;
-  lookAt: Instant;
-  smoothed: number | undefined;
-  deviation: number;
-}
-
-/** What a session asks of its node. */
-export interface SessionPort {
-  readonly limits: DeliveryLimits;
-  readonly rules: DeliveryRules;
-  readonly now: Instant;
-  claim(session: Session): void;
-  appendAsOwner(session: Session, batch: Offered[], pushed: number): void;
-  appendAndRelease(session: Session, batch: Offered[]): void;
-  read(session: Session, maxEntries: number, maxBytes: number): void;
-  remove(session: Session, entries: { position: Position; id: EnvelopeId }[]): void;
-  welcome(session: Session): void;
-  epochBehind(session: Session, last: number): void;
-  displace(session: Session, previous: Owner): void;
-  push(session: Session, envelope: Envelope): void;
-  drained(session: Session): void;
-  end(session: Session, code: ProblemCode): void;
-  answer(session: Session, items: readonly Offered[], how: Answer): void;
-  spilled(session: Session, count: number): void;
-  closed(session: Session): void;
-}
-
-export function newSession(
-  me: Owner,
-  address: DeviceAddress,
-  connection: Connection,
-  epoch: number,
-  lookAt: Instant,
-): Session {
-  return {
-    me,
-    address,
-    connection,
-    epoch,
-    phase: "claiming",
-    inFlight: new Window(),
-    waiting: new Map(),
-    appending: new Map(),
-    unacked: new Window(),
-    unackedBytes: 0,
-    stored: new Window(),
-    cursor: 0 as Position,
-    busy: false,
-    rescan: false,
-    drainedSaid: false,
-    retryAt: undefined,
-    lookAt,
-    smoothed: undefined,
-    deviation: 0,
-  };
-}
+export { newSession } from "./session-state.ts";
+export type { Offered, Offerer, Phase, Session, SessionPort } from "./session-state.ts";
 
 export function claimed(s: Session, result: ClaimResult, port: SessionPort): void {
   if (s.phase === "closed") {
@@ -206,7 +106,7 @@ export function spill(s: Session, port: SessionPort): void {
   const batch = [...pushed, ...s.waiting.values()];
   if (batch.length === 0) return;
   s.inFlight = new Window();
-  s.waiting = new Map();
+  s.waiting = new Window();
   s.appending = new Map(batch.map((item) => [item.envelope.id, item]));
   s.phase = "draining";
   s.busy = true;
@@ -228,7 +128,7 @@ export function appendedAsOwner(
   result: OwnerAppendResult,
   port: SessionPort,
 ): void {
-  s.appending = new Map();
+  s.appending = NOTHING;
   s.busy = false;
   if (result.is === "stored") {
     storedBatch(s, batch, pushed, result.outcomes, port);
@@ -365,9 +265,9 @@ function becomeLive(s: Session, port: SessionPort): void {
     s.drainedSaid = true;
     port.drained(s);
   }
-  for (const [id, item] of s.waiting) {
+  for (const item of s.waiting.values()) {
     if (!mayPushLive(s, item.envelope, port)) break;
-    s.waiting.delete(id);
+    s.waiting.take(item.envelope.id);
     pushLive(s, item, port);
   }
   if (s.waiting.size > 0) spill(s, port);
@@ -401,27 +301,8 @@ function settleCopies(s: Session, id: EnvelopeId, delivered: Offered[], pushed: 
     appending.acked = true;
     delivered.push(appending);
   }
-  const waiting = s.waiting.get(id);
-  if (waiting === undefined || !pushed) return;
-  s.waiting.delete(id);
-  delivered.push(waiting);
-}
-
-// Smoothed push-to-ack time and its deviation, RFC 6298 section 2.
-function measure(s: Session, took: number): void {
-  if (s.smoothed === undefined) {
-    s.smoothed = took;
-    s.deviation = took / 2;
-    return;
-  }
-  s.deviation += (Math.abs(took - s.smoothed) - s.deviation) / 4;
-  s.smoothed += (took - s.smoothed) / 8;
-}
-
-/** How long a push may stay unacknowledged in memory alone, ms. */
-export function liveWindow(s: Session, limits: DeliveryLimits): number {
-  if (s.smoothed === undefined) return limits.liveStart;
-  return Math.min(limits.liveMax, Math.max(limits.liveMin, s.smoothed + 4 * s.deviation));
+  const waiting = pushed ? s.waiting.take(id) : undefined;
+  if (waiting !== undefined) delivered.push(waiting);
 }
 
 /** False for most of those that are connected, at any time. */
@@ -474,7 +355,7 @@ export function close(s: Session, code: ProblemCode | undefined, port: SessionPo
   if (code !== undefined) port.end(s, code);
   const rest = [...s.inFlight.values(), ...s.waiting.values()];
   s.inFlight = new Window();
-  s.waiting = new Map();
+  s.waiting = new Window();
   // Order: what is being appended comes first, so the rest goes back to its origin.
   if (was === "claiming" || s.appending.size > 0 || !port.rules.spillOnClose) {
     port.answer(s, rest, port.rules.spillOnClose ? "not-owner" : "stored");

@@ -12,9 +12,13 @@ const MARKED = 8;
 /** One count for each value of a byte; with 64 ids in it, four absent ones of five are known by it. */
 const MARKS = 256;
 
+/** Nothing is ever put into them: a window that was never used has no arrays of its own. */
+const NO_IDS: (EnvelopeId | undefined)[] = [];
+const NO_VALUES: never[] = [];
+
 export class Window<Value> {
-  readonly #ids: (EnvelopeId | undefined)[] = [];
-  readonly #values: (Value | undefined)[] = [];
+  #ids = NO_IDS;
+  #values: (Value | undefined)[] = NO_VALUES;
   #head = 0;
   #end = 0;
   /** How many ids in it have which mark, while they are more than a few; gone when the last one is. */
@@ -58,7 +62,10 @@ export class Window<Value> {
 
   /** Adds the value at the end. The id must not be in it: who has asked already need not have it searched again. */
   add(id: EnvelopeId, value: Value): void {
-    if (this.#end === this.#ids.length && this.#head > this.size) this.#moveDown();
+    if (this.#ids === NO_IDS) {
+      this.#ids = [];
+      this.#values = [];
+    } else if (this.#end === this.#ids.length && this.#head > this.size) this.#moveDown();
     this.#ids[this.#end] = id;
     this.#values[this.#end] = value;
     this.#end++;

@@ -2,7 +2,14 @@
 // checks themselves. Always true: a wrong access key, an unknown account and a blocked sender give one code.
 import { timingSafeEqual } from "node:crypto";
 import { blake2b } from "@noble/hashes/blake2.js";
-import { type AccountId, addressOf, type DeviceAddress, type DeviceNumber } from "@lethe/protocol";
+import {
+  type AccountId,
+  addressOf,
+  type DeviceAddress,
+  type DeviceNumber,
+  fromBytes,
+  toBytes,
+} from "@lethe/protocol";
 import type { AccountRecord, Directory } from "@lethe/queue";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -14,10 +21,27 @@ export const ACCOUNT_CACHE_MS = 60_000;
 /** Accounts held at most. */
 export const ACCOUNT_CACHE = 50_000;
 
+/** A device as logins and submits need it. Keys are kept as ids are: a string takes a sixth of what a byte array does. */
+export interface KnownDevice {
+  readonly device: DeviceNumber;
+  /** The same string each time: a map that has seen it finds it again without hashing. */
+  readonly address: DeviceAddress;
+  /** Ed25519 public key, 32 bytes, one character a byte. */
+  readonly signingKey: string;
+}
+
+/** Of an account's record what is asked for all the time. */
+export interface KnownAccount {
+  readonly listVersion: number;
+  /** BLAKE2b-256 of the access key, one character a byte. */
+  readonly accessKeyHash: string;
+  readonly hidesLastSeen: boolean;
+  /** In rising order of device numbers. */
+  readonly devices: readonly KnownDevice[];
+}
+
 interface Cached {
-  readonly record: AccountRecord | undefined;
-  /** The addresses of its devices. The same string each time: a map that has seen it finds it again without hashing. */
-  readonly addresses: ReadonlyMap<DeviceNumber, DeviceAddress>;
+  readonly record: KnownAccount | undefined;
   readonly until: number;
   /** Envelopes that its devices may be sent. */
   readonly envelopes: TokenBucket;
@@ -60,7 +84,12 @@ export class Accounts {
     const record = await this.#directory.account(account);
     const until = this.#now() + ACCOUNT_CACHE_MS;
     const envelopes = new TokenBucket(this.#rate, this.#rate * 2, this.#now());
-    const fresh: Cached = { record, addresses: addressesOf(record), until, envelopes, proved: undefined };
+    const fresh: Cached = {
+      record: record === undefined ? undefined : knownOf(record),
+      until,
+      envelopes,
+      proved: undefined,
+    };
     if (this.#changes !== before) return fresh;
     if (this.#cache.size >= ACCOUNT_CACHE) this.#cache.delete(this.#cache.keys().next().value as AccountId);
     this.#cache.delete(account);
@@ -80,7 +109,7 @@ export class Accounts {
     if (accessKey === undefined) return identified && record !== undefined ? "permitted" : "not-permitted";
     if (cached.proved !== undefined && sameKey(cached.proved, accessKey)) return "permitted";
     const hash = accessKeyHash(accessKey); // also for an unknown account: the same work, the same time
-    if (record === undefined || !timingSafeEqual(hash, record.accessKeyHash)) return "not-permitted";
+    if (record === undefined || !timingSafeEqual(hash, toBytes(record.accessKeyHash))) return "not-permitted";
     cached.proved = Uint8Array.from(accessKey);
     return "permitted";
   }
@@ -88,15 +117,24 @@ export class Accounts {
 
 export type { Cached };
 
-function addressesOf(record: AccountRecord | undefined): ReadonlyMap<DeviceNumber, DeviceAddress> {
-  const addresses = new Map<DeviceNumber, DeviceAddress>();
-  if (record === undefined) return addresses;
-  for (const { device } of record.devices) {
-    // Through bytes and back: one flat string, where a joined one is a rope that every map would have to flatten.
-    const flat = Buffer.from(addressOf(record.account, device), "latin1").toString("latin1");
-    addresses.set(device, flat as DeviceAddress);
-  }
-  return addresses;
+export function knownOf(record: AccountRecord): KnownAccount {
+  return {
+    listVersion: record.listVersion,
+    accessKeyHash: fromBytes(record.accessKeyHash),
+    hidesLastSeen: record.hidesLastSeen === true,
+    devices: record.devices.map(({ device, signingKey }) => ({
+      device,
+      // Through bytes and back: one flat string, where a joined one is a rope that every map would have to flatten.
+      address: Buffer.from(addressOf(record.account, device), "latin1").toString("latin1") as DeviceAddress,
+      signingKey: fromBytes(signingKey),
+    })),
+  };
+}
+
+export function deviceIn(known: KnownAccount | undefined, device: DeviceNumber): KnownDevice | undefined {
+  if (known === undefined) return undefined;
+  for (const each of known.devices) if (each.device === device) return each;
+  return undefined;
 }
 
 /** In constant time, like `timingSafeEqual`, whose way out of JavaScript costs more than the 16 bytes: every message pays. */
@@ -123,7 +161,7 @@ export function groupIdFor(tuple: Uint8Array): Uint8Array {
 
 /** What a submit's devices lack and have too much, compared with the record. */
 export function compareDevices(
-  record: AccountRecord,
+  record: KnownAccount,
   devices: readonly DeviceNumber[],
 ): { missing: DeviceNumber[]; extra: DeviceNumber[] } {
   const known = record.devices.map((d) => d.device);

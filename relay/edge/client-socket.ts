@@ -60,7 +60,8 @@ export class ClientSocket {
   dirty = false;
   #out: RelayFrame[] = [];
   #accepted: EnvelopeId[] = [];
-  readonly #refused = new Map<ProblemCode, { ids: EnvelopeId[]; wait: number }>();
+  /** Made when something is refused: most connections never need it. */
+  #refused: Map<ProblemCode, { ids: EnvelopeId[]; wait: number }> | undefined = undefined;
   #ended = false;
   /** Frames that wait behind one that is not through yet; undefined where nothing is waited for. */
   #backlog: ClientFrame[] | undefined;
@@ -158,6 +159,7 @@ export class ClientSocket {
 
   /** @param wait ms after which trying again makes sense. */
   refuse(id: EnvelopeId, code: ProblemCode, wait = retryAfter(code)): void {
+    this.#refused ??= new Map();
     const refused = this.#refused.get(code);
     if (refused === undefined) this.#refused.set(code, { ids: [id], wait });
     else {
@@ -184,14 +186,15 @@ export class ClientSocket {
     for (let i = 0; i < this.#accepted.length; i += MAX_IDS)
       writeFrame(shared, { frame: "accepted", ids: this.#accepted.slice(i, i + MAX_IDS) });
     if (this.#accepted.length > 0) this.#accepted = [];
-    if (this.#refused.size > 0) this.#writeRefused();
+    if (this.#refused !== undefined) this.#writeRefused(this.#refused);
+    this.#refused = undefined;
     for (const frame of this.#out) writeFrame(shared, frame);
     if (this.#out.length > 0) this.#out = [];
     if (shared.length > 0) this.#ws.send(shared.take(), { binary: true });
   }
 
-  #writeRefused(): void {
-    for (const [code, { ids, wait }] of this.#refused)
+  #writeRefused(refused: ReadonlyMap<ProblemCode, { ids: EnvelopeId[]; wait: number }>): void {
+    for (const [code, { ids, wait }] of refused)
       for (let i = 0; i < ids.length; i += MAX_IDS)
         writeFrame(shared, {
           frame: "refused",
@@ -199,7 +202,6 @@ export class ClientSocket {
           retryAfter: wait,
           ids: ids.slice(i, i + MAX_IDS),
         });
-    this.#refused.clear();
   }
 
   /** Says the code and ends the connection; what was gathered goes out before it. */

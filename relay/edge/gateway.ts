@@ -3,12 +3,12 @@
 import {
   type AccountId,
   accountOf,
-  addressOf,
   agreeOn,
   type ClientFrame,
   type ConnectionKind,
   type FrameOf,
   type Time,
+  toBytes,
 } from "@lethe/protocol";
 import { type Backend, StoreFailedError } from "@lethe/queue";
 import type { WebSocket } from "ws";
@@ -16,7 +16,7 @@ import type { DeliveryNode } from "../delivery/node.ts";
 import type { Effect, NodeEvent } from "../delivery/types.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { Accounts, type Cached } from "./accounts.ts";
+import { Accounts, type Cached, deviceIn } from "./accounts.ts";
 import { Addresses, type AddressLimits } from "./addresses.ts";
 import { ClientSocket, type From, type SocketPort } from "./client-socket.ts";
 import { GREETING_MS, greet, proves } from "./greeting.ts";
@@ -310,7 +310,7 @@ export class Gateway {
         return this.#wait(socket, () => this.#lookUps.name(socket, frame));
       case "ask-devices":
         return this.#withAccount(socket, frame.account, (cached) =>
-          this.#lookUps.devices(socket, frame, cached),
+          this.#wait(socket, () => this.#lookUps.devices(socket, frame, cached)),
         );
       case "ask-prekeys":
         return this.#withAccount(socket, frame.account, (cached) =>
@@ -348,12 +348,12 @@ export class Gateway {
     const { hello } = greeting;
     this.#wait(socket, async () => {
       const { record } = await this.accounts.fetch(hello.account);
-      const device = record?.devices.find((d) => d.device === hello.device);
-      const key = device?.signingKey;
+      const device = deviceIn(record, hello.device);
+      const key = device === undefined ? undefined : toBytes(device.signingKey);
       const isProved = await proves(greeting, this.#o.relay, socket.version, key, frame.signature);
       if (socket.ended) return; // a proof of somebody who is gone would make a session that nobody ends
-      if (!isProved) return socket.end("authentication-failed");
-      const address = addressOf(hello.account, hello.device);
+      if (!isProved || device === undefined) return socket.end("authentication-failed");
+      const { address } = device;
       socket.greeting = { at: "claiming", since: this.#o.instant(), address };
       this.step({ is: "connected", connection: socket.number, address, epoch: hello.epoch });
     });

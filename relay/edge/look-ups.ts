@@ -38,10 +38,11 @@ export class LookUps {
     else socket.send({ frame: "is-account", request, account });
   }
 
-  devices(socket: ClientSocket, frame: FrameOf<"ask-devices">, cached: Cached): void {
-    const { record } = cached;
-    if (!this.#isPermitted(socket, frame.accessKey, cached) || record === undefined)
+  async devices(socket: ClientSocket, frame: FrameOf<"ask-devices">, cached: Cached): Promise<void> {
+    if (!this.#isPermitted(socket, frame.accessKey, cached))
       return refuse(socket, frame.request, "not-permitted");
+    const record = await this.#directory.account(frame.account);
+    if (record === undefined) return refuse(socket, frame.request, "not-permitted");
     socket.send({
       frame: "has-devices",
       request: frame.request,

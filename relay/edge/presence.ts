@@ -4,13 +4,13 @@
 import {
   type AccountId,
   accountOf,
-  addressOf,
   type DeviceAddress,
   type FrameOf,
   MAX_WATCHES,
   type Time,
 } from "@lethe/protocol";
-import type { AccountRecord, Mailbox } from "@lethe/queue";
+import type { Mailbox } from "@lethe/queue";
+import type { KnownAccount } from "./accounts.ts";
 
 export interface PresenceOptions {
   readonly mailbox: Mailbox;
@@ -52,7 +52,7 @@ export class Presence {
   }
 
   /** `record` is undefined where the watch is not permitted: unknown account and wrong key are answered alike. */
-  watch(socket: number, account: AccountId, record: AccountRecord | undefined): void {
+  watch(socket: number, account: AccountId, record: KnownAccount | undefined): void {
     const mine = this.#bySocket.get(socket) ?? new Set();
     if (record === undefined || (mine.size >= MAX_WATCHES && !mine.has(account))) {
       this.#o.notify(socket, { frame: "notice", account, state: "denied", lastSeen: 0 as Time });
@@ -63,8 +63,8 @@ export class Presence {
     void this.#begin(socket, account, record);
   }
 
-  async #begin(socket: number, account: AccountId, record: AccountRecord): Promise<void> {
-    const devices = record.devices.map((d) => addressOf(account, d.device));
+  async #begin(socket: number, account: AccountId, record: KnownAccount): Promise<void> {
+    const devices = record.devices.map((d) => d.address);
     const watched = this.#watched.get(account) ?? this.#newWatched(account, record);
     const found = await this.#o.mailbox.lookUp(devices).catch(() => []);
     if (this.#bySocket.get(socket)?.has(account) !== true) {
@@ -84,12 +84,12 @@ export class Presence {
     this.#notice(account, watched, [socket], minuteOf(lastSeen));
   }
 
-  #newWatched(account: AccountId, { hidesLastSeen }: AccountRecord): Watched {
+  #newWatched(account: AccountId, { hidesLastSeen }: KnownAccount): Watched {
     const watched: Watched = {
       watchers: new Set(),
       online: new Set(),
       heard: new Set(),
-      hidesLastSeen: hidesLastSeen === true,
+      hidesLastSeen,
       told: "offline",
     };
     this.#watched.set(account, watched);

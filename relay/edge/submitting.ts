@@ -17,7 +17,7 @@ import type { EnvelopeKind } from "@lethe/queue";
 import type { NodeEvent } from "../delivery/types.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { type Accounts, type Cached, compareDevices, groupIdFor } from "./accounts.ts";
+import { type Accounts, type Cached, compareDevices, deviceIn, groupIdFor } from "./accounts.ts";
 import type { ClientSocket } from "./client-socket.ts";
 
 export interface SubmittingOptions {
@@ -93,7 +93,7 @@ export class Submitting {
   ): void {
     const now = this.#o.now();
     const expiry = Math.min(wantedExpiry, now + this.#limits.ttlMs) as Time;
-    const address = cached.addresses.get(device);
+    const address = deviceIn(cached.record, device)?.address;
     if (address === undefined) return this.#refuse(socket, [id], "no-device");
     if (ciphertext.length > this.#limits.envelopeBytes)
       return this.#refuse(socket, [id], "envelope-too-large");

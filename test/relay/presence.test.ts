@@ -4,16 +4,17 @@ import type { AccountId, DeviceAddress, DeviceNumber, FrameOf, Time } from "@let
 import { addressOf } from "@lethe/protocol";
 import type { AccountRecord, Mailbox, Owner } from "@lethe/queue";
 import { describe, expect, it } from "vitest";
+import { type KnownAccount, knownOf } from "../../relay/edge/accounts.ts";
 import { GRACE_MS, Presence } from "../../relay/edge/presence.ts";
 
 const BEN = "ben's account id" as AccountId;
 const DEVICE = addressOf(BEN, 1 as DeviceNumber);
 const START = 1_800_000_000_000;
 
-function record(more: Partial<AccountRecord> = {}): AccountRecord {
+function record(more: Partial<AccountRecord> = {}): KnownAccount {
   const none = new Uint8Array();
   const devices = [{ device: 1 as DeviceNumber, signingKey: none, certificate: none }];
-  return {
+  return knownOf({
     account: BEN,
     name: "ben" as AccountRecord["name"],
     accountKey: none,
@@ -22,7 +23,7 @@ function record(more: Partial<AccountRecord> = {}): AccountRecord {
     deviceList: none,
     devices,
     ...more,
-  };
+  });
 }
 
 function aWorld(owner?: Owner, lastSeen = START - 90_000) {
