@@ -37,14 +37,16 @@ const AT_ONCE = 16;
 export async function register(url: URL, count: number): Promise<Account[]> {
   await ready();
   const accounts: Account[] = [];
+  const failed: unknown[] = [];
   const worker = async (): Promise<void> => {
-    while (accounts.length < count) {
+    while (accounts.length < count && failed.length === 0) {
       const account = newAccount();
       accounts.push(account);
-      await post(url, account);
+      await post(url, account).catch((error: unknown) => failed.push(error));
     }
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, count) }, worker));
+  if (failed.length > 0) throw failed[0]; // once nothing is under way any more: who catches it ends the server
   return accounts;
 }
 
