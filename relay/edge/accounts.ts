@@ -77,6 +77,12 @@ export class Accounts {
     return cached !== undefined && cached.until > this.#now() ? cached : undefined;
   }
 
+  /** The record, not kept if it was not at hand: whoever logs in may be written to much later, or never. */
+  async read(account: AccountId): Promise<KnownAccount | undefined> {
+    const cached = this.atHand(account);
+    return cached === undefined ? knownOf(await this.#directory.account(account)) : cached.record;
+  }
+
   async fetch(account: AccountId): Promise<Cached> {
     const cached = this.atHand(account);
     if (cached !== undefined) return cached;
@@ -84,12 +90,7 @@ export class Accounts {
     const record = await this.#directory.account(account);
     const until = this.#now() + ACCOUNT_CACHE_MS;
     const envelopes = new TokenBucket(this.#rate, this.#rate * 2, this.#now());
-    const fresh: Cached = {
-      record: record === undefined ? undefined : knownOf(record),
-      until,
-      envelopes,
-      proved: undefined,
-    };
+    const fresh: Cached = { record: knownOf(record), until, envelopes, proved: undefined };
     if (this.#changes !== before) return fresh;
     if (this.#cache.size >= ACCOUNT_CACHE) this.#cache.delete(this.#cache.keys().next().value as AccountId);
     this.#cache.delete(account);
@@ -117,7 +118,8 @@ export class Accounts {
 
 export type { Cached };
 
-export function knownOf(record: AccountRecord): KnownAccount {
+export function knownOf(record: AccountRecord | undefined): KnownAccount | undefined {
+  if (record === undefined) return undefined;
   return {
     listVersion: record.listVersion,
     accessKeyHash: fromBytes(record.accessKeyHash),

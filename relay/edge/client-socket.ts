@@ -17,7 +17,7 @@ import {
 import type { WebSocket } from "ws";
 import type { Address } from "./addresses.ts";
 import type { Greeting } from "./greeting.ts";
-import type { TokenBucket } from "./token-bucket.ts";
+import { TokenBucket } from "./token-bucket.ts";
 
 /** Bytes that may wait in one socket's buffer: four push windows. */
 export const MAX_BUFFERED_BYTES = 1_048_576 * 2;
@@ -35,9 +35,12 @@ export interface SocketPort {
 export interface From {
   readonly kind: ConnectionKind;
   readonly address: Address;
-  readonly envelopes: TokenBucket;
-  readonly questions: TokenBucket;
+  /** Envelopes a second that it may send; twice as many at once. */
+  readonly envelopeRate: number;
 }
+
+/** Names that a connection may ask for: a second, and at once. */
+const QUESTIONS = { rate: 1, burst: 100 } as const;
 
 const shared = new Writer(65_536);
 
@@ -46,9 +49,9 @@ export class ClientSocket {
   readonly kind: ConnectionKind;
   /** Where it comes from, as far as limits tell addresses apart. */
   readonly address: Address;
-  /** Envelopes, and questions about names, that this connection may send. */
-  readonly envelopes: TokenBucket;
-  readonly questions: TokenBucket;
+  readonly #envelopeRate: number;
+  #envelopes: TokenBucket | undefined = undefined;
+  #questions: TokenBucket | undefined = undefined;
   readonly #ws: WebSocket;
   readonly #port: SocketPort;
   readonly #now: () => number;
@@ -72,8 +75,7 @@ export class ClientSocket {
     this.number = number;
     this.kind = from.kind;
     this.address = from.address;
-    this.envelopes = from.envelopes;
-    this.questions = from.questions;
+    this.#envelopeRate = from.envelopeRate;
     this.#ws = ws;
     this.#port = port;
     this.#now = now;
@@ -82,6 +84,17 @@ export class ClientSocket {
     ws.on("message", (data, isBinary) => this.#message(data as Buffer, isBinary));
     ws.on("close", () => this.#gone());
     ws.on("error", () => ws.terminate()); // protocol errors of the WebSocket layer: `close` follows
+  }
+
+  /** Envelopes that this connection may send. Made when it sends one: most connections only wait for mail. */
+  get envelopes(): TokenBucket {
+    const rate = this.#envelopeRate;
+    return (this.#envelopes ??= new TokenBucket(rate, rate * 2, this.lastHeard));
+  }
+
+  /** Questions about names that it may ask. */
+  get questions(): TokenBucket {
+    return (this.#questions ??= new TokenBucket(QUESTIONS.rate, QUESTIONS.burst, this.lastHeard));
   }
 
   /** True from the moment in which nothing of this connection counts any more, whoever ended it. */

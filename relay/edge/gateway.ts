@@ -25,7 +25,6 @@ import { LookUps } from "./look-ups.ts";
 import { Presence } from "./presence.ts";
 import { StoreCalls } from "./store-calls.ts";
 import { Submitting } from "./submitting.ts";
-import { TokenBucket } from "./token-bucket.ts";
 import { Usage } from "./usage.ts";
 
 export interface GatewayLimits {
@@ -39,9 +38,6 @@ export interface GatewayLimits {
   readonly accountEnvelopes: number;
   readonly addresses: AddressLimits;
 }
-
-/** Names that a connection may ask for: a second, and at once. */
-const QUESTIONS = { rate: 1, burst: 100 } as const;
 
 export interface GatewayOptions {
   readonly relay: string;
@@ -134,8 +130,7 @@ export class Gateway {
     const from: From = {
       kind,
       address: counted ?? this.addresses.of(remote),
-      envelopes: new TokenBucket(limits.connectionEnvelopes, limits.connectionEnvelopes * 2, instant()),
-      questions: new TokenBucket(QUESTIONS.rate, QUESTIONS.burst, instant()),
+      envelopeRate: limits.connectionEnvelopes,
     };
     const socket = new ClientSocket(this.#nextSocket++, from, ws, this.#port, instant);
     if (counted === undefined) return socket.end("too-many-connections");
@@ -347,8 +342,7 @@ export class Gateway {
     if (greeting.at !== "awaiting-proof") return;
     const { hello } = greeting;
     this.#wait(socket, async () => {
-      const { record } = await this.accounts.fetch(hello.account);
-      const device = deviceIn(record, hello.device);
+      const device = deviceIn(await this.accounts.read(hello.account), hello.device);
       const key = device === undefined ? undefined : toBytes(device.signingKey);
       const isProved = await proves(greeting, this.#o.relay, socket.version, key, frame.signature);
       if (socket.ended) return; // a proof of somebody who is gone would make a session that nobody ends

@@ -1,0 +1,23 @@
+import { aFolder, RELAY_NAME, startServer } from "./harness/server.ts";
+import { FULL } from "./harness/case.ts";
+import { register } from "./load/account.ts";
+import { logIn } from "./load/world.ts";
+import { Counts } from "./load/tally.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+const context = { scale: FULL, profile: undefined, note: console.log };
+const n = Number(process.env["CONNS"] ?? 4000);
+const COLLECTING = ["--max-semi-space-size=1", "--expose-gc", "--import", new URL("./peers/collecting.ts", import.meta.url).href, "--import", "/tmp/collect-debug.mjs"];
+await using folder = await aFolder();
+const flags = ["--port", "0", "--data", folder.path, "--name", RELAY_NAME, "--connections", "15100"];
+const first = await startServer("../../relay/main.ts", flags, context);
+const accounts = await register(first.url, n);
+await first[Symbol.asyncDispose]();
+const relay = await startServer("../../relay/main.ts", flags, context, COLLECTING);
+const settle = async () => { process.kill(relay.pid, "SIGUSR2"); await sleep(6000 + (process.env["SNAP"] ? 12000 : 0)); return relay.memory(); };
+const a = await settle();
+const r = await logIn(relay, accounts, new Counts());
+const b = await settle();
+console.log("per connection", ((b - a) / n).toFixed(0));
+if (process.env["WAIT"]) { await sleep(70_000); console.log("later", ((await settle() - a) / n).toFixed(0)); }
+for (const x of r) x.close();
+await relay.kill();
