@@ -3,6 +3,7 @@
 import { FRAMES, type FrameName } from "./frames.ts";
 import * as limits from "./limits.ts";
 import { PROBLEMS, type ProblemCode } from "./problems.ts";
+import { type Reaction, REMEDIES } from "./remedies.ts";
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
@@ -43,6 +44,24 @@ function problems(): string {
   );
 }
 
+const REACTIONS: Readonly<Record<Reaction, string>> = {
+  again: "tries again",
+  mends: "mends it, and tries again",
+  told: "gives up",
+  ended: "stops",
+};
+
+function remedies(): string {
+  const codes = Object.keys(PROBLEMS) as ProblemCode[];
+  return table(
+    ["code", "met by", "the library", "tells", "your application"],
+    codes.map((code) => {
+      const { met, library, tells, application } = REMEDIES[code];
+      return [`\`${code}\``, met, REACTIONS[library], tells, application];
+    }),
+  );
+}
+
 function caps(): string {
   return table(
     ["limit", "value"],
@@ -53,7 +72,7 @@ function caps(): string {
 }
 
 /** Every generated part of the specification, by the name of its marks. */
-export const TABLES: Readonly<Record<string, () => string>> = { frames, problems, limits: caps };
+export const TABLES: Readonly<Record<string, () => string>> = { frames, problems, remedies, limits: caps };
 
 /** `text` with what stands between `<!-- NAME -->` and `<!-- /NAME -->` replaced by the tables of that name. */
 export function withTables(text: string, tables: Readonly<Record<string, () => string>> = TABLES): string {

@@ -297,3 +297,13 @@ describe("attack 33: a changed account key", () => {
     expect(now).toBeGreaterThan(START);
   });
 });
+
+describe("a relay that passes on another relay's challenge", () => {
+  it("gets a proof for the pinned relay alone, whatever name stands in the challenge", () => {
+    const { cipher } = new AttackWorld("anna").side("anna");
+    const asked = { nonce: new Uint8Array(32).fill(7), epoch: 3, version: 1 };
+    const proof = cipher.prove({ ...asked, relay: "world" });
+    expect(cipher.prove({ ...asked, relay: "elsewhere" })).toEqual(proof);
+    expect(cipher.prove({ ...asked, nonce: new Uint8Array(32), relay: "world" })).not.toEqual(proof);
+  });
+});

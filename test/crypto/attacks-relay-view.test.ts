@@ -11,7 +11,7 @@ import { Client, type ClientStore, openMemoryStore, type OpenSocket } from "@let
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openNodeSocket } from "../../client-lib/edge/socket.ts";
 import { KEY_TABLES, type KeyState, loadKeys } from "../../client-lib/keys/key-rows.ts";
-import { publicIdentity, ratchetsOf, ready } from "../../crypto/index.ts";
+import { accessKey, accessKeyHash, publicIdentity, ratchetsOf, ready } from "../../crypto/index.ts";
 import { aFolder, contentsOf, type Folder } from "../support/folder.ts";
 import { RelayProcess } from "../support/relay-process.ts";
 
@@ -251,7 +251,9 @@ describe("attack 42: what the relay sees of two contacts", () => {
     expect(new Set(sizes)).toEqual(new Set([2_659]));
   });
 
-  it("nothing of the conversation is in the relay's files and log; what waits there does not name its sender", async () => {
+  it("nothing of the conversation is in the relay's files and log, nor is an access key; what waits there does not name its sender", async () => {
+    const both = await Promise.all([anna.user, ben.user].map(keysOf));
+    const accessKeys = both.map(({ identity }) => accessKey(identity));
     await ben.close();
     open.splice(open.indexOf(ben), 1);
     await anna.send(ben.user, "for later");
@@ -264,6 +266,9 @@ describe("attack 42: what the relay sees of two contacts", () => {
     const annas = names.get("anna") ?? new Map<string, Uint8Array>();
     for (const { path, bytes } of holding)
       for (const [name, value] of annas) expect(includes(bytes, value), `${name} in ${path}`).toBe(false);
+    const holds = (value: Uint8Array): boolean => files.some(({ bytes }) => includes(bytes, value));
+    expect(accessKeys.map((key) => holds(key))).toEqual([false, false]);
+    expect(accessKeys.map((key) => holds(accessKeyHash(key)))).toEqual([true, true]);
     const [log, secrets] = [relay.output, [...annas, ...(names.get("ben") ?? [])]];
     const hexOf = (value: Uint8Array): Uint8Array => Buffer.from(Buffer.from(value).toString("hex"));
     for (const [name, value] of secrets)

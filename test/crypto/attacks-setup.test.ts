@@ -86,6 +86,24 @@ describe("attack 1: KEM key confusion and re-encapsulation", () => {
     ])
       expect(new Set(agreed.map(part)).size).toBe(changes.length);
   });
+
+  it("agrees on another key where the KEM's secret alone differs: whoever breaks X25519 alone has none", () => {
+    const [alice, bob] = people(4);
+    const key = (byte: number, length = 32): Uint8Array => new Uint8Array(length).fill(byte);
+    const said: Transcript = {
+      initiator: alice.identity.certificate,
+      responder: bob.identity.certificate,
+      ephemeral: key(9),
+      signed: key(10),
+      oneTime: key(11),
+      kem: key(12, 1_184),
+      ciphertext: key(13, 1_088),
+    };
+    const rootOf = (kem: Uint8Array): string =>
+      Buffer.from(agree({ dhs: [key(1), key(2), key(3), key(4)], kem }, said).root.reveal()).toString("hex");
+    expect(rootOf(key(5))).toBe(rootOf(key(5)));
+    expect(rootOf(key(6))).not.toBe(rootOf(key(5)));
+  });
 });
 
 describe("attack 2: keys and signatures of one kind where another belongs", () => {

@@ -28,3 +28,30 @@ describe("deploy/relay.env", () => {
     expect(readSettings(["--config", "f"], {}, () => all).tlsKey).toBe("/etc/lethe/key.pem");
   });
 });
+
+describe("deploy/lethe.service", () => {
+  const unit = read("deploy/lethe.service");
+  const set = new Map([...unit.matchAll(/^(\w+)=(.*)$/gm)].map(([, key = "", value = ""]) => [key, value]));
+
+  it("lets the relay read the file itself, so that a reload reads it again", () => {
+    expect(set.get("Environment")).toContain("LETHE_CONFIG=/etc/lethe/relay.env");
+    expect(set.has("EnvironmentFile")).toBe(false); // what stands in the environment counts before the file, and stays
+    expect(set.get("ExecReload")).toContain("-HUP");
+  });
+
+  it("gives away nothing that the relay does not need, and leaves V8 what it does", () => {
+    for (const key of [
+      "NoNewPrivileges",
+      "PrivateTmp",
+      "PrivateDevices",
+      "ProtectHome",
+      "RestrictNamespaces",
+    ])
+      expect(set.get(key), key).toBe("yes");
+    expect(set.get("ProtectSystem")).toBe("strict");
+    expect(set.get("StateDirectory")).toBe("lethe");
+    expect(set.get("CapabilityBoundingSet")).toBe("CAP_NET_BIND_SERVICE");
+    expect(Number(set.get("LimitNOFILE"))).toBeGreaterThan(15_000);
+    expect(set.has("MemoryDenyWriteExecute")).toBe(false);
+  });
+});

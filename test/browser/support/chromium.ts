@@ -85,5 +85,4 @@ export async function openPage(context: BrowserContext, url: string, errors: str
   return page;
 }
 
-export const projectPath = (path: string): string =>
-  fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+export { projectPath } from "../../support/project.ts";
