@@ -1,5 +1,5 @@
 // How long a message takes at a steady, moderate rate: to the recipient's socket, and until `accepted` is back.
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import type { EnvelopeId } from "@lethe/protocol";
 import type { BenchCase, Context, Measured } from "../harness/case.ts";
 import { aFolder, metric, startRelay } from "../harness/server.ts";
@@ -54,7 +54,7 @@ async function pace({ senders, counts }: LiveWorld, count: number): Promise<void
   for (let sent = 0; sent < count; ) {
     const due = Math.min(count, Math.floor(((performance.now() - began) * RATE) / 1_000));
     for (; sent < due; sent++) senders[sent % senders.length]?.submit(1);
-    await sleep(1);
+    await turn();
   }
   await counts.accepted.reaches(goal);
 }
