@@ -180,6 +180,24 @@ describe("the anonymous connection", () => {
     expect(anna.submits().filter((s) => s.startsWith("device"))).toEqual([]);
   });
 
+  it("waits as long as goaway says, whatever is to be sent meanwhile", () => {
+    const anna = contact();
+    anna.send("Kben", "hello", 10_000);
+    anna.accept("anonymous");
+    anna.frames("anonymous", { frame: "goaway", code: PROBLEMS["shutting-down"].number, retryAfter: 60_000 });
+    anna.close("anonymous", PROBLEMS["shutting-down"].close);
+    for (let i = 0; i < 59; i++) {
+      anna.step({ event: "signal", to: account("Kben"), body: new Uint8Array(1) });
+      anna.send("Kben", `hello ${i}`, 500); // expires before the next: in between nothing is to be sent
+      anna.pass(1_000);
+      anna.frames("device", { frame: "pong", token: 0 });
+      expect(opens(anna, "anonymous")).toBe(1);
+    }
+    anna.send("Kben", "still here");
+    anna.pass(62_000);
+    expect(opens(anna, "anonymous")).toBeGreaterThan(1);
+  });
+
   it("is not opened for strangers: a first message goes as a request", () => {
     const anna = new Bench().online();
     anna.send("Kben", "hello");

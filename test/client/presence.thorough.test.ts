@@ -1,18 +1,12 @@
 // Who is there, between real clients and a real relay, whatever becomes of the connections.
+import { PATHS } from "@lethe/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import {
-  Client,
-  type ClientEvents,
-  type ClientOptions,
-  openMemoryStore,
-  type OpenSocket,
-  type Socket,
-} from "@lethe/client";
-import { openNodeSocket } from "../../client-lib/edge/socket.ts";
+import { Client, type ClientEvents, type ClientOptions, openMemoryStore } from "@lethe/client";
 import { aFolder, type Folder } from "../support/folder.ts";
 import { RelayProcess } from "../support/relay-process.ts";
 import { Arrivals, within } from "../support/waiting.ts";
 import { ChatProcess } from "./support/chat-process.ts";
+import { cutting } from "./support/cutting.ts";
 
 /** The relay's ping time-out, and how long it calls nobody away who may come back, ms. */
 const PING_MS = 3_000;
@@ -83,26 +77,6 @@ function presences(of: Client, user: string): { next: () => Promise<Presence>; r
   };
 }
 
-/** Sockets that the test can cut. */
-function cutting(): { openSocket: OpenSocket; cut: (path: string) => number } {
-  const sockets = new Map<Socket, string>();
-  return {
-    openSocket: (url, events) => {
-      const socket = openNodeSocket(url, {
-        ...events,
-        closed: (status) => (sockets.delete(socket), events.closed(status)),
-      });
-      sockets.set(socket, url);
-      return socket;
-    },
-    cut(path) {
-      const found = [...sockets].filter(([, url]) => url.endsWith(path));
-      for (const [socket] of found) socket.close();
-      return found.length;
-    },
-  };
-}
-
 describe("a contact who is watched", () => {
   it("comes and goes, and is last seen in the minute in which they went", async () => {
     const file = `${folder.path}/comes.db`;
@@ -168,7 +142,7 @@ describe("a contact who is watched", () => {
     expect(await news.next()).toMatchObject({ state: "online" });
     for (let i = 0; i < 3; i++) {
       const back = ben.once("connection", ({ state }) => state === "online");
-      expect(lines.cut("/v1/device")).toBe(1);
+      expect(lines.cut(PATHS.deviceSocket)).toBe(1);
       await back;
     }
     await close(ben);
@@ -183,7 +157,7 @@ describe("a contact who is watched", () => {
     const news = presences(anna, ben.user);
     await anna.watch(ben.user);
     expect(await news.next()).toMatchObject({ state: "online" });
-    expect(lines.cut("/v1/anonymous")).toBeGreaterThan(0);
+    expect(lines.cut(PATHS.anonymousSocket)).toBeGreaterThan(0);
     await close(ben);
     expect(await news.next()).toMatchObject({ state: "offline" });
     expect(news.rest()).toEqual([]);
