@@ -50,6 +50,9 @@ async function client(user: string, options: Partial<ClientOptions> = {}): Promi
   return made;
 }
 
+const urlOf = (input: string | URL | Request): string =>
+  input instanceof Request ? input.url : input.toString();
+
 /** The connection is lost, and made again. */
 async function again(of: Client, lines: Cutting): Promise<void> {
   const online = of.once("connection", ({ state }) => state === "online");
@@ -77,7 +80,7 @@ describe("the relay's policy", () => {
     if (ben.policy === undefined) await ben.once("policy");
     if (ben.connection !== "online") await ben.once("connection", ({ state }) => state === "online");
     for (let i = 0; i < 3; i++) await again(ben, lines);
-    const policies = asked.mock.calls.filter(([url]) => String(url).endsWith(PATHS.policy));
+    const policies = asked.mock.calls.filter(([input]) => urlOf(input).endsWith(PATHS.policy));
     expect(policies).toHaveLength(1);
   });
 
@@ -104,8 +107,7 @@ describe("a relay that asks to wait", () => {
     let count = 0;
     let limited = true;
     vi.spyOn(globalThis, "fetch").mockImplementation((input, init) => {
-      const url = input instanceof Request ? input.url : input.toString();
-      if (!url.endsWith(path)) return real(input, init);
+      if (!urlOf(input).endsWith(path)) return real(input, init);
       count += 1;
       if (!limited) return real(input, init);
       const problem = { code: "rate-limited", says: "Too many.", now: Date.now(), retryAfter: WAIT_MS };
