@@ -37,6 +37,8 @@ export class Background {
   #stopped = false;
   #done = false;
   #cancel: () => void = () => undefined;
+  /** The relay has asked to wait until then. */
+  #notBefore = Number.NEGATIVE_INFINITY;
 
   constructor(config: BackgroundConfig) {
     this.#config = config;
@@ -75,6 +77,7 @@ export class Background {
 
   #start(): void {
     if (this.#running !== undefined || this.#stopped) return;
+    if (this.#config.clock.now() < this.#notBefore) return this.#later(0);
     this.#cancel();
     this.#wantedAt = Number.POSITIVE_INFINITY;
     this.#running = this.#round().finally(() => {
@@ -96,7 +99,9 @@ export class Background {
       const unreachable = error instanceof ClientError && error.code === "relay-unreachable";
       if (!unreachable && !this.#stopped)
         emitter.tell("error", { error: error instanceof Error ? error : new Error(PATHS.prekeys) });
-      this.#later(RETRY_MS);
+      const asked = error instanceof ClientError ? (error.retryAfter ?? 0) : 0;
+      this.#notBefore = clock.now() + asked;
+      this.#later(Math.max(RETRY_MS, asked));
     }
   }
 
@@ -104,7 +109,8 @@ export class Background {
     if (this.#stopped) return;
     const { chance, clock } = this.#config;
     const soonest = Math.min(refillMs, this.#wantedAt - clock.now());
-    const wait = Math.min(ms + chance.fraction() * ms, Math.max(0, soonest));
+    const told = this.#notBefore - clock.now();
+    const wait = Math.max(Math.min(ms + chance.fraction() * ms, Math.max(0, soonest)), told);
     this.#cancel();
     this.#cancel = this.#config.clock.after(wait, () => this.#start());
   }

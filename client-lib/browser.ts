@@ -10,6 +10,8 @@ export { type Clock, systemClock } from "./edge/clock.ts";
 export type { OpenSocket, Socket, SocketEvents } from "./edge/socket.ts";
 export { ClientError, type ClientErrorCode } from "./errors.ts";
 export type { SentMessage } from "./outgoing.ts";
+export type { RelayPolicy } from "./policy.ts";
+export { relayPolicy } from "./relay-policy.ts";
 export { type IdbStoreOptions, openIdbStore, removeIdbStore } from "./store/idb.ts";
 export { openMemoryStore } from "./store/memory.ts";
 export { type ClientStore, STORE_ERRORS, StoreError, type StoreErrorCode } from "./store/store.ts";

@@ -1,5 +1,6 @@
 // The events that an application can listen to, with what each carries. The README's table is held against this file.
 import type { ClientError, ClientErrorCode } from "./errors.ts";
+import type { RelayPolicy } from "./policy.ts";
 
 /** A message of somebody, handed over in the order sent; again after a restart, under the same id, until it is settled. */
 export interface ReceivedMessage {
@@ -33,6 +34,12 @@ export interface ClientEvents {
   sent: { readonly user: string; readonly id: string };
   /** Somebody is writing. */
   typing: { readonly from: string };
+  /** The first that is known of somebody who is watched, and each change; `lastSeen`: the minute, ms since 1970, if it may be seen. */
+  presence: {
+    readonly user: string;
+    readonly state: "online" | "offline" | "unknown";
+    readonly lastSeen: number | undefined;
+  };
   /** Messages of somebody are missing here, and were waited for: how many. Settled by its handlers as a message is. */
   gap: { readonly id: string; readonly from: string; readonly missing: number };
   /** A message of ours expired before the relay took it. */
@@ -42,6 +49,8 @@ export interface ClientEvents {
   /** The relay asks to wait with a message of ours, and why; it goes on by itself. */
   waiting: { readonly user: string; readonly id: string; readonly code: ClientErrorCode };
   connection: { readonly state: "connecting" | "online" | "offline" };
+  /** What the relay says of itself is known, or has changed. */
+  policy: { readonly policy: RelayPolicy };
   /** Everything that had waited at the relay has come. */
   drained: Record<never, never>;
   /** Another copy of this client took over: `client.reconnect()` takes it back. */

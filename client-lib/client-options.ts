@@ -56,7 +56,7 @@ export async function openParts(options: ClientOptions): Promise<Opened> {
 }
 
 /** The address without anything behind the host and path. @throws ClientError relay-unreachable */
-function baseOf(address: string): string {
+export function baseOf(address: string): string {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:"))
     throw new ClientError("relay-unreachable", `${address} is no http or https address`);

@@ -1,13 +1,21 @@
 // The client as applications use it: one object for one device of one account, its methods and its events.
 // Always true: whatever `message` hands over is durable and acknowledged; whatever `sent` says is held by the relay.
-import { type AccountId, accountOf, fromBytes, type Time, toHex } from "@lethe/protocol";
+import {
+  type AccountId,
+  accountOf,
+  fromBytes,
+  PATHS,
+  type PresenceRequest,
+  type Time,
+  toHex,
+} from "@lethe/protocol";
 import { ready, type SafetyNumber } from "@lethe/crypto";
-import { Background } from "./background.ts";
+import { Background, type BackgroundConfig } from "./background.ts";
 import { type ClientEvent, type ClientEvents, Emitter, type Handler } from "./client-events.ts";
 import { type ClientOptions, type Opened, openParts } from "./client-options.ts";
 import { bodyOf, type Said, typingBody } from "./content/content.ts";
 import { type ClientCore, createClientCore } from "./delivery/core.ts";
-import type { MessageId, RefusalCode, Told } from "./delivery/events.ts";
+import type { MessageId, Presence, RefusalCode, Told } from "./delivery/events.ts";
 import { Engine } from "./edge/engine.ts";
 import { type Enrolled, enrol } from "./enrol.ts";
 import { ClientError } from "./errors.ts";
@@ -16,6 +24,8 @@ import { PairwiseCipher } from "./keys/pairwise-cipher.ts";
 import { Trust } from "./keys/trust.ts";
 import { Outgoing, type SentMessage } from "./outgoing.ts";
 import { People } from "./people.ts";
+import { PolicyKeeper, type RelayPolicy } from "./policy.ts";
+import { Watches } from "./watches.ts";
 
 export interface SendOptions {
   /** Life of the message until the relay has delivered it, ms; at most 30 days. */
@@ -58,6 +68,9 @@ export class Client {
   readonly #trust: Trust;
   readonly #handing: Handing;
   readonly #background: Background;
+  readonly #policy: PolicyKeeper;
+  readonly #watches = new Watches((ask, of) => this.#engine.step({ event: "watch", ask, account: of }));
+  readonly #ask: BackgroundConfig["ask"];
   #closed = false;
 
   /**
@@ -73,6 +86,7 @@ export class Client {
       const client = new Client(options, opened, enrolled);
       if (enrolled.isNew) await client.#background.first();
       client.#engine.step({ event: "start" });
+      client.#policy.look();
       return client;
     } catch (error) {
       await opened.store.close();
@@ -125,6 +139,13 @@ export class Client {
       settled: (entry) => this.#engine.step({ event: "settled", entry }),
       read: (from, message) => this.#engine.step({ event: "read", from, messages: [message] }),
     });
+    this.#ask = (method, path, json) => http.signed(method, path, json, signer, relay);
+    this.#policy = new PolicyKeeper({
+      http,
+      clock,
+      learned: (policy) => this.#learned(policy),
+      failed: (error) => this.#emitter.tell("error", { error }),
+    });
     this.#background = new Background({
       keys,
       cipher,
@@ -132,7 +153,7 @@ export class Client {
       clock,
       random: opened.random,
       chance,
-      ask: (method, path, json) => http.signed(method, path, json, signer, relay),
+      ask: this.#ask,
       emitter: this.#emitter,
       refillJitterMs: options.refillJitterMs ?? REFILL_JITTER_MS,
     });
@@ -238,6 +259,45 @@ export class Client {
     this.#engine.step({ event: "signal", to, body: typingBody() });
   }
 
+  /**
+   * Tells by `presence` when a contact comes and goes, until `unwatch`, `block` or the end of this client.
+   * @throws ClientError not-a-contact, blocked, too-many-watched
+   */
+  async watch(user: string): Promise<void> {
+    const account = await this.#find(user);
+    this.#mustBeOpen();
+    await this.#watches.watch(account, user);
+  }
+
+  async unwatch(user: string): Promise<void> {
+    this.#engine.step({ event: "unwatch", account: await this.#find(user) });
+  }
+
+  /** The last that is known of somebody who is watched; of everybody else nothing is known. */
+  presence(user: string): Presence {
+    const account = this.#people.known(user);
+    return account === undefined
+      ? { state: "unknown", lastSeen: undefined }
+      : this.#core.view.presence(account);
+  }
+
+  /** Whether contacts may see when this account was last here. That it is online they see. @throws ClientError */
+  async showLastSeen(shown: boolean): Promise<void> {
+    this.#mustBeOpen();
+    await this.#ask("PUT", PATHS.presence, { lastSeen: shown } satisfies PresenceRequest);
+  }
+
+  /** What the relay says of itself, once it is known. */
+  get policy(): RelayPolicy | undefined {
+    return this.#policy.current;
+  }
+
+  #learned(policy: RelayPolicy): void {
+    const terms = { maxEnvelopeBytes: policy.limits.envelopeBytes, maxTtlMs: policy.retention.mailMs };
+    this.#engine.step({ event: "terms", terms });
+    this.#emitter.tell("policy", { policy });
+  }
+
   /** Takes mail of somebody from now on, and what has waited. */
   accept(user: string): Promise<void> {
     return this.#decide(user, "accepted");
@@ -263,10 +323,12 @@ export class Client {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#policy.stop();
     await this.#handlersEnd();
     await this.#engine.stop();
     await this.#background.stop();
     this.#outgoing.failAll(new ClientError("closed"));
+    this.#watches.failAll("closed");
     await this.#opened.store.close();
   }
 
@@ -282,17 +344,23 @@ export class Client {
     if (this.#closed) throw new ClientError("closed");
   }
 
+  #online(): void {
+    this.#background.online();
+    this.#policy.look();
+  }
+
   #told(told: Told): void {
     const emitter = this.#emitter;
     switch (told.tell) {
       case "connection":
-        if (told.state === "online") this.#background.online();
+        if (told.state === "online") this.#online();
         return emitter.tell("connection", { state: told.state });
       case "drained":
       case "displaced":
         return emitter.tell(told.tell, {});
       case "stopped":
         this.#outgoing.failAll(new ClientError(told.code));
+        this.#watches.failAll(told.code);
         return emitter.tell("stopped", { code: told.code });
       case "store-restored":
         return emitter.tell("restored", {});
@@ -317,6 +385,10 @@ export class Client {
         );
       case "signal":
         return this.#withName(accountOf(told.from), (from) => emitter.tell("typing", { from }));
+      case "presence":
+        return emitter.tell("presence", { user: this.#people.shown(told.account), ...told.presence });
+      case "watching":
+        return this.#watches.answered(told.ask, told.code);
       case "ratchet-reset":
         return this.#withName(accountOf(told.from), (from) =>
           emitter.tell("ratchet-reset", { from, missing: told.missing }),

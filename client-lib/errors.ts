@@ -16,6 +16,9 @@ const OWN = {
   "body-too-large": "The message is too long.",
   blocked: "This account is blocked.",
   expired: "The message expired before the relay took it.",
+  "not-a-contact": "Only contacts are watched: accept them, and have a message of theirs.",
+  "too-many-watched": "So many people cannot be watched at once: stop watching others.",
+  "policy-malformed": "What the relay says of itself is not what a relay says.",
   stopped: "The relay does not let this device in any more.",
   closed: "The client is closed.",
 } as const;
@@ -26,11 +29,14 @@ export type ClientErrorCode = keyof typeof OWN | RefusalCode;
 export class ClientError extends Error {
   override readonly name = "ClientError";
   readonly code: ClientErrorCode;
+  /** How long the relay asks to wait before another try, ms, where it says so. */
+  readonly retryAfter: number | undefined;
 
-  constructor(code: ClientErrorCode, detail?: string) {
+  constructor(code: ClientErrorCode, detail?: string, retryAfter?: number) {
     const says = sentenceOf(code);
     super(detail === undefined ? says : `${says} (${detail})`);
     this.code = code;
+    this.retryAfter = retryAfter;
   }
 }
 

@@ -12,6 +12,8 @@ export { type Clock, systemClock } from "./edge/clock.ts";
 export type { OpenSocket, Socket, SocketEvents } from "./edge/socket.ts";
 export { ClientError, type ClientErrorCode } from "./errors.ts";
 export type { SentMessage } from "./outgoing.ts";
+export type { RelayPolicy } from "./policy.ts";
+export { relayPolicy } from "./relay-policy.ts";
 export { type IdbStoreOptions, openIdbStore, removeIdbStore } from "./store/idb.ts";
 export { openMemoryStore } from "./store/memory.ts";
 export { openSqliteStore, type SqliteStoreOptions } from "./store/sqlite.ts";

@@ -43,7 +43,7 @@ export class People {
 
   /** The account of a name, "~" and hexadecimal digits included. @throws ClientError name-invalid, unknown-user, ... */
   async find(user: string, until: Time): Promise<AccountId> {
-    const known = this.#byName.get(user) ?? this.#shownAs(user);
+    const known = this.known(user);
     if (known !== undefined) return known;
     if (!isUserName(user)) throw new ClientError("name-invalid", user);
     const found = await this.#lookUp(user, until);
@@ -54,6 +54,11 @@ export class People {
     }
     this.#pin(user, found);
     return found;
+  }
+
+  /** The account of a name that was looked up before, without asking. */
+  known(user: string): AccountId | undefined {
+    return this.#byName.get(user) ?? this.#shownAs(user);
   }
 
   #shownAs(user: string): AccountId | undefined {

@@ -2,7 +2,17 @@
 // Always true: what is shown as sent is held by the relay; a message is settled only after it is in the history.
 import { Client, type ClientStore, openIdbStore, StoreError } from "@lethe/client";
 import { History } from "./history.ts";
-import { begin, letWrite, showChat, showLog, showNotice, showState, takeText, write } from "./view.ts";
+import {
+  begin,
+  letWrite,
+  showChat,
+  showLog,
+  showNotice,
+  showPresence,
+  showState,
+  takeText,
+  write,
+} from "./view.ts";
 
 interface Who {
   readonly user: string;
@@ -40,8 +50,14 @@ async function talk({ user, peer, relay }: Who): Promise<void> {
   client.on("request", ({ from }) => {
     if (from === peer) client.accept(from).catch(complain);
   });
+  client.on("presence", ({ user, state, lastSeen }) => {
+    if (user === peer) showPresence(state, lastSeen);
+  });
+  // Somebody can be watched once they have accepted and something of theirs has come; more than once is no more than once.
+  const watch = (): void => void client.watch(peer).catch(() => undefined);
+  watch();
   client.on("sent", ({ id }) => (history.reached(id, "sent"), draw()));
-  client.on("receipt", ({ id, state }) => (history.reached(id, state), draw()));
+  client.on("receipt", ({ id, state }) => (history.reached(id, state), draw(), watch()));
   client.on("gap", ({ id, missing }) => (history.add({ id, is: "gap", missing }), draw()));
   const unread: (() => void)[] = [];
   const read = (): void => {
@@ -51,6 +67,7 @@ async function talk({ user, peer, relay }: Who): Promise<void> {
     if (message.from !== peer || message.text === undefined) return;
     history.add({ id: message.id, is: "theirs", text: message.text });
     draw();
+    watch();
     unread.push(() => message.read());
     read();
   });

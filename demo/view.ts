@@ -12,6 +12,7 @@ export const write = element("#write", HTMLFormElement);
 const text = element("#write input", HTMLInputElement);
 const chat = element("#chat", HTMLElement);
 const peer = element("#peer", HTMLElement);
+const presence = element("#presence", HTMLElement);
 const state = element("#state", HTMLElement);
 const notice = element("#notice", HTMLElement);
 const log = element("#log", HTMLOListElement);
@@ -40,6 +41,15 @@ export function letWrite(): void {
 export function showState(now: string): void {
   state.textContent = now;
   state.dataset["state"] = now;
+}
+
+/** Whether the other person is there, by a dot and words; nothing where it is not known. */
+export function showPresence(now: string, lastSeen: number | undefined): void {
+  const time = lastSeen === undefined ? undefined : new Date(lastSeen);
+  const minute = { dateStyle: "short", timeStyle: "short" } as const;
+  const seen = time === undefined ? now : `last seen ${time.toLocaleString(undefined, minute)}`;
+  presence.textContent = now === "unknown" ? "" : seen;
+  presence.dataset["state"] = now;
 }
 
 export function showNotice(says: string | undefined): void {

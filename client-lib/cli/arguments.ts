@@ -104,6 +104,7 @@ Ticks: a grey one, the relay has it; two grey, it is on the other device; two bl
 In a pipe each line of the input is a message, and each event is a line of the output:
   > N TEXT   < USER: TEXT   sent N   delivered N   read N   expired N   refused N CODE   waiting N CODE
   typing USER   request USER   gap USER COUNT   connection online|connecting|offline   error TEXT   halted CODE
+  presence USER online|unknown   presence USER offline [MINUTE WHEN LAST SEEN]
 At the end of the input it ends as soon as the relay has everything (0), or when nothing goes on by itself any more (1).
 `,
 } as const;

@@ -1,6 +1,7 @@
 // What a chat is about, whatever shows it: whom one talks to, what was said, how far one's own messages have come.
 // Always true: the list is capped; a message's state only goes forward; what a face shows follows from `changed`.
 import type { Client } from "../client.ts";
+import type { ClientEvents } from "../client-events.ts";
 import { ClientError } from "../errors.ts";
 import { adviceFor } from "./advice.ts";
 
@@ -35,6 +36,7 @@ export type Happening =
     }
   | { readonly is: "waiting"; readonly number: number; readonly code: string }
   | { readonly is: "typing"; readonly from: string }
+  | ({ readonly is: "presence" } & ClientEvents["presence"])
   | { readonly is: "request"; readonly from: string }
   | { readonly is: "gap"; readonly from: string; readonly missing: number }
   | { readonly is: "connection"; readonly state: "connecting" | "online" | "offline" }
@@ -77,6 +79,14 @@ export class Chat {
     this.#accepts = peer;
     this.connection = client.connection;
     this.#listen();
+    if (client.contacts().some(({ user, decision }) => user === peer && decision === "accepted"))
+      this.#watch(peer);
+  }
+
+  /** Watches whom one talks to, as soon as that may be: they have written, or confirmed a message. */
+  #watch(user: string | undefined): void {
+    if (user === undefined || user !== this.peer || this.client.presence(user).state !== "unknown") return;
+    this.client.watch(user).catch(() => undefined);
   }
 
   /** The first to listen hears of everything from the beginning. The result ends it. */
@@ -106,6 +116,10 @@ export class Chat {
       this.peer ??= message.from;
       this.#add({ kind: "in", from: message.from, text, at: message.sentAt, late: message.late });
       message.read();
+      this.#watch(message.from);
+    });
+    client.on("presence", (presence) => {
+      if (presence.user === this.peer) this.#say({ is: "presence", ...presence });
     });
     client.on("typing", ({ from }) => {
       this.typing.set(from, Date.now() + TYPING_MS);
@@ -119,7 +133,10 @@ export class Chat {
       }
     });
     client.on("sent", ({ id }) => this.#reach(id, "sent"));
-    client.on("receipt", ({ id, state }) => this.#reach(id, state));
+    client.on("receipt", ({ user, id, state }) => {
+      this.#reach(id, state);
+      this.#watch(user);
+    });
     client.on("expired", ({ id }) => this.#reach(id, "expired"));
     client.on("refused", ({ id, code }) => this.#reach(id, "refused", code));
     client.on("waiting", ({ id, code }) => {
@@ -236,7 +253,10 @@ export class Chat {
   }
 
   async #turnTo(user: string): Promise<void> {
+    const before = this.peer;
     this.peer = user;
+    if (before !== undefined && before !== user) this.client.unwatch(before).catch(() => undefined);
+    this.#watch(user);
     this.#note(`You write to ${user} now.`);
   }
 

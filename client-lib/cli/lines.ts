@@ -66,6 +66,8 @@ export function formOf(what: Happening): string | undefined {
       return `waiting ${what.number} ${what.code}`;
     case "typing":
       return `typing ${what.from}`;
+    case "presence":
+      return `presence ${what.user} ${what.state}${what.lastSeen === undefined ? "" : ` ${minuteOf(what.lastSeen)}`}`;
     case "request":
       return `request ${what.from}`;
     case "gap":
@@ -79,6 +81,11 @@ export function formOf(what: Happening): string | undefined {
     case "notice":
       return undefined;
   }
+}
+
+/** The minute, in the form of RFC 3339. */
+function minuteOf(time: number): string {
+  return new Date(time).toISOString().replace(/:\d\d\.\d{3}Z$/, "Z");
 }
 
 function flat(text: string): string {

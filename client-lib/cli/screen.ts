@@ -22,6 +22,8 @@ const LEAVE = "\u001b[?1049l";
 const ERASE_REST = "\u001b[K";
 const at = (row: number, column: number): string => `\u001b[${row + 1};${column + 1}H`;
 
+const NOBODY = { state: "unknown", lastSeen: undefined } as const;
+
 export async function runScreen(chat: Chat, run: ScreenRun): Promise<number> {
   const screen = new Screen(chat, run);
   try {
@@ -107,11 +109,12 @@ class Screen {
 
   #draw(): void {
     const { stdout, user, relay, colour } = this.#run;
-    const { peer, connection, lines } = this.#chat;
+    const { client, peer, connection, lines } = this.#chat;
+    const presence = peer === undefined ? NOBODY : client.presence(peer);
     const typing = this.#typing();
     const before = this.#editing.before.join("");
     const after = this.#editing.after.join("");
-    const view = { user, peer, relay, connection, typing, lines, before, after };
+    const view = { user, peer, presence, relay, connection, typing, lines, before, after };
     const next = draw(view, { rows: stdout.rows, columns: stdout.columns }, painter(colour));
     let out = "";
     next.rows.forEach((row, i) => {

@@ -1,11 +1,14 @@
 // What stands on the screen of a chat: rows of text from the chat's state. Pure.
 // Always true: exactly as many rows as the terminal has, none wider than it, the newest messages above the status line.
+import type { Presence } from "../delivery/events.ts";
 import type { Line, State } from "./conversation.ts";
 import { harmless, linesOf, type Paint, tailOf, widthOf, wrap } from "./text.ts";
 
 export interface View {
   readonly user: string;
   readonly peer: string | undefined;
+  /** What is known of the peer. */
+  readonly presence: Pick<Presence, "state"> & { readonly lastSeen: number | undefined };
   readonly relay: string;
   readonly connection: "connecting" | "online" | "offline";
   readonly typing: readonly string[];
@@ -93,9 +96,21 @@ export function ticks(state: State, paint: Paint): string {
 
 const DOTS = { online: "green", connecting: "yellow", offline: "red" } as const;
 
-function status({ user, peer, relay, connection, typing }: View, columns: number, paint: Paint): string {
+/** Whether the other person is there, as far as is known. */
+function presenceOf({ state, lastSeen }: View["presence"]): string {
+  if (state === "unknown") return "";
+  return lastSeen === undefined ? ` (${state})` : ` (last seen ${dayOf(lastSeen)}${clock(lastSeen)})`;
+}
+
+function dayOf(at: number): string {
+  const [then, today] = [new Date(at).toDateString(), new Date().toDateString()];
+  return then === today ? "" : `${then.slice(4, 10)}, `;
+}
+
+function status(view: View, columns: number, paint: Paint): string {
+  const { user, peer, relay, connection, typing } = view;
   const writing = typing.length === 0 ? "" : ` · ${typing.map(harmless).join(", ")} is writing…`;
-  const withWhom = peer === undefined ? "" : ` → ${harmless(peer)}`;
+  const withWhom = peer === undefined ? "" : ` → ${harmless(peer)}${presenceOf(view.presence)}`;
   const long = ` ${user}${withWhom} · ${connection}${writing}`;
   const text = widthOf(long) + 2 > columns ? headOf(long, columns - 2) : long;
   const where = `${harmless(relay)} `;

@@ -2,9 +2,8 @@
 // Always true: at most one socket is open; a device connection's epoch is durable before its socket is opened; after a
 // displacement or a refusal for good nothing is opened until somebody asks.
 import { addTime, type ConnectionEnd, endOf, fullJitter, later } from "./connection-ends.ts";
-import type { Chance, Cipher } from "./events.ts";
+import type { Chance, Cipher, SocketName } from "./events.ts";
 import {
-  ANONYMOUS_IDLE_MS,
   HANDSHAKE_MS,
   LINGER_MS,
   MIN_PING_MS,
@@ -47,13 +46,17 @@ type State =
     };
 
 export interface ConnectionConfig {
-  readonly kind: ConnectionKind;
+  readonly socket: SocketName;
   readonly account: AccountId;
   readonly device: DeviceNumber;
   /** How many relay URLs there are to go through. */
   readonly urls: number;
   readonly chance: Chance;
   readonly cipher: Pick<Cipher, "prove" | "suspect">;
+  /** Closed after so long without work, ms. */
+  readonly idleMs: number;
+  /** Opened at random up to so long after it is wanted, ms. */
+  readonly spreadMs: number;
 }
 
 export class Connection {
@@ -63,6 +66,8 @@ export class Connection {
   #epoch: number;
   #url = 0;
   #attempts = 0;
+  /** Nothing is opened before this by itself: the last one was lost, or the relay has said so. */
+  #notBefore = 0;
   #token = 0;
   /** What the relay said about the end that is coming. */
   #said: { code: ProblemCode | undefined; retryAfter: number } | undefined;
@@ -97,7 +102,7 @@ export class Connection {
   connect(turn: Turn): void {
     if (this.#state.at !== "idle" && this.#state.at !== "waiting") return;
     this.#said = undefined;
-    if (this.#config.kind === "anonymous") {
+    if (kindOf(this.#config.socket) === "anonymous") {
       this.#open(turn);
       return;
     }
@@ -105,6 +110,16 @@ export class Connection {
     this.#epoch += 1;
     turn.stage(put("self", "epoch", epochRow, { epoch: this.#epoch }));
     turn.afterwards({ next: "open", epoch: this.#epoch });
+  }
+
+  /** Opens it when it may be, if it is neither open nor about to be. */
+  want(turn: Turn): void {
+    if (this.#state.at !== "idle") return;
+    const { spreadMs, chance } = this.#config;
+    const spread = spreadMs === 0 ? 0 : Math.ceil(chance.fraction() * spreadMs);
+    const until = Math.max(addTime(turn.now, spread), this.#notBefore) as Time;
+    if (until <= turn.now) this.connect(turn);
+    else this.#state = { at: "waiting", until };
   }
 
   /** The epoch is durable. */
@@ -115,7 +130,7 @@ export class Connection {
   #open(turn: Turn): void {
     const connection = ++this.#connections;
     this.#state = { at: "opening", connection, deadline: later(turn.now, HANDSHAKE_MS) };
-    turn.emit({ do: "open", socket: this.#config.kind, connection, url: this.#url % this.#config.urls });
+    turn.emit({ do: "open", socket: this.#config.socket, connection, url: this.#url % this.#config.urls });
   }
 
   /** Ends the connection, and every wish for one. */
@@ -126,17 +141,17 @@ export class Connection {
 
   #closeSocket(turn: Turn): void {
     if ("connection" in this.#state)
-      turn.emit({ do: "close", socket: this.#config.kind, connection: this.#state.connection });
+      turn.emit({ do: "close", socket: this.#config.socket, connection: this.#state.connection });
   }
 
   opened(turn: Turn, connection: number): void {
     if (this.#state.at !== "opening" || this.#state.connection !== connection) return;
-    const { account, device, kind } = this.#config;
+    const { account, device, socket } = this.#config;
     const versions = { minVersion: OWN_VERSIONS.min, maxVersion: OWN_VERSIONS.max };
     this.#state = { at: "greeting", connection, deadline: this.#state.deadline };
     this.send(
       turn,
-      kind === "device"
+      kindOf(socket) === "device"
         ? { frame: "hello", ...versions, account, device, epoch: this.#epoch }
         : { frame: "hello-anonymous", ...versions },
     );
@@ -145,7 +160,7 @@ export class Connection {
   /** Sends on the socket as it is: only frames of the handshake may go before `up`. */
   send(turn: Turn, ...frames: readonly ClientFrame[]): void {
     if (!("connection" in this.#state) || frames.length === 0) return;
-    turn.emit({ do: "send", socket: this.#config.kind, connection: this.#state.connection, frames });
+    turn.emit({ do: "send", socket: this.#config.socket, connection: this.#state.connection, frames });
   }
 
   /** Takes the frames of the connection itself. True: it is up now, and was not before. */
@@ -179,7 +194,7 @@ export class Connection {
 
   #prove(turn: Turn, { relay, nonce, version }: FrameOf<"challenge">): void {
     const state = this.#state;
-    if (state.at !== "greeting" || this.#config.kind !== "device") return;
+    if (state.at !== "greeting" || kindOf(this.#config.socket) !== "device") return;
     this.#state = { ...state, at: "proving" };
     this.send(turn, {
       frame: "proof",
@@ -189,8 +204,8 @@ export class Connection {
 
   #welcome(turn: Turn, { pingMs }: FrameOf<"welcome">): boolean {
     const state = this.#state;
-    if (state.at !== (this.#config.kind === "device" ? "proving" : "greeting") || !("connection" in state))
-      return false;
+    const proved = kindOf(this.#config.socket) === "device" ? "proving" : "greeting";
+    if (state.at !== proved || !("connection" in state)) return false;
     this.#state = {
       at: "up",
       connection: state.connection,
@@ -244,15 +259,16 @@ export class Connection {
     if (state.at !== "up") this.#url += 1;
     const wait = fullJitter(this.#config.chance, RECONNECT_BASE_MS, RECONNECT_CAP_MS, this.#attempts);
     this.#attempts += 1;
-    this.#state = {
-      at: "waiting",
-      until: later(turn.now, afterWait(this.#config.chance, said?.retryAfter ?? 0, wait)),
-    };
+    const until = later(turn.now, afterWait(this.#config.chance, said?.retryAfter ?? 0, wait));
+    this.#notBefore = until;
+    this.#state = { at: "waiting", until };
     return code ?? "lost";
   }
 
-  /** Says whether there is work for it: an anonymous connection without any is closed after a while. */
+  /** Says whether there is work for it: it is opened for that, and closed after a while without any. */
   busy(turn: Turn, busy: boolean): void {
+    if (busy) this.want(turn);
+    else if (this.#state.at === "waiting") this.stop(turn);
     if (this.#state.at !== "up") return;
     this.#state.idleSince = busy ? undefined : (this.#state.idleSince ?? turn.now);
   }
@@ -292,8 +308,7 @@ export class Connection {
   }
 
   #idleEnd(state: State & { at: "up" }): number {
-    if (this.#config.kind === "device" || state.idleSince === undefined) return Number.POSITIVE_INFINITY;
-    return state.idleSince + ANONYMOUS_IDLE_MS;
+    return state.idleSince === undefined ? Number.POSITIVE_INFINITY : state.idleSince + this.#config.idleMs;
   }
 
   #drop(turn: Turn): ProblemCode | "lost" {
@@ -320,6 +335,11 @@ export class Connection {
       }
     }
   }
+}
+
+/** What a connection is to the relay. */
+export function kindOf(socket: SocketName): ConnectionKind {
+  return socket === "device" ? "device" : "anonymous";
 }
 
 /** Ends after which trying again by itself would be wrong. */

@@ -4,18 +4,14 @@
 import {
   type AccountId,
   accountOf,
-  type ClientFrame,
-  type ConnectionKind,
   type DeviceNumber,
-  type EnvelopeId,
   type FrameOf,
-  MAX_IDS,
   problemOfClose,
   type RelayFrame,
   type Time,
 } from "@lethe/protocol";
-import { Connection } from "./connection.ts";
 import { soonest } from "./connection-ends.ts";
+import { Connections, SOCKETS } from "./connections.ts";
 import { Contacts } from "./contacts.ts";
 import type {
   Chance,
@@ -26,6 +22,7 @@ import type {
   Entry,
   Happening,
   RefusalCode,
+  SocketName,
   StoredRows,
 } from "./events.ts";
 import { entryOf, Inbox } from "./inbox.ts";
@@ -46,6 +43,7 @@ import { type After, Turn } from "./turn.ts";
 import { tellSettled } from "./settled.ts";
 import type { CoreView } from "./view.ts";
 import { Waiting } from "./waiting.ts";
+import { Watching } from "./watching.ts";
 
 export interface CoreConfig {
   readonly account: AccountId;
@@ -76,8 +74,7 @@ export function createClientCore(config: CoreConfig): ClientCore {
 type Life = "stopped" | "running" | "failed";
 
 class Core implements ClientCore {
-  readonly #device: Connection;
-  readonly #anonymous: Connection;
+  readonly #connections: Connections;
   readonly #contacts: Contacts;
   readonly #sent: SentLog;
   readonly #outbox: Outbox;
@@ -89,6 +86,7 @@ class Core implements ClientCore {
   readonly #resends: ResendLog;
   readonly #mail: LibraryMail;
   readonly #recovery: Recovery;
+  readonly #watching: Watching;
   #life: Life = "stopped";
   #started = false;
   readonly #journal = new Journal();
@@ -96,14 +94,11 @@ class Core implements ClientCore {
   #signals: FrameOf<"signal">[] = [];
   #sweepAt: number | undefined;
   #wakeAt = Number.POSITIVE_INFINITY;
-  #toldConnection: CoreView["connection"] = "offline";
 
   constructor(config: CoreConfig) {
     const { account, device, chance, cipher, rows, urls } = config;
     const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
-    const shared = { account, device, urls, chance, cipher };
-    this.#device = new Connection({ ...shared, kind: "device" }, epoch);
-    this.#anonymous = new Connection({ ...shared, kind: "anonymous" }, 0);
+    this.#connections = new Connections({ account, device, urls, chance, cipher }, epoch);
     this.#contacts = new Contacts(rows);
     this.#sent = new SentLog(rows);
     this.#outbox = new Outbox(chance, rows);
@@ -111,6 +106,7 @@ class Core implements ClientCore {
     this.#receipts = new Receipts(chance, config.receiptJitterMs ?? RECEIPT_JITTER_MS, rows);
     this.#lookups = new Lookups(chance);
     this.#resends = new ResendLog(rows);
+    this.#watching = new Watching(this.#contacts);
     const parts = {
       self: account,
       chance,
@@ -130,17 +126,18 @@ class Core implements ClientCore {
       receipts: this.#receipts,
       recovery: this.#recovery,
       quarantine: new Quarantine(rows),
+      watching: this.#watching,
     });
   }
 
   get view(): CoreView {
-    const at = this.#device.at;
     return {
-      connection: at === "up" ? "online" : at === "idle" || at === "waiting" ? "offline" : "connecting",
+      connection: this.#connections.state,
       outbox: this.#outbox.size,
-      epoch: this.#device.epoch,
+      epoch: this.#connections.device.epoch,
       contact: (account) => this.#contacts.of(account),
       contacts: () => this.#contacts.all(),
+      presence: (account) => this.#watching.of(account),
       requests: () => this.#inbox.requests.accounts(),
       sent: (message) => this.#sent.of(message),
     };
@@ -153,7 +150,7 @@ class Core implements ClientCore {
     this.#passTime(turn);
     this.#follow(turn, this.#journal.take(turn));
     this.#pump(turn);
-    this.#tellConnection(turn);
+    this.#connections.tell(turn);
     this.#wake(turn);
     return turn.effects;
   }
@@ -174,11 +171,11 @@ class Core implements ClientCore {
         this.#life = "running";
         return this.#connect(turn);
       case "opened":
-        return this.#connection(event.socket).opened(turn, event.connection);
+        return this.#connections.of(event.socket).opened(turn, event.connection);
       case "closed":
         return this.#closed(turn, event.socket, event.connection, event.status);
       case "frames":
-        if (!this.#connection(event.socket).isCurrent(event.connection)) return;
+        if (!this.#connections.of(event.socket).isCurrent(event.connection)) return;
         for (const frame of event.frames) this.#frame(turn, event.socket, frame);
         return;
       case "committed":
@@ -194,6 +191,12 @@ class Core implements ClientCore {
         return this.#takeWaiting(turn);
       case "read":
         return this.#receiving.read(turn, event.from, event.messages);
+      case "watch":
+        return this.#watching.watch(turn, event);
+      case "unwatch":
+        return this.#watching.unwatch(event.account);
+      case "terms":
+        return this.#sending.agree(event.terms);
       case "decide":
         this.#decide(turn, event.account, event.decision);
         return this.#takeWaiting(turn);
@@ -208,11 +211,8 @@ class Core implements ClientCore {
   #decide(turn: Turn, account: AccountId, decision: Decision): void {
     const before = this.#contacts.of(account);
     this.#receiving.decide(turn, account, decision);
+    if (decision === "blocked") this.#watching.unwatch(account);
     if (decision === "blocked" && before.decision === "accepted") this.#mail.lockOut(turn);
-  }
-
-  #connection(socket: ConnectionKind): Connection {
-    return socket === "device" ? this.#device : this.#anonymous;
   }
 
   #start(turn: Turn): void {
@@ -229,8 +229,7 @@ class Core implements ClientCore {
   }
 
   #connect(turn: Turn): void {
-    if (this.#device.isUp) return;
-    this.#device.connect(turn);
+    if (!this.#connections.device.isUp) this.#connections.device.connect(turn);
   }
 
   #stop(turn: Turn): void {
@@ -239,10 +238,10 @@ class Core implements ClientCore {
     this.#end(turn);
   }
 
-  /** Both connections end, and what was under way on them is to go again. */
+  /** All connections end, and what was under way on them is to go again. */
   #end(turn: Turn): void {
-    for (const socket of ["device", "anonymous"] as const) {
-      this.#connection(socket).stop(turn);
+    for (const socket of SOCKETS) {
+      this.#connections.of(socket).stop(turn);
       this.#lost(turn, socket);
     }
   }
@@ -253,7 +252,8 @@ class Core implements ClientCore {
     turn.tell({ tell: "stopped", code: "storage-failed" });
   }
 
-  #lost(turn: Turn, socket: ConnectionKind): void {
+  #lost(turn: Turn, socket: SocketName): void {
+    if (socket === "presence") return this.#watching.lost(turn.now);
     this.#outbox.lost(socket);
     this.#lookups.lost(turn.now, socket);
     if (socket !== "device") return;
@@ -261,25 +261,26 @@ class Core implements ClientCore {
     this.#waiting.clear();
   }
 
-  #closed(turn: Turn, socket: ConnectionKind, connection: number, status: number): void {
-    const end = this.#connection(socket).closed(turn, connection, { code: problemOfClose(status) });
+  #closed(turn: Turn, socket: SocketName, connection: number, status: number): void {
+    const end = this.#connections.of(socket).closed(turn, connection, { code: problemOfClose(status) });
     if (end !== undefined) this.#ended(turn, socket, end);
   }
 
-  #ended(turn: Turn, socket: ConnectionKind, end: RefusalCode): void {
+  #ended(turn: Turn, socket: SocketName, end: RefusalCode): void {
     this.#lost(turn, socket);
-    const final = this.#connection(socket).at === "idle" && end !== "lost";
+    const final = this.#connections.of(socket).at === "idle" && end !== "lost";
     if (!final) return;
     this.#life = "stopped";
     this.#end(turn);
     turn.tell(end === "displaced" ? { tell: "displaced" } : { tell: "stopped", code: end });
   }
 
-  #frame(turn: Turn, socket: ConnectionKind, frame: RelayFrame): void {
-    const connection = this.#connection(socket);
-    const epoch = this.#device.epoch;
+  #frame(turn: Turn, socket: SocketName, frame: RelayFrame): void {
+    const connection = this.#connections.of(socket);
+    const { device } = this.#connections;
+    const { epoch } = device;
     if (connection.frame(turn, frame) && frame.frame === "welcome") this.#welcome(turn, socket, frame);
-    if (frame.frame === "epoch-behind" && this.#device.epoch !== epoch) this.#sending.restored(turn);
+    if (frame.frame === "epoch-behind" && device.epoch !== epoch) this.#sending.restored(turn);
     if (!connection.isUp) return;
     switch (frame.frame) {
       case "push":
@@ -293,6 +294,9 @@ class Core implements ClientCore {
         return this.#refused(turn, frame);
       case "stale-list":
         for (const account of this.#outbox.staleList(frame.ids)) this.#sending.askDevices(turn, account);
+        return;
+      case "notice":
+        if (socket === "presence") this.#watching.notice(turn, frame);
         return;
       case "is-account":
       case "has-devices":
@@ -308,16 +312,16 @@ class Core implements ClientCore {
     }
   }
 
-  #welcome(turn: Turn, socket: ConnectionKind, { now, relay, maxTtlMs }: FrameOf<"welcome">): void {
-    this.#sending.offset = now - turn.now;
-    this.#sending.welcome(maxTtlMs);
-    if (socket !== "device") return;
-    turn.tell({ tell: "clock", offset: now - turn.now, relay });
+  #welcome(turn: Turn, socket: SocketName, welcome: FrameOf<"welcome">): void {
+    const offset = welcome.now - turn.now;
+    this.#sending.offset = offset;
+    this.#sending.agree(welcome);
+    if (socket === "device") turn.tell({ tell: "clock", offset, relay: welcome.relay });
   }
 
   /** A push is opened while the inbox has room; otherwise it waits, unacknowledged, and the relay's window fills. */
   #push(turn: Turn, frame: FrameOf<"push">): void {
-    const up = this.#device.up;
+    const { up } = this.#connections.device;
     if (up === undefined) return;
     if (frame.kind === "signal") return this.#receiving.signal(turn, frame);
     if (this.#inbox.hasRoom && this.#waiting.isEmpty) return this.#receiving.push(turn, up, frame);
@@ -327,7 +331,7 @@ class Core implements ClientCore {
   }
 
   #takeWaiting(turn: Turn): void {
-    const up = this.#device.up;
+    const { up } = this.#connections.device;
     while (up !== undefined && this.#inbox.hasRoom) {
       const frame = this.#waiting.take();
       if (frame === undefined) return;
@@ -369,13 +373,14 @@ class Core implements ClientCore {
   /** Opens the connection that the next one, or the message that follows, will use. */
   #signal(turn: Turn, to: AccountId, body: Uint8Array): void {
     if (this.#life !== "running") return;
-    if (this.#anonymous.isUp) this.#sending.signal(turn, to, body);
-    else if (this.#contacts.of(to).accessKey !== undefined) this.#anonymous.connect(turn);
+    const { anonymous } = this.#connections;
+    if (anonymous.isUp) this.#sending.signal(turn, to, body);
+    else if (this.#contacts.of(to).accessKey !== undefined) anonymous.want(turn);
   }
 
   #passTime(turn: Turn): void {
-    for (const socket of ["device", "anonymous"] as const) {
-      const end = this.#connection(socket).tick(turn);
+    for (const socket of SOCKETS) {
+      const end = this.#connections.of(socket).tick(turn);
       if (end !== undefined) this.#ended(turn, socket, end);
     }
     this.#settle(turn, this.#outbox.tick(turn, this.#sending.relayNow(turn.now)));
@@ -384,6 +389,7 @@ class Core implements ClientCore {
     this.#receiving.tick(turn);
     this.#sendReceipts(turn);
     this.#recovery.tick(turn);
+    this.#watching.tick(turn);
     this.#sweepAt ??= turn.now + SWEEP_MS;
     if (turn.now < this.#sweepAt) return;
     this.#sweepAt = turn.now + SWEEP_MS;
@@ -404,13 +410,13 @@ class Core implements ClientCore {
 
   /** What waited for durability: acknowledgements first, then the application. */
   #follow(turn: Turn, after: readonly After[]): void {
-    this.#acknowledge(turn, after);
+    this.#connections.acknowledge(turn, after);
     for (const each of after) {
       switch (each.next) {
         case "acknowledge":
           break;
         case "open":
-          if (this.#life === "running") this.#device.raised(turn, each.epoch);
+          if (this.#life === "running") this.#connections.device.raised(turn, each.epoch);
           break;
         case "transmit":
           this.#outbox.durable(each.orders);
@@ -428,33 +434,20 @@ class Core implements ClientCore {
     }
   }
 
-  #acknowledge(turn: Turn, after: readonly After[]): void {
-    const up = this.#device.up;
-    const ids: EnvelopeId[] = [];
-    for (const each of after) if (each.next === "acknowledge" && each.connection === up) ids.push(each.id);
-    const frames: ClientFrame[] = [];
-    for (let at = 0; at < ids.length; at += MAX_IDS)
-      frames.push({ frame: "delivered", ids: ids.slice(at, at + MAX_IDS) });
-    this.#device.send(turn, ...frames);
-  }
-
   /** What may go now, on the connections that there are; an anonymous one is opened when something wants it. */
   #pump(turn: Turn): void {
     const signals = this.#signals;
     this.#signals = [];
     if (this.#life !== "running") return;
+    const { device, anonymous, presence } = this.#connections;
     const wanted = this.#outbox.wants("anonymous") || this.#lookups.wants("anonymous");
-    if (wanted && this.#anonymous.at === "idle") this.#anonymous.connect(turn);
-    if (!wanted && this.#anonymous.at === "waiting") this.#anonymous.stop(turn);
-    this.#anonymous.busy(turn, wanted || signals.length > 0);
-    if (this.#device.isUp)
-      this.#device.send(
-        turn,
-        ...this.#lookups.pump(turn.now, "device"),
-        ...this.#outbox.pump(turn.now, "device"),
-      );
-    if (this.#anonymous.isUp)
-      this.#anonymous.send(
+    anonymous.busy(turn, wanted || signals.length > 0);
+    presence.busy(turn, this.#watching.wantsConnection);
+    if (presence.isUp) presence.send(turn, ...this.#watching.pump());
+    if (device.isUp)
+      device.send(turn, ...this.#lookups.pump(turn.now, "device"), ...this.#outbox.pump(turn.now, "device"));
+    if (anonymous.isUp)
+      anonymous.send(
         turn,
         ...this.#lookups.pump(turn.now, "anonymous"),
         ...this.#outbox.pump(turn.now, "anonymous"),
@@ -462,19 +455,12 @@ class Core implements ClientCore {
       );
   }
 
-  #tellConnection(turn: Turn): void {
-    const state = this.view.connection;
-    if (state === this.#toldConnection) return;
-    this.#toldConnection = state;
-    turn.tell({ tell: "connection", state });
-  }
-
   #wake(turn: Turn): void {
     const { now } = turn;
     let at = Number.POSITIVE_INFINITY;
     const candidates = [
-      this.#device.nextAt(),
-      this.#anonymous.nextAt(),
+      this.#connections.nextAt(),
+      this.#watching.nextAt(),
       this.#outbox.nextAt(now, this.#sending.offset),
       this.#sending.nextAt(now),
       this.#lookups.nextAt(now),

@@ -190,11 +190,29 @@ export interface Proof {
   readonly version: number;
 }
 
+/** A connection of this device, by what it is for: `presence` is a second anonymous one. */
+export type SocketName = ConnectionKind | "presence";
+
+/** What is known of somebody who is watched. */
+export interface Presence {
+  readonly state: "online" | "offline" | "unknown";
+  /** The minute in which they were last here, if they are offline and let it be seen. */
+  readonly lastSeen: Time | undefined;
+}
+
+/** What the relay takes, by its own word. */
+export interface RelayTerms {
+  readonly maxEnvelopeBytes: number;
+  readonly maxTtlMs: number;
+}
+
 /** What the application may decide about an account. */
 export type Decision = "accepted" | "blocked";
 
 /** Refusals of the client itself, beside the relay's codes and the cipher's. */
 export type LocalCode = "outbox-full" | "body-too-large" | "blocked" | "not-sealable" | "answer-lost";
+/** Why somebody cannot be watched. */
+export type WatchCode = "blocked" | "not-a-contact" | "too-many-watched";
 export type RefusalCode = ProblemCode | LocalCode | (string & {});
 
 /** What has happened. */
@@ -205,16 +223,16 @@ export type Happening =
   | { readonly event: "tick" }
   /** The network came back, or the person wants to connect in spite of a displacement. */
   | { readonly event: "connect" }
-  | { readonly event: "opened"; readonly socket: ConnectionKind; readonly connection: number }
+  | { readonly event: "opened"; readonly socket: SocketName; readonly connection: number }
   | {
       readonly event: "closed";
-      readonly socket: ConnectionKind;
+      readonly socket: SocketName;
       readonly connection: number;
       readonly status: number;
     }
   | {
       readonly event: "frames";
-      readonly socket: ConnectionKind;
+      readonly socket: SocketName;
       readonly connection: number;
       readonly frames: readonly RelayFrame[];
     }
@@ -232,6 +250,11 @@ export type Happening =
   /** The application is done with an entry that was handed over. */
   | { readonly event: "settled"; readonly entry: number }
   | { readonly event: "read"; readonly from: AccountId; readonly messages: readonly MessageId[] }
+  /** Answered by `watching`. */
+  | { readonly event: "watch"; readonly ask: number; readonly account: AccountId }
+  | { readonly event: "unwatch"; readonly account: AccountId }
+  /** The relay has said what it takes, beside a connection. */
+  | { readonly event: "terms"; readonly terms: RelayTerms }
   | { readonly event: "decide"; readonly account: AccountId; readonly decision: Decision }
   /** A name was found to belong to an account. */
   | { readonly event: "named"; readonly account: AccountId; readonly name: string }
@@ -293,6 +316,9 @@ export type Told =
     }
   | { readonly tell: "request"; readonly account: AccountId; readonly name: string | undefined }
   | { readonly tell: "signal"; readonly from: DeviceAddress; readonly body: Uint8Array }
+  /** The first that is known of somebody who is watched, and each change. */
+  | { readonly tell: "presence"; readonly account: AccountId; readonly presence: Presence }
+  | { readonly tell: "watching"; readonly ask: number; readonly code: WatchCode | "ok" }
   /** Mail of a device could not be opened: a new ratchet is begun, and what is missing is asked for. */
   | { readonly tell: "ratchet-reset"; readonly from: DeviceAddress; readonly missing: number }
   /** A device could not open a message of ours, and it was sent again. */
@@ -308,14 +334,14 @@ export type Told =
 export type Effect =
   | {
       readonly do: "open";
-      readonly socket: ConnectionKind;
+      readonly socket: SocketName;
       readonly connection: number;
       readonly url: number;
     }
-  | { readonly do: "close"; readonly socket: ConnectionKind; readonly connection: number }
+  | { readonly do: "close"; readonly socket: SocketName; readonly connection: number }
   | {
       readonly do: "send";
-      readonly socket: ConnectionKind;
+      readonly socket: SocketName;
       readonly connection: number;
       readonly frames: readonly ClientFrame[];
     }

@@ -98,6 +98,15 @@ export const STEADY_MS = 5_000;
 export const LINGER_MS = 2_000;
 /** An anonymous connection without use is closed after this, ms. */
 export const ANONYMOUS_IDLE_MS = 60_000;
+/** The connection that watches is closed this long after nobody is watched, ms: turning to another conversation takes less. */
+export const WATCH_IDLE_MS = 5_000;
+/** It is opened at random up to this long after somebody is to be watched, ms, so that it does not come with another one. */
+export const WATCH_SPREAD_MS = 500;
+/** What was heard of somebody is believed this long after their watch was lost, ms: most reconnects take less. */
+export const UNKNOWN_AFTER_MS = 10_000;
+/** Whoever was online before a reconnect and is not after it is told to be gone after this, ms: it may have been their
+ *  reconnect as well. */
+export const OFFLINE_AFTER_MS = 4_000;
 /** A refused envelope, or question, is tried again with full jitter under base × 2^tries, ms. */
 export const RETRY_BASE_MS = 1_000;
 export const RETRY_CAP_MS = 60_000;

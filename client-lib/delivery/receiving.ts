@@ -14,6 +14,7 @@ import type { ResendLog } from "./resend-log.ts";
 import type { Receipts } from "./receipts.ts";
 import type { SentLog } from "./sent-log.ts";
 import type { Turn } from "./turn.ts";
+import type { Watching } from "./watching.ts";
 
 export interface Parts {
   readonly self: AccountId;
@@ -27,6 +28,7 @@ export interface Parts {
   readonly recovery: Recovery;
   readonly resends: ResendLog;
   readonly quarantine: Quarantine;
+  readonly watching: Watching;
 }
 
 export class Receiving {
@@ -68,8 +70,10 @@ export class Receiving {
   }
 
   #learnKey(turn: Turn, account: AccountId, accessKey: Uint8Array): void {
-    const { contacts, outbox } = this.#parts;
-    if (contacts.learnKey(turn, account, accessKey)) outbox.rekey(turn, account, accessKey);
+    const { contacts, outbox, watching } = this.#parts;
+    if (!contacts.learnKey(turn, account, accessKey)) return;
+    outbox.rekey(turn, account, accessKey);
+    watching.rekeyed(account);
   }
 
   /** Typing and the like: told to the application if it is a contact's; never remembered, never acknowledged. */

@@ -12,6 +12,7 @@ import type {
   MessageId,
   Place,
   RefusalCode,
+  RelayTerms,
   StoredRows,
   StreamId,
 } from "./events.ts";
@@ -32,6 +33,7 @@ import {
 import {
   orderKey,
   orderOf,
+  type OutboxRow,
   put,
   readTable,
   remove,
@@ -69,7 +71,8 @@ export class Sending {
   readonly #streams = new Map<DeviceAddress, { stream: StreamId; next: number }>();
   #count = 0;
   #nextOrder = 1;
-  #maxTtl = MAX_TTL_MS;
+  /** What the relay takes, by its last word; until then what the protocol allows. */
+  #terms: RelayTerms = { maxEnvelopeBytes: MAX_ENVELOPE_BYTES, maxTtlMs: MAX_TTL_MS };
   /** The relay's clock minus ours, ms: expiries are in the relay's time. */
   offset = 0;
 
@@ -81,13 +84,17 @@ export class Sending {
       this.#streams.set(key as DeviceAddress, { stream, next });
   }
 
-  welcome(maxTtlMs: number): void {
-    this.#maxTtl = Math.min(maxTtlMs, MAX_TTL_MS);
+  /** The relay says what it takes: at each connection, and in its policy. */
+  agree({ maxEnvelopeBytes, maxTtlMs }: RelayTerms): void {
+    this.#terms = {
+      maxEnvelopeBytes: Math.min(maxEnvelopeBytes, MAX_ENVELOPE_BYTES),
+      maxTtlMs: Math.min(maxTtlMs, MAX_TTL_MS),
+    };
   }
 
   /** When mail that the application gives no life expires, in the relay's time. */
   expiryOf(now: Time, ttl = DEFAULT_TTL_MS): Time {
-    return addTime(this.relayNow(now), Math.min(ttl, this.#maxTtl));
+    return addTime(this.relayNow(now), Math.min(ttl, this.#terms.maxTtlMs));
   }
 
   relayNow(now: Time): Time {
@@ -100,7 +107,7 @@ export class Sending {
     if (sent.of(message)?.to === to) return turn.tellAfter({ tell: "queued", message });
     const refuse = (code: RefusalCode) => turn.tell({ tell: "refused", message, to, code });
     if (to === this.#parts.self) return refuse("not-sealable");
-    if (body.length > MAX_BODY_BYTES) return refuse("body-too-large");
+    if (body.length > Math.min(MAX_BODY_BYTES, this.#terms.maxEnvelopeBytes)) return refuse("body-too-large");
     if (contacts.of(to).decision === "blocked") return refuse("blocked");
     if (this.#count >= MAX_UNSEALED || !outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) return refuse("outbox-full");
     if (contacts.of(to).decision === "none") contacts.decide(turn, to, "accepted");
@@ -255,13 +262,14 @@ export class Sending {
     turn.tellAfter({ tell: "refused", message, to, code });
   }
 
-  /** Seals one message for every device of the account, into the outbox. */
+  /** Seals one message for every device of the account, into the outbox: for all of them, or for none. */
   #seal(turn: Turn, sealing: Sealing): RefusalCode | "ok" {
     const { cipher, contacts, outbox, chance } = this.#parts;
     const { to: account, message, content, sentAt, expiry } = sealing;
     const peer = cipher.peer(account, turn.now);
     if (peer === undefined) return "not-sealable";
     const carried: Sent["carried"][number][] = [];
+    const items: OutboxRow[] = [];
     for (const { device } of peer.devices) {
       const to = addressOf(account, device);
       const id: EnvelopeId = fromBytes(chance.bytes(16));
@@ -269,9 +277,9 @@ export class Sending {
       const sealed = cipher.seal({ to, id, message, place, content, sentAt, now: turn.now });
       if (sealed.ciphertext === undefined) return sealed.code;
       turn.stage(...sealed.writes);
-      if (place !== undefined) this.#useUp(turn, to, place);
+      if (sealed.ciphertext.length > this.#terms.maxEnvelopeBytes) return "body-too-large";
       carried.push({ to, id, place });
-      outbox.add(turn, {
+      items.push({
         id,
         message,
         to,
@@ -282,6 +290,8 @@ export class Sending {
         ciphertext: sealed.ciphertext,
       });
     }
+    for (const { to, place } of carried) if (place !== undefined) this.#useUp(turn, to, place);
+    for (const item of items) outbox.add(turn, item);
     if (content.kind === "message") {
       const sent = { message, body: content.body, sentAt, expiry, carried };
       this.#parts.resends.keep(turn, sent);

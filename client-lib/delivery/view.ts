@@ -1,6 +1,6 @@
 // What may be looked at of the core from outside.
 import type { AccountId } from "@lethe/protocol";
-import type { MessageId } from "./events.ts";
+import type { MessageId, Presence } from "./events.ts";
 import type { ContactRow, SentRow } from "./rows.ts";
 
 /** What the application may look at between steps. */
@@ -12,5 +12,7 @@ export interface CoreView {
   contact(account: AccountId): Readonly<ContactRow>;
   contacts(): ReadonlyMap<AccountId, Readonly<ContactRow>>;
   requests(): readonly AccountId[];
+  /** The last that is known of somebody who is watched; unknown of everybody else. */
+  presence(account: AccountId): Presence;
   sent(message: MessageId): Readonly<SentRow> | undefined;
 }

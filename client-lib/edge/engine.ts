@@ -2,9 +2,10 @@
 // Always true: events reach the core in the order in which they happened, those of one moment as one batch, so that
 // they share a commit, but for a page no longer than it may be held up; effects are carried out in their order; after
 // `stop` nothing reaches the application any more.
-import { type ConnectionKind, decodeFrames, PATHS, type RelayFrame } from "@lethe/protocol";
+import { decodeFrames, PATHS, type RelayFrame } from "@lethe/protocol";
+import { kindOf } from "../delivery/connection.ts";
 import type { ClientCore } from "../delivery/core.ts";
-import type { Effect, Entry, Happening, Told } from "../delivery/events.ts";
+import type { Effect, Entry, Happening, SocketName, Told } from "../delivery/events.ts";
 import type { ClientStore } from "../store/store.ts";
 import type { Clock } from "./clock.ts";
 import { toMessages } from "./messages.ts";
@@ -127,17 +128,17 @@ export class Engine {
     this.step({ event: "committed", commit });
   }
 
-  #open({ socket: kind, connection, url }: Effect & { do: "open" }): void {
-    const name = kind + connection;
+  #open({ socket: of, connection, url }: Effect & { do: "open" }): void {
+    const name = of + connection;
     const closed = (status: number): void => {
-      if (this.#sockets.delete(name)) this.step({ event: "closed", socket: kind, connection, status });
+      if (this.#sockets.delete(name)) this.step({ event: "closed", socket: of, connection, status });
     };
-    const socket = this.#config.openSocket(this.#address(kind, url), {
-      opened: () => this.step({ event: "opened", socket: kind, connection }),
+    const socket = this.#config.openSocket(this.#address(of, url), {
+      opened: () => this.step({ event: "opened", socket: of, connection }),
       message: (bytes) => {
         if (!this.#sockets.has(name)) return;
-        const frames = decode(bytes, kind);
-        if (frames !== undefined) return this.step({ event: "frames", socket: kind, connection, frames });
+        const frames = decode(bytes, of);
+        if (frames !== undefined) return this.step({ event: "frames", socket: of, connection, frames });
         socket.close();
         closed(PROTOCOL_ERROR);
       },
@@ -146,9 +147,11 @@ export class Engine {
     this.#sockets.set(name, socket);
   }
 
-  #address(kind: ConnectionKind, url: number): string {
+  #address(socket: SocketName, url: number): string {
     const base = this.#config.urls[url] ?? "";
-    return base.replace(/^http/, "ws") + (kind === "device" ? PATHS.deviceSocket : PATHS.anonymousSocket);
+    return (
+      base.replace(/^http/, "ws") + (kindOf(socket) === "device" ? PATHS.deviceSocket : PATHS.anonymousSocket)
+    );
   }
 }
 
@@ -162,9 +165,9 @@ function inPieces(event: Happening): Happening[] {
 }
 
 /** Undefined: not frames of this protocol. */
-function decode(bytes: Uint8Array, on: ConnectionKind): RelayFrame[] | undefined {
+function decode(bytes: Uint8Array, socket: SocketName): RelayFrame[] | undefined {
   try {
-    return decodeFrames(bytes, { from: "relay", on, version: 1 });
+    return decodeFrames(bytes, { from: "relay", on: kindOf(socket), version: 1 });
   } catch {
     return undefined;
   }

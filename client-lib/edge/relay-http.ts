@@ -5,6 +5,7 @@ import {
   AUTHORIZATION_SCHEME,
   type DeviceNumber,
   encode,
+  PATHS,
   requestTuple,
   type Time,
   toHex,
@@ -42,6 +43,16 @@ interface Asking {
 const ANSWER_MS = 15_000;
 /** The longest answer that is read, bytes: the ids of 400 prekeys, and room. */
 const MAX_ANSWER_CHARACTERS = 65_536;
+/** How long an answer holds where it does not say so, ms. */
+const LIFETIME_MS = 300_000;
+/** The longest wait that a relay is believed, ms. */
+const MAX_WAIT_MS = 86_400_000;
+
+interface Answer {
+  readonly json: unknown;
+  /** How long it may be kept, ms. */
+  readonly lifetimeMs: number;
+}
 
 export class RelayHttp {
   readonly #config: RelayHttpConfig;
@@ -54,9 +65,14 @@ export class RelayHttp {
 
   /** The name that the relay goes by. @throws ClientError relay-unreachable */
   async name(): Promise<string> {
-    const says: unknown = await this.#ask({ method: "GET", path: "/", body: undefined }, undefined);
+    const { json: says } = await this.#ask({ method: "GET", path: "/", body: undefined }, undefined);
     if (!isRelay(says)) throw new ClientError("relay-unreachable", "something else answers at its address");
     return says.relay;
+  }
+
+  /** What the relay says of itself, unread. @throws ClientError */
+  policy(signal?: AbortSignal): Promise<Answer> {
+    return this.#ask({ method: "GET", path: PATHS.policy, body: undefined }, undefined, signal);
   }
 
   /** A request signed by the device. @throws ClientError with the relay's code, or relay-unreachable */
@@ -64,11 +80,11 @@ export class RelayHttp {
     const body = json === undefined ? undefined : JSON.stringify(json);
     const asking = { method, path, body };
     try {
-      return await this.#ask(asking, this.#authorization(asking, by, relay));
+      return (await this.#ask(asking, this.#authorization(asking, by, relay))).json;
     } catch (error) {
       // The answer has set the clock right: once more.
       if (!(error instanceof ClientError) || error.code !== "clock-skew") throw error;
-      return this.#ask(asking, this.#authorization(asking, by, relay));
+      return (await this.#ask(asking, this.#authorization(asking, by, relay))).json;
     }
   }
 
@@ -88,8 +104,13 @@ export class RelayHttp {
     return `${AUTHORIZATION_SCHEME} ${fields.join(",")}`;
   }
 
-  async #ask({ method, path, body }: Asking, authorization: string | undefined): Promise<unknown> {
+  async #ask(
+    { method, path, body }: Asking,
+    authorization: string | undefined,
+    end?: AbortSignal,
+  ): Promise<Answer> {
     for (const url of this.#config.urls) {
+      const late = AbortSignal.timeout(ANSWER_MS);
       const response = await this.#fetch(url + path, {
         method,
         headers: {
@@ -98,7 +119,7 @@ export class RelayHttp {
         },
         ...(body === undefined ? {} : { body }),
         redirect: "error",
-        signal: AbortSignal.timeout(ANSWER_MS),
+        signal: end === undefined ? late : AbortSignal.any([late, end]),
       });
       if (response !== undefined) return this.#read(response);
     }
@@ -113,19 +134,40 @@ export class RelayHttp {
     }
   }
 
-  async #read(response: Response): Promise<unknown> {
-    const text = await response.text();
+  async #read(response: Response): Promise<Answer> {
+    const text = await response.text().catch(() => undefined);
+    if (text === undefined) throw new ClientError("relay-unreachable", "its answer broke off");
     let json: unknown;
     try {
       json = text.length === 0 || text.length > MAX_ANSWER_CHARACTERS ? undefined : JSON.parse(text);
     } catch {
       json = undefined;
     }
-    if (response.ok) return json;
-    if (!isProblem(json)) throw new ClientError("relay-unreachable", `HTTP status ${response.status}`);
+    if (response.ok) return { json, lifetimeMs: lifetimeOf(response) };
+    if (!isProblem(json))
+      throw new ClientError(
+        "relay-unreachable",
+        `HTTP status ${response.status}`,
+        waitOf(response, undefined),
+      );
     this.offset = json.now - this.#config.clock.now();
-    throw new ClientError(json.code);
+    throw new ClientError(json.code, undefined, waitOf(response, json.retryAfter));
   }
+}
+
+/** RFC 9111, 5.2.2: for how long, if at all. */
+function lifetimeOf({ headers }: Response): number {
+  const says = headers.get("cache-control") ?? "";
+  if (/\bno-(?:store|cache)\b/i.test(says)) return 0;
+  const seconds = /\bmax-age=(\d{1,9})\b/i.exec(says)?.[1];
+  return seconds === undefined ? LIFETIME_MS : Number(seconds) * 1_000;
+}
+
+/** What the relay says in ms; or whoever stands before it, in seconds (RFC 9110, 10.2.3). */
+function waitOf({ headers }: Response, ms: number | undefined): number | undefined {
+  const seconds = headers.get("retry-after") ?? "";
+  const wait = ms ?? (/^\d{1,9}$/.test(seconds) ? Number(seconds) * 1_000 : 0);
+  return wait > 0 ? Math.min(wait, MAX_WAIT_MS) : undefined;
 }
 
 function isRelay(says: unknown): says is RelaySays {

@@ -50,6 +50,9 @@ async function say(page: Page, text: string): Promise<void> {
 /** Resolves when the page shows this message of ours with this tick. */
 const ticked = (page: Page, text: string, state: string): Promise<void> =>
   page.locator("li.own", { hasText: text }).locator(`.tick[data-state=${state}]`).waitFor();
+/** Resolves when the page shows that the other person is there, or is not. */
+const there = (page: Page, state: "online" | "offline"): Promise<void> =>
+  page.locator(`#presence[data-state=${state}]`).waitFor();
 const shows = (page: Page, text: string): Promise<void> =>
   page.locator("li.theirs", { hasText: text }).waitFor();
 const texts = (page: Page): Promise<string[]> => page.locator("li.theirs").allTextContents();
@@ -68,9 +71,13 @@ describe("the demo in Chromium", () => {
     await ticked(anna, "are you there?", "read");
     await say(ben, "yes");
     await shows(anna, "yes");
+    await there(anna, "online");
+    await there(ben, "online");
     await picture(anna, "1-anna-both-online");
 
     await ben.close();
+    await there(anna, "offline");
+    await anna.getByText(/^last seen /).waitFor();
     await say(anna, "one, while you were away");
     await say(anna, "two, while you were away");
     await ticked(anna, "two, while you were away", "sent");

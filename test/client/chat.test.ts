@@ -50,6 +50,23 @@ describe("lethe chat, in pipes", () => {
     expect((await stat(join(folder, "lethe", "anna.db"))).mode & 0o777).toBe(0o600);
   });
 
+  it("says when the other person comes and goes, and when they were last here", async () => {
+    const olga = chat("olga", "--with", "paul");
+    await olga.line(/^connection online$/);
+    const paul = chat("paul", "--with", "olga");
+    paul.type("hello olga");
+    await olga.line(/^< paul: hello olga$/);
+    expect(await olga.line(/^presence/)).toBe("presence paul online");
+    await paul.line(/^read 1$/);
+    await paul.kill("SIGTERM");
+    expect(await olga.line(/^presence/)).toMatch(/^presence paul offline \d{4}-\d\d-\d\dT\d\d:\d\dZ$/);
+    const again = chat("paul", "--with", "olga");
+    expect(await olga.line(/^presence/)).toBe("presence paul online");
+    expect(await again.line(/^presence/)).toBe("presence olga online");
+    await again.end();
+    await olga.end();
+  });
+
   it("sends what a pipe holds, and ends when the relay has it; it is there when the other comes", async () => {
     const dora = chat("dora");
     await dora.line(/^connection online$/);

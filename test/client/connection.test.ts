@@ -139,13 +139,8 @@ describe("the device connection", () => {
 
 describe("the anonymous connection", () => {
   const contact = (): Bench => {
-    const ben = new Bench({ name: "Kben" }).online();
-    ben.send("Kanna", "hi");
-    const submit = ben.sent.at(-1)?.frame;
-    if (submit?.frame !== "submit" || submit.envelopes[0] === undefined) throw new Error("no submit");
-    const { id, ciphertext } = submit.envelopes[0];
     const anna = new Bench({ receiptJitterMs: 500 }).online();
-    anna.frames("device", { frame: "push", id, kind: "pairwise", ciphertext });
+    anna.hears("Kben", "hi");
     return anna;
   };
 
@@ -183,6 +178,24 @@ describe("the anonymous connection", () => {
     anna.pass(60_000);
     expect(anna.tellsOf("refused")).toMatchObject([{ code: "not-permitted", to: account("Kben") }]);
     expect(anna.submits().filter((s) => s.startsWith("device"))).toEqual([]);
+  });
+
+  it("waits as long as goaway says, whatever is to be sent meanwhile", () => {
+    const anna = contact();
+    anna.send("Kben", "hello", 10_000);
+    anna.accept("anonymous");
+    anna.frames("anonymous", { frame: "goaway", code: PROBLEMS["shutting-down"].number, retryAfter: 60_000 });
+    anna.close("anonymous", PROBLEMS["shutting-down"].close);
+    for (let i = 0; i < 59; i++) {
+      anna.step({ event: "signal", to: account("Kben"), body: new Uint8Array(1) });
+      anna.send("Kben", `hello ${i}`, 500); // expires before the next: in between nothing is to be sent
+      anna.pass(1_000);
+      anna.frames("device", { frame: "pong", token: 0 });
+      expect(opens(anna, "anonymous")).toBe(1);
+    }
+    anna.send("Kben", "still here");
+    anna.pass(62_000);
+    expect(opens(anna, "anonymous")).toBeGreaterThan(1);
   });
 
   it("is not opened for strangers: a first message goes as a request", () => {

@@ -68,6 +68,28 @@ describe("the outbox", () => {
     expect(anna.submits().slice(4)).toEqual(["device: two", "device: three"]);
   });
 
+  it("waits as long as the relay says for every reason that passes, over reconnects too", () => {
+    for (const code of ["rate-limited", "busy", "mailbox-full", "storage-full"] as const) {
+      const anna = new Bench().online();
+      anna.send("Kben", "one");
+      anna.frames("device", refused(code, 60_000, anna.idOf("one")));
+      expect(anna.tellsOf("waiting")).toMatchObject([{ code }]);
+      for (let i = 0; i < 5; i++) {
+        anna.close("device");
+        anna.reconnect("device");
+      }
+      const before = anna.submits().length;
+      expect(before).toBe(1);
+      anna.frames("device", { frame: "pong", token: 0 });
+      while (anna.submits().length === 1) {
+        anna.pass(100);
+        anna.frames("device", { frame: "pong", token: 0 });
+      }
+      expect(anna.now).toBeGreaterThanOrEqual(1_000_000 + 60_000);
+      expect(anna.now).toBeLessThan(1_000_000 + 62_000);
+    }
+  });
+
   it("reports what is refused for good, drops it, and goes on", () => {
     const anna = new Bench().online();
     anna.send("Kben", "one");
@@ -131,5 +153,40 @@ describe("the outbox", () => {
     anna.pass(1);
     expect(anna.submits()).toEqual(["device: hello", "device: hello"]);
     expect(anna.lastId()).toBe(ids[0]);
+  });
+});
+
+describe("what the relay takes", () => {
+  const takes = (bench: Bench, maxEnvelopeBytes: number, maxTtlMs = 30 * 86_400_000): void =>
+    void bench.step({ event: "terms", terms: { maxEnvelopeBytes, maxTtlMs } });
+
+  it("is not tried to be exceeded: a message that is too large is refused here, and later ones go", () => {
+    const anna = new Bench().online();
+    takes(anna, 200);
+    anna.send("Kben", "x".repeat(150)); // under the limit, but not once it is sealed
+    anna.send("Kben", "y".repeat(300));
+    anna.send("Kben", "small");
+    expect(anna.tellsOf("refused").map(({ code }) => code)).toEqual(["body-too-large", "body-too-large"]);
+    expect(anna.submits()).toEqual(["device: small"]);
+    expect(anna.core.view.outbox).toBe(1);
+    expect(anna.rows("unsealed")).toBe(0);
+  });
+
+  it("is the last word of it, of the policy or of a connection, and never more than the protocol allows", () => {
+    const anna = new Bench().online();
+    takes(anna, 200);
+    anna.close("device");
+    anna.reconnect("device"); // says 70,000
+    anna.send("Kben", "x".repeat(300));
+    takes(anna, 10_000_000, 365 * 86_400_000);
+    anna.send("Kben", "z".repeat(63_489));
+    expect(anna.tellsOf("refused").map(({ code }) => code)).toEqual(["body-too-large"]);
+    anna.send("Kben", "long", 300 * 86_400_000);
+    takes(anna, 10_000, 60_000);
+    anna.send("Kben", "short", 300 * 86_400_000);
+    const expiries = anna.sent.flatMap(({ frame }) =>
+      frame.frame === "submit" ? [frame.expiry - anna.now] : [],
+    );
+    expect(expiries.slice(1)).toEqual([30 * 86_400_000, 60_000]);
   });
 });

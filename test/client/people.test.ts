@@ -24,6 +24,7 @@ function people(directory: Record<string, AccountId | RefusalCode>, claims: Reco
       contacts.get(id) ?? { decision: "none", accessKey: undefined, name: undefined, nameFrom: "claimed" },
     contacts: () => contacts,
     requests: () => [],
+    presence: () => ({ state: "unknown", lastSeen: undefined }),
     sent: () => undefined,
   };
   const made: People = new People({

@@ -8,6 +8,7 @@ const plain = painter(false);
 const view: View = {
   user: "anna",
   peer: "ben",
+  presence: { state: "unknown", lastSeen: undefined },
   relay: "http://127.0.0.1:8787",
   connection: "online",
   typing: [],
@@ -56,6 +57,17 @@ describe("the screen", () => {
     const two = draw({ ...view, lines: [said("hi", "read"), heard("x")] }, { rows: 5, columns: 60 }, colour);
     expect(one.rows.filter((row, i) => row !== two.rows[i])).toHaveLength(1);
     expect(two.rows[1]).toContain("\u001b[94m✓✓");
+  });
+
+  it("says whether the other person is there, and when they last were", () => {
+    const line = (state: View["presence"]["state"], lastSeen?: number): string =>
+      draw({ ...view, presence: { state, lastSeen } }, { rows: 5, columns: 80 }, plain).rows[3] ?? "";
+    const today = new Date().setHours(9, 5, 0, 0);
+    expect(line("online")).toContain("anna → ben (online) · online");
+    expect(line("offline")).toContain("anna → ben (offline) · online");
+    expect(line("offline", today)).toContain("anna → ben (last seen 09:05) · online");
+    expect(line("offline", new Date(2026, 0, 2, 9, 5).getTime())).toContain("(last seen Jan 02, 09:05)");
+    expect(line("unknown")).toContain("anna → ben · online");
   });
 
   it("says who is writing", () => {

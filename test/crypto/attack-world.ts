@@ -5,7 +5,6 @@ import {
   accountOf,
   addressOf,
   type ClientFrame,
-  type ConnectionKind,
   type DeviceAddress,
   type EnvelopeId,
   type FrameOf,
@@ -16,7 +15,15 @@ import {
 } from "@lethe/protocol";
 import { bodyOf, readBody } from "../../client-lib/content/content.ts";
 import { type ClientCore, createClientCore } from "../../client-lib/delivery/core.ts";
-import type { CoreEvent, Effect, Entry, MessageId, Told, Write } from "../../client-lib/delivery/events.ts";
+import type {
+  CoreEvent,
+  Effect,
+  Entry,
+  MessageId,
+  SocketName,
+  Told,
+  Write,
+} from "../../client-lib/delivery/events.ts";
 import { type KeyState, loadKeys, OWN, putKey } from "../../client-lib/keys/key-rows.ts";
 import { type Alarm, PairwiseCipher } from "../../client-lib/keys/pairwise-cipher.ts";
 import { firstPrekeys, putPrekeys } from "../../client-lib/keys/prekey-keeper.ts";
@@ -40,7 +47,7 @@ type Tables = Map<string, Map<string, Uint8Array>>;
 export interface Seen {
   readonly from: string;
   readonly to: string;
-  readonly on: ConnectionKind;
+  readonly on: SocketName;
   readonly id: EnvelopeId;
   readonly ciphertext: Uint8Array;
 }
@@ -53,7 +60,7 @@ export class Side {
   keys: KeyState;
   cipher: PairwiseCipher;
   core: ClientCore;
-  readonly sockets = new Map<ConnectionKind, number>();
+  readonly sockets = new Map<SocketName, number>();
   wakeAt = Number.POSITIVE_INFINITY;
   /** What the relay holds of this account. */
   accessHash: Uint8Array;
@@ -116,7 +123,7 @@ export class AttackWorld {
   /** Every envelope that was submitted, in order. */
   readonly seen: Seen[] = [];
   /** Every frame of a client, as the relay gets it. */
-  readonly frames: { from: string; on: ConnectionKind; frame: ClientFrame }[] = [];
+  readonly frames: { from: string; on: SocketName; frame: ClientFrame }[] = [];
   /** What the relay does with an envelope: passes on these bytes, or takes it and loses it. */
   hostile: (mail: Seen) => Uint8Array | undefined = ({ ciphertext }) => ciphertext;
   /** What it answers instead of the truth. */
@@ -236,7 +243,7 @@ export class AttackWorld {
     }
   }
 
-  #answer(side: Side, socket: ConnectionKind, ...frames: RelayFrame[]): void {
+  #answer(side: Side, socket: SocketName, ...frames: RelayFrame[]): void {
     const connection = side.sockets.get(socket);
     if (connection === undefined) return;
     this.#later(side, {
@@ -247,7 +254,7 @@ export class AttackWorld {
     });
   }
 
-  #relay(side: Side, on: ConnectionKind, frame: ClientFrame): void {
+  #relay(side: Side, on: SocketName, frame: ClientFrame): void {
     this.frames.push({ from: side.name, on, frame });
     switch (frame.frame) {
       case "hello":
@@ -311,7 +318,7 @@ export class AttackWorld {
     this.#answer(side, "device", { frame: "push", id, kind, ciphertext });
   }
 
-  #submit(side: Side, on: ConnectionKind, { recipient, accessKey, envelopes }: FrameOf<"submit">): void {
+  #submit(side: Side, on: SocketName, { recipient, accessKey, envelopes }: FrameOf<"submit">): void {
     const to = this.#of(recipient);
     const ids = envelopes.map(({ id }) => id);
     if (accessKey !== undefined && !equal(accessKeyHash(accessKey), to.accessHash)) {

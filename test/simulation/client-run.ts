@@ -1,14 +1,14 @@
 // One run of a simulated client's process, from its start to its stop or crash, and the sockets that it has.
-import type { ClientFrame, ConnectionKind, RelayFrame } from "@lethe/protocol";
+import type { ClientFrame, RelayFrame } from "@lethe/protocol";
 import type { ClientCore } from "../../client-lib/delivery/core.ts";
-import type { Happening } from "../../client-lib/delivery/events.ts";
+import type { Happening, SocketName } from "../../client-lib/delivery/events.ts";
 import type { Planned } from "./agenda.ts";
 import type { Pipe } from "./pipe.ts";
 
 export type ClientPipe = Pipe<readonly ClientFrame[], readonly RelayFrame[]>;
 
 export interface Socket {
-  readonly kind: ConnectionKind;
+  readonly kind: SocketName;
   readonly connection: number;
   readonly pipe: ClientPipe;
 }
@@ -22,6 +22,6 @@ export interface Run {
   busy: boolean;
 }
 
-export function nameOf(kind: ConnectionKind, connection: number): string {
+export function nameOf(kind: SocketName, connection: number): string {
   return `${kind}${connection}`;
 }

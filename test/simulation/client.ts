@@ -1,14 +1,17 @@
 // One device: the real client core with simulated sockets, a simulated store and an application that settles what it
 // gets. Always true: nothing reaches a run of the process that has ended.
-import {
-  type ClientFrame,
-  type ConnectionKind,
-  type EnvelopeId,
-  type RelayFrame,
-  type Time,
-} from "@lethe/protocol";
+import { type ClientFrame, type EnvelopeId, type RelayFrame, type Time } from "@lethe/protocol";
+import { kindOf } from "../../client-lib/delivery/connection.ts";
 import { createClientCore } from "../../client-lib/delivery/core.ts";
-import type { Effect, Entry, Happening, MessageId, Told, Write } from "../../client-lib/delivery/events.ts";
+import type {
+  Effect,
+  Entry,
+  Happening,
+  MessageId,
+  SocketName,
+  Told,
+  Write,
+} from "../../client-lib/delivery/events.ts";
 import { orderKey } from "../../client-lib/delivery/rows.ts";
 import { Dice, mix, takes } from "./chance.ts";
 import { type ClientPipe, nameOf, type Run, type Socket } from "./client-run.ts";
@@ -192,7 +195,7 @@ export class SimClient {
     this.#step({ event: "signal", to: accountAt(to), body: this.#world.cast.typing() });
   }
 
-  cut(kind: ConnectionKind): void {
+  cut(kind: SocketName): void {
     for (const socket of this.#sockets(kind)) {
       this.#world.cover.count("socket cut");
       this.#world.note(this.name, `${kind} socket CUT`, true);
@@ -200,7 +203,7 @@ export class SimClient {
     }
   }
 
-  silence(kind: ConnectionKind, way: "up" | "down" | "both"): ClientPipe[] {
+  silence(kind: SocketName, way: "up" | "down" | "both"): ClientPipe[] {
     const pipes: ClientPipe[] = [];
     for (const socket of this.#sockets(kind)) {
       this.#world.cover.count("socket half open");
@@ -211,7 +214,7 @@ export class SimClient {
     return pipes;
   }
 
-  #sockets(kind: ConnectionKind): Socket[] {
+  #sockets(kind: SocketName): Socket[] {
     return [...(this.#run?.sockets.values() ?? [])].filter((socket) => socket.kind === kind);
   }
 
@@ -296,8 +299,8 @@ export class SimClient {
     run.wake = this.#world.agenda.in(Math.max(0, at - this.now - early), () => this.#step({ event: "tick" }));
   }
 
-  #open(run: Run, kind: ConnectionKind, connection: number, url: number): void {
-    const pipe = this.#world.connect(this.index, kind, url);
+  #open(run: Run, kind: SocketName, connection: number, url: number): void {
+    const pipe = this.#world.connect(this.index, kindOf(kind), url);
     const name = nameOf(kind, connection);
     const closed = (status: number): void => {
       if (!run.sockets.delete(name) || this.#run !== run) return;
@@ -321,7 +324,7 @@ export class SimClient {
     });
   }
 
-  #frames(run: Run, kind: ConnectionKind, connection: number, frames: readonly RelayFrame[]): void {
+  #frames(run: Run, kind: SocketName, connection: number, frames: readonly RelayFrame[]): void {
     if (this.#run !== run) return;
     for (const frame of frames) if (frame.frame === "push") this.#pushed(frame.id);
     if (!this.#world.rules.client.acknowledgeAfterCommit) this.#acknowledge(run, kind, connection, frames);
@@ -329,7 +332,7 @@ export class SimClient {
   }
 
   /** Rule `acknowledgeAfterCommit` left out. */
-  #acknowledge(run: Run, kind: ConnectionKind, connection: number, frames: readonly RelayFrame[]): void {
+  #acknowledge(run: Run, kind: SocketName, connection: number, frames: readonly RelayFrame[]): void {
     const ids = frames.flatMap((frame) =>
       frame.frame === "push" && frame.kind !== "signal" ? [frame.id] : [],
     );
@@ -362,7 +365,7 @@ export class SimClient {
   }
 
   /** Rule `clearedByAccepted` left out: what was sent is taken for accepted. */
-  #believeAccepted(socket: ConnectionKind, connection: number, frames: readonly ClientFrame[]): void {
+  #believeAccepted(socket: SocketName, connection: number, frames: readonly ClientFrame[]): void {
     const ids = frames.flatMap((frame) => (frame.frame === "submit" ? frame.envelopes.map((e) => e.id) : []));
     if (ids.length === 0) return;
     this.#world.agenda.in(1, () =>

@@ -1,24 +1,43 @@
 // Who may see whether somebody is online, and what they are told.
-import { PATHS } from "@lethe/protocol";
+import { PATHS, type RelayFrame } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { aFolder, type Folder } from "../support/folder.ts";
 import { Person } from "../support/person.ts";
+import { GRACE_MS } from "../../relay/edge/presence.ts";
 import { RelayProcess } from "../support/relay-process.ts";
 import { hex, Wire } from "../support/wire.ts";
 
 let folder: Folder;
 let relay: RelayProcess;
+/** One that takes silence for an end much sooner. */
+let brief: RelayProcess;
+const PING_MS = 1_000;
 beforeAll(async () => {
   folder = await aFolder();
-  relay = await RelayProcess.start({ data: folder.path });
+  relay = await RelayProcess.start({ data: `${folder.path}/relay` });
+  brief = await RelayProcess.start({ data: `${folder.path}/brief`, flags: ["--ping", String(PING_MS)] });
 });
 afterAll(async () => {
   await relay.stop();
+  await brief.stop();
   await folder[Symbol.asyncDispose]();
 });
 
-const someone = (name: string): Promise<Person> => Person.called(name).register(relay);
+const someoneAt = (at: RelayProcess, name: string): Promise<Person> => Person.called(name).register(at);
+const someone = (name: string): Promise<Person> => someoneAt(relay, name);
 const watch = ({ account, accessKey }: Person) => ({ frame: "watch", account, accessKey }) as const;
+
+/** What a watcher hears until the brief relay has ended a connection that said nothing. */
+async function duringPingTimeout(watcher: Wire): Promise<RelayFrame[]> {
+  await using silent = await Wire.anonymous(brief);
+  let over = false;
+  void silent.closed.then(() => {
+    over = true;
+  });
+  const heard: RelayFrame[] = [];
+  while (!over) heard.push(...(await watcher.rest()));
+  return heard;
+}
 
 describe("a watch", () => {
   it("tells offline, online when the person comes, and offline with the minute when they go", async () => {
@@ -103,5 +122,65 @@ describe("a watch", () => {
     await using device = await Wire.device(relay, ben);
     await device.take("drained");
     expect(await watcher.rest()).toEqual([]);
+  });
+
+  it("of one person by a thousand gives each of them one notice a change", async () => {
+    const WATCHERS = 1_000;
+    const ben = await someone("ben");
+    const watchers = await Promise.all(Array.from({ length: WATCHERS }, () => Wire.anonymous(relay)));
+    try {
+      const all = async (): Promise<Map<string, number>> => {
+        const states = new Map<string, number>();
+        for (const watcher of watchers) {
+          const { state } = await watcher.take("notice");
+          states.set(state, (states.get(state) ?? 0) + 1);
+        }
+        return states;
+      };
+      for (const watcher of watchers) watcher.send(watch(ben));
+      expect(await all()).toEqual(new Map([["offline", WATCHERS]]));
+      const device = await Wire.device(relay, ben);
+      expect(await all()).toEqual(new Map([["online", WATCHERS]]));
+      await device.close();
+      expect(await all()).toEqual(new Map([["offline", WATCHERS]]));
+      const more: number[] = [];
+      for (const watcher of watchers) more.push((await watcher.rest()).length);
+      expect(more.filter((count) => count > 0)).toEqual([]);
+    } finally {
+      for (const watcher of watchers) watcher.socket.terminate();
+    }
+  });
+
+  it("tells nothing of somebody who goes and comes back within the grace, however often", async () => {
+    const ben = await someoneAt(brief, "ben");
+    await using watcher = await Wire.anonymous(brief);
+    let device = await Wire.device(brief, ben);
+    watcher.send(watch(ben));
+    expect(await watcher.take("notice")).toMatchObject({ state: "online" });
+    for (let i = 0; i < 3; i++) {
+      if (i % 2 === 0) device.socket.terminate();
+      else await device.close();
+      await device.closed;
+      expect(await duringPingTimeout(watcher)).toEqual([]);
+      device = await Wire.device(brief, ben);
+      await device.take("drained");
+    }
+    expect(await watcher.rest()).toEqual([]);
+    await device.close();
+    expect(await watcher.take("notice")).toMatchObject({ state: "offline" });
+    expect(await watcher.rest()).toEqual([]);
+  });
+
+  it("of somebody who dies without a word says so within the ping time-out and the grace", async () => {
+    const ben = await someoneAt(brief, "ben");
+    const device = await Wire.device(brief, ben);
+    await device.take("drained");
+    await using watcher = await Wire.anonymous(brief);
+    watcher.send(watch(ben));
+    expect(await watcher.take("notice")).toMatchObject({ state: "online" });
+    const at = performance.now();
+    // The socket stays open, and nothing is said on it; the watcher's is asked for signs of life, and gives them.
+    expect(await watcher.take("notice")).toMatchObject({ state: "offline" });
+    expect(performance.now() - at).toBeLessThan(PING_MS + GRACE_MS + 3_000);
   });
 });

@@ -4,7 +4,6 @@ import {
   type AccountId,
   addressOf,
   type ClientFrame,
-  type ConnectionKind,
   type DeviceNumber,
   type EnvelopeId,
   type RelayFrame,
@@ -19,6 +18,7 @@ import {
   type Effect,
   type Entry,
   type MessageId,
+  type SocketName,
   type Told,
 } from "@lethe/client";
 import { STUB_KEY, stubCipher } from "./stub-cipher.ts";
@@ -62,11 +62,11 @@ export class Bench {
   held: (Effect & { do: "commit" })[] = [];
   /** What came out, in order, with the name of each effect or frame. */
   readonly log: string[] = [];
-  readonly sent: { socket: ConnectionKind; frame: ClientFrame }[] = [];
+  readonly sent: { socket: SocketName; frame: ClientFrame }[] = [];
   readonly handed: Entry[] = [];
   readonly told: Told[] = [];
-  readonly opens: { socket: ConnectionKind; connection: number; url: number }[] = [];
-  readonly closes: { socket: ConnectionKind; connection: number }[] = [];
+  readonly opens: { socket: SocketName; connection: number; url: number }[] = [];
+  readonly closes: { socket: SocketName; connection: number }[] = [];
   wakeAt: Time | undefined;
 
   constructor(options: BenchOptions = {}, store: Store = new Map()) {
@@ -154,16 +154,16 @@ export class Bench {
     this.step({ event: "tick" });
   }
 
-  connectionOf(socket: ConnectionKind): number {
+  connectionOf(socket: SocketName): number {
     return this.opens.findLast((open) => open.socket === socket)?.connection ?? 0;
   }
 
-  frames(socket: ConnectionKind, ...frames: RelayFrame[]): void {
+  frames(socket: SocketName, ...frames: RelayFrame[]): void {
     this.step({ event: "frames", socket, connection: this.connectionOf(socket), frames });
   }
 
   /** Time goes by until a connection of this kind is being opened that was not before, and the relay takes it. */
-  reconnect(socket: ConnectionKind): void {
+  reconnect(socket: SocketName): void {
     const before = this.connectionOf(socket);
     for (let i = 0; i < 100 && this.connectionOf(socket) === before; i++) this.pass(1_000);
     if (this.connectionOf(socket) === before) throw new Error("no new connection");
@@ -171,7 +171,7 @@ export class Bench {
   }
 
   /** The relay's side of a handshake, as far as `welcome`. */
-  accept(socket: ConnectionKind): void {
+  accept(socket: SocketName): void {
     this.step({ event: "opened", socket, connection: this.connectionOf(socket) });
     if (socket === "device")
       this.frames(socket, { frame: "challenge", version: 1, relay: "test", nonce: new Uint8Array(32) });
@@ -186,7 +186,7 @@ export class Bench {
     });
   }
 
-  close(socket: ConnectionKind, status = 1006): void {
+  close(socket: SocketName, status = 1006): void {
     this.step({ event: "closed", socket, connection: this.connectionOf(socket), status });
   }
 
@@ -201,6 +201,17 @@ export class Bench {
     const body = new TextEncoder().encode(text);
     this.step({ event: "send", message, to: account(to), body, ...(ttl === undefined ? {} : { ttl }) });
     return message;
+  }
+
+  /** Mail of somebody comes, with the access key that they give. */
+  hears(from: string, text: string, accessKey = STUB_KEY): void {
+    const cipher = (self: ReturnType<typeof addressOf>): Cipher => stubCipher(self, from, accessKey);
+    const sender = new Bench({ name: from, cipher }).online();
+    sender.send("Kanna", text);
+    const submit = sender.sent.at(-1)?.frame;
+    if (submit?.frame !== "submit" || submit.envelopes[0] === undefined) throw new Error("no submit");
+    const { ciphertext } = submit.envelopes[0];
+    this.frames("device", { frame: "push", id: id16(text) as EnvelopeId, kind: "pairwise", ciphertext });
   }
 
   /** Every submit so far, as `socket: text`. */

@@ -6,7 +6,6 @@ import {
   accountOf,
   addressOf,
   type ClientFrame,
-  type ConnectionKind,
   decodeAll,
   type DeviceAddress,
   type EnvelopeId,
@@ -31,7 +30,7 @@ import {
   publicIdentity,
 } from "@lethe/crypto";
 import { readBody, bodyOf } from "../../../client-lib/content/content.ts";
-import type { Entry } from "../../../client-lib/delivery/events.ts";
+import type { Entry, SocketName } from "../../../client-lib/delivery/events.ts";
 import { outboxRow } from "../../../client-lib/delivery/rows.ts";
 import { loadKeys, OWN, putKey } from "../../../client-lib/keys/key-rows.ts";
 import { PairwiseCipher } from "../../../client-lib/keys/pairwise-cipher.ts";
@@ -58,7 +57,7 @@ export interface Relaying {
 
 interface Running {
   readonly core: ClientCore;
-  readonly sockets: Map<ConnectionKind, number>;
+  readonly sockets: Map<SocketName, number>;
   wakeAt: number;
   /** The connection that the relay pushes to. */
   session: number | undefined;
@@ -342,7 +341,7 @@ export class CrashWorld {
   #answer(
     person: Person,
     running: Running,
-    socket: ConnectionKind,
+    socket: SocketName,
     connection: number,
     ...frames: RelayFrame[]
   ): void {

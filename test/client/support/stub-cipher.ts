@@ -37,7 +37,7 @@ type Plain = Of<typeof layout>;
 
 export const STUB_KEY = new Uint8Array(16).fill(7);
 
-export function stubCipher(self: DeviceAddress, name?: string): Cipher {
+export function stubCipher(self: DeviceAddress, name?: string, accessKey = STUB_KEY): Cipher {
   const known = new Set<string>();
   let opened = 0;
   return {
@@ -56,7 +56,7 @@ export function stubCipher(self: DeviceAddress, name?: string): Cipher {
         message: request.message,
         place: request.place,
         sentAt: request.sentAt,
-        accessKey: STUB_KEY,
+        accessKey,
         name,
         ...parts(request.content),
       };
