@@ -3,52 +3,19 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PATHS } from "@lethe/protocol";
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { aFolder, type Folder } from "../support/folder.ts";
-import { type Answer, ask, Person } from "../support/person.ts";
+import { afterAll, describe, expect, it } from "vitest";
+import { aRelay } from "../support/a-relay.ts";
+import { aFolder } from "../support/folder.ts";
+import { ask, Person } from "../support/person.ts";
 import { expectProblem } from "../support/problems.ts";
-import { RelayProcess } from "../support/relay-process.ts";
 import { Wire } from "../support/wire.ts";
 
 const ISSUER = "https://login.example";
 const AUDIENCE = "lethe.example";
-
-/** A relay with these flags, for the tests of one `describe`. */
-function aRelay(flags: () => readonly string[] | Promise<readonly string[]>) {
-  const world = { relay: undefined as RelayProcess | undefined, folder: undefined as Folder | undefined };
-  beforeAll(async () => {
-    world.folder = await aFolder();
-    world.relay = await RelayProcess.start({ data: world.folder.path, flags: await flags() });
-  });
-  afterAll(async () => {
-    await world.relay?.stop();
-    await world.folder?.[Symbol.asyncDispose]();
-  });
-  return {
-    get at(): RelayProcess {
-      if (world.relay === undefined) throw new Error("the relay has not started");
-      return world.relay;
-    },
-    get folder(): string {
-      return world.folder?.path ?? "";
-    },
-    /** As the operator, with the token of the data folder. */
-    async admin(method: string, path: string, body?: unknown): Promise<Answer> {
-      const token = (await readFile(join(this.folder, "admin-token"), "utf8")).trim();
-      const bytes = body === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(body));
-      return ask(this.at, method, path, bytes, `Bearer ${token}`);
-    },
-    register: (person: Person, ticket?: string): Promise<Answer> =>
-      person.request(world.relay as RelayProcess, "POST", PATHS.accounts, {
-        ...person.registration,
-        ...(ticket === undefined ? {} : { ticket }),
-      }),
-  };
-}
 
 describe("a closed relay", () => {
   const relay = aRelay(() => ["--registration", "closed"]);
