@@ -4,14 +4,13 @@ import { createServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import fastifyCors from "@fastify/cors";
 import fastifyHelmet from "@fastify/helmet";
-import { PROBLEMS, type ProblemCode, type ProblemJson, Refusal } from "@lethe/protocol";
-import { StoreFailedError } from "@lethe/queue";
+import { Refusal } from "@lethe/protocol";
 import fastify, { type FastifyInstance } from "fastify";
-import { retryAfter } from "../edge/client-socket.ts";
 import { accountRoutes } from "./account-routes.ts";
 import { adminRoutes } from "./admin.ts";
 import { describeRoutes, documentRoute } from "./openapi.ts";
 import type { HttpOptions } from "./options.ts";
+import { problemAnswers } from "./problem-answers.ts";
 import { publicRoutes } from "./public-routes.ts";
 import { isFrom } from "./remote.ts";
 import { upgrades } from "./upgrades.ts";
@@ -23,10 +22,12 @@ const PATIENCE = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTime
 
 export async function openHttp(options: HttpOptions): Promise<FastifyInstance> {
   const { tls } = options.terms();
+  const answerProblem = problemAnswers(options);
   const app = fastify({
     bodyLimit: MAX_BODY_BYTES,
     logger: false,
     forceCloseConnections: true,
+    frameworkErrors: answerProblem,
     serverFactory: (handler) =>
       tls === undefined ? createServer(PATIENCE, handler) : createTlsServer({ ...PATIENCE, ...tls }, handler),
   });
@@ -36,7 +37,8 @@ export async function openHttp(options: HttpOptions): Promise<FastifyInstance> {
     methods: ["GET", "POST", "PUT", "DELETE"],
   });
   rawJson(app);
-  problems(app, options);
+  app.setErrorHandler(answerProblem);
+  app.setNotFoundHandler((request, reply) => answerProblem(new Refusal("not-found"), request, reply));
   await describeRoutes(app);
   documentRoute(app);
   publicRoutes(app, options);
@@ -52,35 +54,4 @@ function rawJson(app: FastifyInstance): void {
   app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) =>
     done(null, body),
   );
-}
-
-function problems(app: FastifyInstance, { now, log, metrics }: HttpOptions): void {
-  const body = (code: ProblemCode, says: string, retryAfter?: number): ProblemJson => ({
-    code,
-    says,
-    now: now(),
-    ...(retryAfter === undefined ? {} : { retryAfter }),
-  });
-  app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
-    const refusal = refusalOf(error);
-    if (refusal.code === "internal")
-      log.error({ code: "internal", reason: String(error) }, "a request failed");
-    metrics.refused(refusal.code);
-    if (refusal.retryAfter !== undefined) reply.header("retry-after", Math.ceil(refusal.retryAfter / 1_000));
-    return reply
-      .status(PROBLEMS[refusal.code].http)
-      .send(body(refusal.code, refusal.message, refusal.retryAfter));
-  });
-  app.setNotFoundHandler((_request, reply) =>
-    reply.status(404).send(body("not-found", PROBLEMS["not-found"].says)),
-  );
-}
-
-/** What an error is to the one who asked: a refusal, a disk that is full or fails, or a fault of ours. */
-function refusalOf(error: Error & { statusCode?: number }): Refusal {
-  if (error instanceof Refusal) return error;
-  if (error instanceof StoreFailedError) return new Refusal(error.code, undefined, retryAfter(error.code));
-  if (error.statusCode === 413) return new Refusal("frame-too-large");
-  if (error.statusCode !== undefined && error.statusCode < 500) return new Refusal("bad-request");
-  return new Refusal("internal");
 }

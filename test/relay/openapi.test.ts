@@ -8,7 +8,12 @@ import { openHttp } from "../../relay/http/server.ts";
 import { Description, type Document } from "../support/description.ts";
 
 // No route that asks for any of the rest is called here.
-const options = { backend: {}, now: () => 0, terms: () => ({ tls: undefined }) } as unknown as HttpOptions;
+const options = {
+  backend: {},
+  now: () => 0,
+  metrics: { refused: () => undefined },
+  terms: () => ({ tls: undefined }),
+} as unknown as HttpOptions;
 const app = await openHttp(options);
 await app.ready();
 const served = await app.inject(PATHS.document);

@@ -16,9 +16,9 @@ interface Trusting {
   readonly relay: RelayUnderTest;
   readonly service: LoginService;
   /** Somebody new registers with a token of the service's for them. */
-  comes(signing?: Signing, claims?: Record<string, unknown>): Promise<Answer>;
+  readonly comes: (signing?: Signing, claims?: Record<string, unknown>) => Promise<Answer>;
   /** New people come until one is answered so: a registration ("") or a refusal's code. */
-  untilAnswered(code: string, signing: Signing): Promise<void>;
+  readonly untilAnswered: (code: string, signing: Signing) => Promise<void>;
 }
 
 /** A relay that trusts a login service, for the tests of one `describe`. */
