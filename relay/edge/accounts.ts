@@ -1,5 +1,6 @@
 // What the relay knows of accounts while it decides who may submit: a short-lived cache before the directory, and the
-// checks themselves. Always true: a wrong access key, an unknown account and a blocked sender give one code.
+// checks themselves. Always true: a wrong access key, an unknown account and a blocked sender are refused after the same
+// work; the cache serves only those who have proved themselves.
 import { timingSafeEqual } from "node:crypto";
 import { blake2b } from "@noble/hashes/blake2.js";
 import { type AccountId, addressOf, type DeviceAddress, type DeviceNumber } from "@lethe/protocol";
@@ -15,7 +16,7 @@ export const ACCOUNT_CACHE_MS = 60_000;
 export const ACCOUNT_CACHE = 50_000;
 
 interface Cached {
-  readonly record: AccountRecord | undefined;
+  readonly record: AccountRecord;
   /** The addresses of its devices. The same string each time: a map that has seen it finds it again without hashing. */
   readonly addresses: ReadonlyMap<DeviceNumber, DeviceAddress>;
   readonly until: number;
@@ -25,7 +26,15 @@ interface Cached {
   proved: Uint8Array | undefined;
 }
 
-export type Knock = "permitted" | "not-permitted";
+/** What somebody shows who asks for an account: its access key, or none, which is enough for a device that is logged in. */
+export interface Shown {
+  readonly account: AccountId;
+  readonly accessKey: Uint8Array | undefined;
+  readonly identified: boolean;
+}
+
+/** A hash that no key is known for: what is shown for an account that is not there is compared with it. */
+const NOBODYS_HASH = new Uint8Array(32);
 
 export class Accounts {
   readonly #directory: Directory;
@@ -47,21 +56,46 @@ export class Accounts {
     this.#rate = rate;
   }
 
-  /** The record if it is at hand, `undefined` if it must be fetched first. */
-  atHand(account: AccountId): Cached | undefined {
+  /**
+   * The account, if it is at hand for whoever shows this; `undefined` says nothing, `admit` does. A cache that served others
+   * too would tell them by its speed who is in use. The way of every message: nothing is allocated.
+   */
+  admitted(account: AccountId, accessKey: Uint8Array | undefined, identified: boolean): Cached | undefined {
+    const cached = this.#atHand(account);
+    if (cached === undefined) return undefined;
+    if (accessKey === undefined) return identified ? cached : undefined;
+    return cached.proved !== undefined && sameKey(cached.proved, accessKey) ? cached : undefined;
+  }
+
+  /** By the directory: the account, or `undefined` for a wrong key and an unknown account, after the same work. */
+  async admit({ account, accessKey, identified }: Shown): Promise<Cached | undefined> {
+    const before = this.#changes;
+    const record = await this.#directory.account(account);
+    if (accessKey === undefined) {
+      return identified && record !== undefined ? this.#keep(record, before) : undefined;
+    }
+    const isRight = timingSafeEqual(accessKeyHash(accessKey), record?.accessKeyHash ?? NOBODYS_HASH);
+    if (!isRight || record === undefined) return undefined;
+    const cached = this.#keep(record, before);
+    cached.proved = Uint8Array.from(accessKey);
+    return cached;
+  }
+
+  #atHand(account: AccountId): Cached | undefined {
     const cached = this.#cache.get(account);
     return cached !== undefined && cached.until > this.#now() ? cached : undefined;
   }
 
-  async fetch(account: AccountId): Promise<Cached> {
-    const cached = this.atHand(account);
-    if (cached !== undefined) return cached;
-    const before = this.#changes;
-    const record = await this.#directory.account(account);
+  /** Only accounts that somebody was admitted to are kept: asking for others pushes nothing out. */
+  #keep(record: AccountRecord, before: number): Cached {
+    const { account } = record;
+    const isNews = this.#changes !== before;
+    const known = this.#atHand(account);
+    if (known !== undefined && !isNews) return known;
     const until = this.#now() + ACCOUNT_CACHE_MS;
     const envelopes = new TokenBucket(this.#rate, this.#rate * 2, this.#now());
     const fresh: Cached = { record, addresses: addressesOf(record), until, envelopes, proved: undefined };
-    if (this.#changes !== before) return fresh;
+    if (isNews) return fresh;
     if (this.#cache.size >= ACCOUNT_CACHE) this.#cache.delete(this.#cache.keys().next().value as AccountId);
     this.#cache.delete(account);
     this.#cache.set(account, fresh);
@@ -73,24 +107,12 @@ export class Accounts {
     this.#changes++;
     this.#cache.delete(account);
   }
-
-  /** Whether the bearer of `accessKey` may submit; without a key only a device that has proved itself may. */
-  knock(cached: Cached, accessKey: Uint8Array | undefined, identified: boolean): Knock {
-    const { record } = cached;
-    if (accessKey === undefined) return identified && record !== undefined ? "permitted" : "not-permitted";
-    if (cached.proved !== undefined && sameKey(cached.proved, accessKey)) return "permitted";
-    const hash = accessKeyHash(accessKey); // also for an unknown account: the same work, the same time
-    if (record === undefined || !timingSafeEqual(hash, record.accessKeyHash)) return "not-permitted";
-    cached.proved = Uint8Array.from(accessKey);
-    return "permitted";
-  }
 }
 
 export type { Cached };
 
-function addressesOf(record: AccountRecord | undefined): ReadonlyMap<DeviceNumber, DeviceAddress> {
+function addressesOf(record: AccountRecord): ReadonlyMap<DeviceNumber, DeviceAddress> {
   const addresses = new Map<DeviceNumber, DeviceAddress>();
-  if (record === undefined) return addresses;
   for (const { device } of record.devices) {
     // Through bytes and back: one flat string, where a joined one is a rope that every map would have to flatten.
     const flat = Buffer.from(addressOf(record.account, device), "latin1").toString("latin1");

@@ -11,17 +11,15 @@ import {
   toBytes,
 } from "@lethe/protocol";
 import { type Directory, StoreFailedError } from "@lethe/queue";
-import { type Accounts, type Cached, requesterOf } from "./accounts.ts";
+import { type Cached, requesterOf } from "./accounts.ts";
 import { type ClientSocket, retryAfter } from "./client-socket.ts";
 import type { HandOut } from "./hand-out.ts";
 
 export class LookUps {
-  readonly #accounts: Accounts;
   readonly #directory: Directory;
   readonly #handOut: HandOut;
 
-  constructor(accounts: Accounts, directory: Directory, handOut: HandOut) {
-    this.#accounts = accounts;
+  constructor(directory: Directory, handOut: HandOut) {
     this.#directory = directory;
     this.#handOut = handOut;
   }
@@ -38,10 +36,9 @@ export class LookUps {
     else socket.send({ frame: "is-account", request, account });
   }
 
-  devices(socket: ClientSocket, frame: FrameOf<"ask-devices">, cached: Cached): void {
+  devices(socket: ClientSocket, frame: FrameOf<"ask-devices">, cached: Cached | undefined): void {
+    if (cached === undefined) return refuse(socket, frame.request, "not-permitted");
     const { record } = cached;
-    if (!this.#isPermitted(socket, frame.accessKey, cached) || record === undefined)
-      return refuse(socket, frame.request, "not-permitted");
     socket.send({
       frame: "has-devices",
       request: frame.request,
@@ -51,9 +48,12 @@ export class LookUps {
     });
   }
 
-  async prekeys(socket: ClientSocket, frame: FrameOf<"ask-prekeys">, cached: Cached): Promise<void> {
-    if (!this.#isPermitted(socket, frame.accessKey, cached))
-      return refuse(socket, frame.request, "not-permitted");
+  async prekeys(
+    socket: ClientSocket,
+    frame: FrameOf<"ask-prekeys">,
+    cached: Cached | undefined,
+  ): Promise<void> {
+    if (cached === undefined) return refuse(socket, frame.request, "not-permitted");
     const own = accountBehind(socket);
     const secret = frame.accessKey ?? toBytes(own as AccountId);
     const address = addressOf(frame.account, frame.device);
@@ -71,10 +71,6 @@ export class LookUps {
     if (bundle === undefined) refuse(socket, frame.request, "no-device");
     else if (bundle instanceof StoreFailedError) refuse(socket, frame.request, bundle.code);
     else socket.send({ frame: "has-prekeys", request: frame.request, ...bundle });
-  }
-
-  #isPermitted(socket: ClientSocket, accessKey: Uint8Array | undefined, cached: Cached): boolean {
-    return this.#accounts.knock(cached, accessKey, socket.kind === "device") === "permitted";
   }
 }
 

@@ -14,7 +14,7 @@ import {
   signedBytes,
   type Time,
 } from "@lethe/protocol";
-import { verifies } from "../edge/greeting.ts";
+import { verifiesFor } from "../edge/greeting.ts";
 
 export interface Signed {
   readonly account: AccountId;
@@ -71,8 +71,7 @@ export class SignatureCheck {
       nonce: signed.nonce,
       bodyHash: createHash("sha512").update(body).digest(),
     });
-    if (key === undefined || !verifies(key, signedBytes("request", tuple), signed.signature))
-      throw new Refusal("unauthorized");
+    if (!verifiesFor(key, signedBytes("request", tuple), signed.signature)) throw new Refusal("unauthorized");
     this.#once(signed, now);
   }
 
