@@ -20,8 +20,7 @@ function world() {
     },
   } as Directory;
   const accounts = new Accounts(directory, 10, () => clock.now);
-  const add = (): AccountId => {
-    const account = anId();
+  const add = (account = anId()): AccountId => {
     const record = { account, accessKeyHash: HASH, devices: [] } as unknown as AccountRecord;
     records.set(account, record);
     return account;
@@ -74,9 +73,10 @@ describe("accounts", () => {
     const { accounts, add, admit } = world();
     const ben = add();
     await admit(ben, KEY);
-    for (let i = 0; i < ACCOUNT_CACHE + 1; i++) await admit(anId(), undefined, true);
+    const many = Array.from({ length: ACCOUNT_CACHE + 1 }, (_, i) => `nobody ${i}` as AccountId);
+    for (const nobody of many) await admit(nobody, undefined, true);
     expect(accounts.admitted(ben, KEY, false)).toBeDefined();
-    for (let i = 0; i < ACCOUNT_CACHE; i++) await admit(add(), undefined, true);
+    for (const somebody of many) await admit(add(somebody), undefined, true);
     expect(accounts.admitted(ben, KEY, false)).toBeUndefined();
   });
 
