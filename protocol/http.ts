@@ -18,6 +18,7 @@ export const PATHS = {
   ready: "/ready",
   metrics: "/metrics",
   policy: "/.well-known/lethe",
+  document: "/openapi.json",
   adminFigures: "/admin/figures",
   adminInvites: "/admin/invites",
   adminAccounts: "/admin/accounts",

@@ -1,15 +1,9 @@
 // What the relay knows of accounts while it decides who may submit: a short-lived cache before the directory, and the
-// checks themselves. Always true: a wrong access key, an unknown account and a blocked sender give one code.
+// checks themselves. Always true: a wrong access key, an unknown account and a blocked sender are refused after the same
+// work; the cache serves only those who have proved themselves.
 import { timingSafeEqual } from "node:crypto";
 import { blake2b } from "@noble/hashes/blake2.js";
-import {
-  type AccountId,
-  addressOf,
-  type DeviceAddress,
-  type DeviceNumber,
-  fromBytes,
-  toBytes,
-} from "@lethe/protocol";
+import { type AccountId, addressOf, type DeviceAddress, type DeviceNumber } from "@lethe/protocol";
 import type { AccountRecord, Directory } from "@lethe/queue";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -21,27 +15,23 @@ export const ACCOUNT_CACHE_MS = 60_000;
 /** Accounts held at most. */
 export const ACCOUNT_CACHE = 50_000;
 
-/** A device as logins and submits need it. Keys are kept as ids are: a string takes a sixth of what a byte array does. */
+/** A device as submits need it. */
 export interface KnownDevice {
   readonly device: DeviceNumber;
   /** The same string each time: a map that has seen it finds it again without hashing. */
   readonly address: DeviceAddress;
-  /** Ed25519 public key, 32 bytes, one character a byte. */
-  readonly signingKey: string;
 }
 
-/** Of an account's record what is asked for all the time. */
+/** Of an account's record what is asked for all the time: its keys and lists are ten times as much. */
 export interface KnownAccount {
   readonly listVersion: number;
-  /** BLAKE2b-256 of the access key, one character a byte. */
-  readonly accessKeyHash: string;
   readonly hidesLastSeen: boolean;
   /** In rising order of device numbers. */
   readonly devices: readonly KnownDevice[];
 }
 
 interface Cached {
-  readonly record: KnownAccount | undefined;
+  readonly record: KnownAccount;
   readonly until: number;
   /** Envelopes that its devices may be sent. */
   readonly envelopes: TokenBucket;
@@ -49,7 +39,15 @@ interface Cached {
   proved: Uint8Array | undefined;
 }
 
-export type Knock = "permitted" | "not-permitted";
+/** What somebody shows who asks for an account: its access key, or none, which is enough for a device that is logged in. */
+export interface Shown {
+  readonly account: AccountId;
+  readonly accessKey: Uint8Array | undefined;
+  readonly identified: boolean;
+}
+
+/** A hash that no key is known for: what is shown for an account that is not there is compared with it. */
+const NOBODYS_HASH = new Uint8Array(32);
 
 export class Accounts {
   readonly #directory: Directory;
@@ -71,27 +69,46 @@ export class Accounts {
     this.#rate = rate;
   }
 
-  /** The record if it is at hand, `undefined` if it must be fetched first. */
-  atHand(account: AccountId): Cached | undefined {
+  /**
+   * The account, if it is at hand for whoever shows this; `undefined` says nothing, `admit` does. A cache that served others
+   * too would tell them by its speed who is in use. The way of every message: nothing is allocated.
+   */
+  admitted(account: AccountId, accessKey: Uint8Array | undefined, identified: boolean): Cached | undefined {
+    const cached = this.#atHand(account);
+    if (cached === undefined) return undefined;
+    if (accessKey === undefined) return identified ? cached : undefined;
+    return cached.proved !== undefined && sameKey(cached.proved, accessKey) ? cached : undefined;
+  }
+
+  /** By the directory: the account, or `undefined` for a wrong key and an unknown account, after the same work. */
+  async admit({ account, accessKey, identified }: Shown): Promise<Cached | undefined> {
+    const before = this.#changes;
+    const record = await this.#directory.account(account);
+    if (accessKey === undefined) {
+      return identified && record !== undefined ? this.#keep(record, before) : undefined;
+    }
+    const isRight = timingSafeEqual(accessKeyHash(accessKey), record?.accessKeyHash ?? NOBODYS_HASH);
+    if (!isRight || record === undefined) return undefined;
+    const cached = this.#keep(record, before);
+    cached.proved = Uint8Array.from(accessKey);
+    return cached;
+  }
+
+  #atHand(account: AccountId): Cached | undefined {
     const cached = this.#cache.get(account);
     return cached !== undefined && cached.until > this.#now() ? cached : undefined;
   }
 
-  /** The record, not kept if it was not at hand: whoever logs in may be written to much later, or never. */
-  async read(account: AccountId): Promise<KnownAccount | undefined> {
-    const cached = this.atHand(account);
-    return cached === undefined ? knownOf(await this.#directory.account(account)) : cached.record;
-  }
-
-  async fetch(account: AccountId): Promise<Cached> {
-    const cached = this.atHand(account);
-    if (cached !== undefined) return cached;
-    const before = this.#changes;
-    const record = await this.#directory.account(account);
+  /** Only accounts that somebody was admitted to are kept: asking for others pushes nothing out. */
+  #keep(record: AccountRecord, before: number): Cached {
+    const { account } = record;
+    const isNews = this.#changes !== before;
+    const known = this.#atHand(account);
+    if (known !== undefined && !isNews) return known;
     const until = this.#now() + ACCOUNT_CACHE_MS;
     const envelopes = new TokenBucket(this.#rate, this.#rate * 2, this.#now());
     const fresh: Cached = { record: knownOf(record), until, envelopes, proved: undefined };
-    if (this.#changes !== before) return fresh;
+    if (isNews) return fresh;
     if (this.#cache.size >= ACCOUNT_CACHE) this.#cache.delete(this.#cache.keys().next().value as AccountId);
     this.#cache.delete(account);
     this.#cache.set(account, fresh);
@@ -103,38 +120,23 @@ export class Accounts {
     this.#changes++;
     this.#cache.delete(account);
   }
-
-  /** Whether the bearer of `accessKey` may submit; without a key only a device that has proved itself may. */
-  knock(cached: Cached, accessKey: Uint8Array | undefined, identified: boolean): Knock {
-    const { record } = cached;
-    if (accessKey === undefined) return identified && record !== undefined ? "permitted" : "not-permitted";
-    if (cached.proved !== undefined && sameKey(cached.proved, accessKey)) return "permitted";
-    const hash = accessKeyHash(accessKey); // also for an unknown account: the same work, the same time
-    if (record === undefined || !timingSafeEqual(hash, toBytes(record.accessKeyHash))) return "not-permitted";
-    cached.proved = Uint8Array.from(accessKey);
-    return "permitted";
-  }
 }
 
 export type { Cached };
 
-export function knownOf(record: AccountRecord | undefined): KnownAccount | undefined {
-  if (record === undefined) return undefined;
+export function knownOf(record: AccountRecord): KnownAccount {
   return {
     listVersion: record.listVersion,
-    accessKeyHash: fromBytes(record.accessKeyHash),
     hidesLastSeen: record.hidesLastSeen === true,
-    devices: record.devices.map(({ device, signingKey }) => ({
+    devices: record.devices.map(({ device }) => ({
       device,
       // Through bytes and back: one flat string, where a joined one is a rope that every map would have to flatten.
       address: Buffer.from(addressOf(record.account, device), "latin1").toString("latin1") as DeviceAddress,
-      signingKey: fromBytes(signingKey),
     })),
   };
 }
 
-export function deviceIn(known: KnownAccount | undefined, device: DeviceNumber): KnownDevice | undefined {
-  if (known === undefined) return undefined;
+export function deviceIn(known: KnownAccount, device: DeviceNumber): KnownDevice | undefined {
   for (const each of known.devices) if (each.device === device) return each;
   return undefined;
 }

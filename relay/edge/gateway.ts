@@ -3,12 +3,12 @@
 import {
   type AccountId,
   accountOf,
+  addressOf,
   agreeOn,
   type ClientFrame,
   type ConnectionKind,
   type FrameOf,
   type Time,
-  toBytes,
 } from "@lethe/protocol";
 import { type Backend, StoreFailedError } from "@lethe/queue";
 import type { WebSocket } from "ws";
@@ -16,7 +16,7 @@ import type { DeliveryNode } from "../delivery/node.ts";
 import type { Effect, NodeEvent } from "../delivery/types.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { Accounts, type Cached, deviceIn } from "./accounts.ts";
+import { Accounts, type Cached } from "./accounts.ts";
 import { Addresses, type AddressLimits } from "./addresses.ts";
 import { ClientSocket, type From, type SocketPort } from "./client-socket.ts";
 import { GREETING_MS, greet, proves } from "./greeting.ts";
@@ -76,7 +76,7 @@ export class Gateway {
     this.accounts = new Accounts(options.backend.directory, accountEnvelopes, options.instant);
     this.addresses = new Addresses(addresses, options.instant);
     const handOut = new HandOut(options.limits.prekeyFetches, options.instant);
-    this.#lookUps = new LookUps(this.accounts, options.backend.directory, handOut);
+    this.#lookUps = new LookUps(options.backend.directory, handOut);
     this.presence = new Presence({
       mailbox: options.backend.mailbox,
       now: options.now,
@@ -286,29 +286,25 @@ export class Gateway {
       case "submit-group":
         return this.#submitting.submitGroup(socket, frame);
       case "signal":
-        return this.#withAccount(socket, frame.recipient, (cached) =>
+        return this.#withAccount(socket, frame.recipient, frame.accessKey, (cached) =>
           this.#submitting.signal(socket, frame, cached),
         );
       case "delivered":
         return this.step({ is: "acked", connection: socket.number, ids: frame.ids });
       case "watch":
-        return this.#withAccount(socket, frame.account, (cached) =>
-          this.presence.watch(
-            socket.number,
-            frame.account,
-            this.accounts.knock(cached, frame.accessKey, false) === "permitted" ? cached.record : undefined,
-          ),
+        return this.#withAccount(socket, frame.account, frame.accessKey, (cached) =>
+          this.presence.watch(socket.number, frame.account, cached?.record),
         );
       case "unwatch":
         return this.presence.unwatch(socket.number, frame.account);
       case "ask-name":
         return this.#wait(socket, () => this.#lookUps.name(socket, frame));
       case "ask-devices":
-        return this.#withAccount(socket, frame.account, (cached) =>
+        return this.#withAccount(socket, frame.account, frame.accessKey, (cached) =>
           this.#wait(socket, () => this.#lookUps.devices(socket, frame, cached)),
         );
       case "ask-prekeys":
-        return this.#withAccount(socket, frame.account, (cached) =>
+        return this.#withAccount(socket, frame.account, frame.accessKey, (cached) =>
           this.#wait(socket, () => this.#lookUps.prekeys(socket, frame, cached)),
         );
       case "hello":
@@ -341,13 +337,14 @@ export class Gateway {
     const { greeting } = socket;
     if (greeting.at !== "awaiting-proof") return;
     const { hello } = greeting;
+    // Straight from the directory: what is at hand would tell a stranger by its speed that the account is in use.
     this.#wait(socket, async () => {
-      const device = deviceIn(await this.accounts.read(hello.account), hello.device);
-      const key = device === undefined ? undefined : toBytes(device.signingKey);
+      const record = await this.#o.backend.directory.account(hello.account);
+      const key = record?.devices.find((d) => d.device === hello.device)?.signingKey;
       const isProved = await proves(greeting, this.#o.relay, socket.version, key, frame.signature);
       if (socket.ended) return; // a proof of somebody who is gone would make a session that nobody ends
-      if (!isProved || device === undefined) return socket.end("authentication-failed");
-      const { address } = device;
+      if (!isProved) return socket.end("authentication-failed");
+      const address = addressOf(hello.account, hello.device);
       socket.greeting = { at: "claiming", since: this.#o.instant(), address };
       this.step({ is: "connected", connection: socket.number, address, epoch: hello.epoch });
     });
@@ -378,13 +375,22 @@ export class Gateway {
 
   // --- accounts ------------------------------------------------------------------------------------------------
 
-  /** Runs `then` with the account's record: at once where it is at hand, else later, with later frames held behind it. */
-  #withAccount(socket: ClientSocket, account: AccountId, then: (cached: Cached) => void): void {
-    const cached = this.accounts.atHand(account);
+  /**
+   * Runs `then` with the account if what is shown is right for it, else with `undefined`: at once where it is at hand, else
+   * later, with later frames held behind it.
+   */
+  #withAccount(
+    socket: ClientSocket,
+    account: AccountId,
+    accessKey: Uint8Array | undefined,
+    then: (cached: Cached | undefined) => void,
+  ): void {
+    const identified = socket.kind === "device";
+    const cached = this.accounts.admitted(account, accessKey, identified);
     if (cached !== undefined) return then(cached);
     this.#wait(socket, async () => {
-      const fetched = await this.accounts.fetch(account);
-      if (!socket.ended) then(fetched); // a proof of somebody who is gone would make a session that nobody ends
+      const admitted = await this.accounts.admit({ account, accessKey, identified });
+      if (!socket.ended) then(admitted);
     });
   }
 
@@ -402,11 +408,12 @@ export class Gateway {
 
   // The way of every message: no closure where the account is at hand.
   #submit(socket: ClientSocket, frame: FrameOf<"submit">): void {
-    const cached = this.accounts.atHand(frame.recipient);
+    const { recipient, accessKey } = frame;
+    const cached = this.accounts.admitted(recipient, accessKey, socket.kind === "device");
     if (cached !== undefined) this.#submitting.submit(socket, frame, cached);
     else
-      this.#withAccount(socket, frame.recipient, (fetched) =>
-        this.#submitting.submit(socket, frame, fetched),
+      this.#withAccount(socket, recipient, accessKey, (admitted) =>
+        this.#submitting.submit(socket, frame, admitted),
       );
   }
 }

@@ -1,6 +1,6 @@
 // A connection before it is open: hello, challenge, proof, claim. Always true: a proof is checked against the key on
 // record for exactly the device, epoch, nonce and relay name that were said; an unknown device is challenged like any other.
-import { randomBytes, verify } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import {
   addressOf,
   agreeOn,
@@ -11,7 +11,7 @@ import {
   proofTuple,
   signedBytes,
 } from "@lethe/protocol";
-import { verifies as isSignedBy } from "./verifying.ts";
+import { verifies } from "./verifying.ts";
 
 export type Greeting =
   | { readonly at: "awaiting-hello"; readonly since: number }
@@ -26,18 +26,6 @@ export type Greeting =
 
 /** How long a connection may take until it is open, ms. */
 export const GREETING_MS = 10_000;
-
-const ED25519_SPKI = Buffer.from("302a300506032b6570032100", "hex"); // RFC 8410 section 4, without the key itself
-
-/** RFC 8032 verification; false for anything that is not a valid signature. */
-export function verifies(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  const der = Buffer.concat([ED25519_SPKI, key]);
-  try {
-    return verify(null, message, { key: der, format: "der", type: "spki" }, signature);
-  } catch {
-    return false;
-  }
-}
 
 export function greet(
   hello: FrameOf<"hello">,
@@ -69,5 +57,5 @@ export function proves(
     epoch: hello.epoch,
     version,
   });
-  return isSignedBy(key, signedBytes("connect", tuple), signature);
+  return verifies(key, signedBytes("connect", tuple), signature);
 }

@@ -11,17 +11,15 @@ import {
   toBytes,
 } from "@lethe/protocol";
 import { type Directory, StoreFailedError } from "@lethe/queue";
-import { type Accounts, type Cached, requesterOf } from "./accounts.ts";
+import { type Cached, requesterOf } from "./accounts.ts";
 import { type ClientSocket, retryAfter } from "./client-socket.ts";
 import type { HandOut } from "./hand-out.ts";
 
 export class LookUps {
-  readonly #accounts: Accounts;
   readonly #directory: Directory;
   readonly #handOut: HandOut;
 
-  constructor(accounts: Accounts, directory: Directory, handOut: HandOut) {
-    this.#accounts = accounts;
+  constructor(directory: Directory, handOut: HandOut) {
     this.#directory = directory;
     this.#handOut = handOut;
   }
@@ -38,10 +36,12 @@ export class LookUps {
     else socket.send({ frame: "is-account", request, account });
   }
 
-  async devices(socket: ClientSocket, frame: FrameOf<"ask-devices">, cached: Cached): Promise<void> {
-    if (!this.#isPermitted(socket, frame.accessKey, cached))
-      return refuse(socket, frame.request, "not-permitted");
-    const record = await this.#directory.account(frame.account);
+  async devices(
+    socket: ClientSocket,
+    frame: FrameOf<"ask-devices">,
+    cached: Cached | undefined,
+  ): Promise<void> {
+    const record = cached === undefined ? undefined : await this.#directory.account(frame.account);
     if (record === undefined) return refuse(socket, frame.request, "not-permitted");
     socket.send({
       frame: "has-devices",
@@ -52,9 +52,12 @@ export class LookUps {
     });
   }
 
-  async prekeys(socket: ClientSocket, frame: FrameOf<"ask-prekeys">, cached: Cached): Promise<void> {
-    if (!this.#isPermitted(socket, frame.accessKey, cached))
-      return refuse(socket, frame.request, "not-permitted");
+  async prekeys(
+    socket: ClientSocket,
+    frame: FrameOf<"ask-prekeys">,
+    cached: Cached | undefined,
+  ): Promise<void> {
+    if (cached === undefined) return refuse(socket, frame.request, "not-permitted");
     const own = accountBehind(socket);
     const secret = frame.accessKey ?? toBytes(own as AccountId);
     const address = addressOf(frame.account, frame.device);
@@ -72,10 +75,6 @@ export class LookUps {
     if (bundle === undefined) refuse(socket, frame.request, "no-device");
     else if (bundle instanceof StoreFailedError) refuse(socket, frame.request, bundle.code);
     else socket.send({ frame: "has-prekeys", request: frame.request, ...bundle });
-  }
-
-  #isPermitted(socket: ClientSocket, accessKey: Uint8Array | undefined, cached: Cached): boolean {
-    return this.#accounts.knock(cached, accessKey, socket.kind === "device") === "permitted";
   }
 }
 

@@ -1,7 +1,6 @@
 // Who may submit, and how much: permission, list versions, rates, sizes. Always true: what passes becomes one event for
 // each device, what does not is refused by id with a code; a wrong key, an unknown account and a blocked sender are refused alike.
 import {
-  type AccountId,
   addressOf,
   type DeviceNumber,
   encode,
@@ -17,7 +16,7 @@ import type { EnvelopeKind } from "@lethe/queue";
 import type { NodeEvent } from "../delivery/types.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { type Accounts, type Cached, compareDevices, deviceIn, groupIdFor } from "./accounts.ts";
+import { type Accounts, type Cached, compareDevices, deviceIn, groupIdFor, type Shown } from "./accounts.ts";
 import type { ClientSocket } from "./client-socket.ts";
 
 export interface SubmittingOptions {
@@ -44,14 +43,9 @@ export class Submitting {
   }
 
   // The way of every message: nothing is allocated for checks that pass.
-  submit(socket: ClientSocket, frame: FrameOf<"submit">, cached: Cached): void {
+  submit(socket: ClientSocket, frame: FrameOf<"submit">, cached: Cached | undefined): void {
     const { envelopes } = frame;
-    const identified = socket.kind === "device";
-    if (
-      this.#o.accounts.knock(cached, frame.accessKey, identified) !== "permitted" ||
-      cached.record === undefined
-    )
-      return this.#refuse(socket, idsOf(envelopes), "not-permitted");
+    if (cached === undefined) return this.#refuse(socket, idsOf(envelopes), "not-permitted");
     if (envelopes.length > 1 && (repeats(devicesOf(envelopes)) || repeats(idsOf(envelopes))))
       return this.#refuse(socket, idsOf(envelopes), "repeated-id");
     if (frame.listVersion !== cached.record.listVersion) {
@@ -108,17 +102,18 @@ export class Submitting {
   }
 
   submitGroup(socket: ClientSocket, frame: FrameOf<"submit-group">): void {
+    const identified = socket.kind === "device";
     for (const recipient of frame.recipients)
-      this.#withAccountFor(socket, recipient.account, (cached) =>
+      this.#withAccountFor(socket, { ...recipient, identified }, (cached) =>
         this.#submitGroupTo(socket, frame, recipient, cached),
       );
   }
 
   // Each recipient stands alone: one whose account has to be fetched does not hold up the others of its frame.
-  #withAccountFor(socket: ClientSocket, account: AccountId, then: (cached: Cached) => void): void {
-    const cached = this.#o.accounts.atHand(account);
+  #withAccountFor(socket: ClientSocket, shown: Shown, then: (cached: Cached | undefined) => void): void {
+    const cached = this.#o.accounts.admitted(shown.account, shown.accessKey, shown.identified);
     if (cached !== undefined) return then(cached);
-    this.#o.accounts.fetch(account).then(then, (error: unknown) => {
+    this.#o.accounts.admit(shown).then(then, (error: unknown) => {
       this.#o.log.error({ code: "internal", reason: String(error) }, "an account could not be read");
       socket.end("internal");
     });
@@ -128,15 +123,13 @@ export class Submitting {
     socket: ClientSocket,
     frame: FrameOf<"submit-group">,
     recipient: FrameOf<"submit-group">["recipients"][number],
-    cached: Cached,
+    cached: Cached | undefined,
   ): void {
     const ids = recipient.devices.map((device) => {
       const tuple = { groupEnvelope: frame.groupEnvelope, address: addressOf(recipient.account, device) };
       return fromBytes<EnvelopeId>(groupIdFor(encode(groupIdTuple, tuple)));
     });
-    const permitted =
-      this.#o.accounts.knock(cached, recipient.accessKey, socket.kind === "device") === "permitted";
-    if (!permitted || cached.record === undefined) return this.#refuse(socket, ids, "not-permitted");
+    if (cached === undefined) return this.#refuse(socket, ids, "not-permitted");
     if (repeats(recipient.devices)) return this.#refuse(socket, ids, "repeated-id");
     if (recipient.listVersion !== cached.record.listVersion) {
       const { missing, extra } = compareDevices(cached.record, recipient.devices);
@@ -157,9 +150,8 @@ export class Submitting {
   }
 
   /** Online-only: pushed if the device is connected, else dropped without a word. */
-  signal(socket: ClientSocket, frame: FrameOf<"signal">, cached: Cached): void {
-    if (this.#o.accounts.knock(cached, frame.accessKey, socket.kind === "device") !== "permitted") return;
-    if (this.#overRate(socket, cached, frame.envelopes.length) > 0) return;
+  signal(socket: ClientSocket, frame: FrameOf<"signal">, cached: Cached | undefined): void {
+    if (cached === undefined || this.#overRate(socket, cached, frame.envelopes.length) > 0) return;
     for (const e of frame.envelopes) {
       const address = addressOf(frame.recipient, e.device);
       this.#o.step({ is: "signalled", address, id: e.id, ciphertext: Buffer.from(e.ciphertext) });

@@ -3,11 +3,12 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { addressOf, isUserName, PATHS, Refusal, type Time, toHex, type UserName } from "@lethe/protocol";
+import { addressOf, isUserName, Refusal, type Time, toHex, type UserName } from "@lethe/protocol";
 import type { AccountRecord, Backend } from "@lethe/queue";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { z } from "zod";
 import { inviteMark } from "./registration.ts";
+import { serve } from "./serve.ts";
+import { inviteParams } from "./shapes.ts";
 
 export interface AdminOptions {
   readonly backend: Backend;
@@ -15,14 +16,9 @@ export interface AdminOptions {
   readonly now: () => number;
   readonly figures: () => Record<string, number | string>;
   readonly remove: (record: AccountRecord) => Promise<void>;
-  readonly parse: <T extends z.ZodType>(shape: T, request: FastifyRequest) => z.output<T>;
 }
 
 const DAY_MS = 86_400_000;
-const inviteBody = z.strictObject({
-  uses: z.int().min(1).max(100_000).default(1),
-  days: z.number().positive().max(365).default(7),
-});
 
 const TOKEN_FILE = "admin-token";
 
@@ -41,7 +37,7 @@ export async function adminToken(folder: string): Promise<string> {
 }
 
 export function adminRoutes(app: FastifyInstance, options: AdminOptions): void {
-  const { backend, now, parse } = options;
+  const { backend, now } = options;
   const { directory } = backend;
 
   const known = async (request: FastifyRequest): Promise<AccountRecord> => {
@@ -55,13 +51,13 @@ export function adminRoutes(app: FastifyInstance, options: AdminOptions): void {
   app.register(async (admin) => {
     admin.addHook("onRequest", async (request) => allow(request, options.token));
 
-    admin.get(PATHS.adminFigures, async () => ({
+    serve(admin, "figures", async () => ({
       ...options.figures(),
       accounts: await directory.count(),
     }));
 
-    admin.post(PATHS.adminInvites, async (request, reply) => {
-      const { uses, days } = parse(inviteBody, request);
+    serve(admin, "makeInvite", async (_request, reply, body) => {
+      const { uses, days } = body();
       const invite = randomBytes(15).toString("base64url");
       const expires = (now() + days * DAY_MS) as Time;
       const outcome = await directory.putInvite({ mark: inviteMark(invite), uses, expires });
@@ -69,7 +65,7 @@ export function adminRoutes(app: FastifyInstance, options: AdminOptions): void {
       return reply.status(201).send({ invite, uses, expires });
     });
 
-    admin.get(PATHS.adminInvites, async () => ({
+    serve(admin, "invites", async () => ({
       invites: (await directory.invites()).map(({ mark, uses, expires }) => ({
         mark: Buffer.from(mark).toString("hex"),
         uses,
@@ -77,15 +73,15 @@ export function adminRoutes(app: FastifyInstance, options: AdminOptions): void {
       })),
     }));
 
-    admin.delete(`${PATHS.adminInvites}/:mark`, async (request, reply) => {
+    serve(admin, "withdrawInvite", async (request, reply) => {
       const { mark } = request.params as { mark: string };
-      if (!/^[0-9a-f]{32}$/.test(mark)) throw new Refusal("bad-request", "mark");
+      if (!inviteParams.safeParse(request.params).success) throw new Refusal("bad-request", "mark");
       if ((await directory.deleteInvite(Buffer.from(mark, "hex"))) === "no-invite")
         throw new Refusal("not-found");
       return reply.status(204).send();
     });
 
-    admin.get(`${PATHS.adminAccounts}/:name`, async (request) => {
+    serve(admin, "account", async (request) => {
       const record = await known(request);
       const addresses = record.devices.map(({ device }) => addressOf(record.account, device));
       const looks = await backend.mailbox.look(addresses);
@@ -101,7 +97,7 @@ export function adminRoutes(app: FastifyInstance, options: AdminOptions): void {
       };
     });
 
-    admin.delete(`${PATHS.adminAccounts}/:name`, async (request, reply) => {
+    serve(admin, "removeAccount", async (request, reply) => {
       const record = await known(request);
       await options.remove(record);
       return reply.status(204).send();

@@ -1,17 +1,10 @@
 // Who may register: anybody, whoever has an invite, whoever the operator's own login service vouches for, nobody.
 // Always true: a ticket is checked before anything is written; an invite's use is taken with the registration, in one
 // transaction; a token counts for the name that it names, and for no other.
-import { readFile } from "node:fs/promises";
 import { blake2b } from "@noble/hashes/blake2.js";
 import { Refusal, type RegistrationPolicy } from "@lethe/protocol";
-import {
-  createLocalJWKSet,
-  createRemoteJWKSet,
-  errors,
-  type JSONWebKeySet,
-  type JWTVerifyGetKey,
-  jwtVerify,
-} from "jose";
+import { errors, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { openKeySet } from "./key-set.ts";
 
 /** Signatures only, and none with a shared secret. */
 const ALGORITHMS = [
@@ -46,7 +39,7 @@ export interface Registrar {
 export interface TokenSettings {
   readonly issuer: string;
   readonly audience: string;
-  /** A file with a JSON Web Key Set (RFC 7517), or its https address. */
+  /** A file with a JSON Web Key Set (RFC 7517), or its https address; followed as it changes. */
   readonly keys: string;
   /** The claim that holds the user's name here. */
   readonly nameClaim: string;
@@ -68,7 +61,7 @@ export async function openRegistrar(
     case "invite":
       return { policy, leave: (_name, ticket) => Promise.resolve({ invite: inviteMark(required(ticket)) }) };
     case "jwt": {
-      const keys = await keySet(token.keys);
+      const keys = await openKeySet(token.keys);
       return {
         policy,
         async leave(name, ticket) {
@@ -88,11 +81,6 @@ export function inviteMark(invite: string): Uint8Array {
 function required(ticket: string | undefined): string {
   if (ticket === undefined) throw new Refusal("ticket-required");
   return ticket;
-}
-
-async function keySet(from: string): Promise<JWTVerifyGetKey> {
-  if (/^https?:\/\//.test(from)) return createRemoteJWKSet(new URL(from), { timeoutDuration: 5_000 });
-  return createLocalJWKSet(JSON.parse(await readFile(from, "utf8")) as JSONWebKeySet);
 }
 
 async function vouchesFor(

@@ -1,68 +1,33 @@
-// The HTTP half: registration, prekeys, device list, access key, deletion, health, readiness, metrics, and the upgrade
-// of a request to a WebSocket. Always true: every failure is a problem of the table, as JSON, with the relay's clock.
-import { createServer, type IncomingMessage } from "node:http";
+// The HTTP half put together: server, headers, bodies, failures, then the routes and the upgrade to a WebSocket. Always true:
+// every failure is a problem of the table, as JSON, with the relay's clock.
+import { createServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { Duplex } from "node:stream";
 import fastifyCors from "@fastify/cors";
 import fastifyHelmet from "@fastify/helmet";
-import {
-  type AccountId,
-  addressOf,
-  isUserName,
-  MAX_MESSAGE_BYTES,
-  MAX_VERSION,
-  MIN_VERSION,
-  PATHS,
-  PROBLEMS,
-  type ProblemCode,
-  type ProblemJson,
-  Refusal,
-} from "@lethe/protocol";
-import { type AccountRecord, type Backend, type PublicPrekey, StoreFailedError } from "@lethe/queue";
-import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
-import { WebSocketServer } from "ws";
-import type { z } from "zod";
-import { retryAfter } from "../edge/client-socket.ts";
-import type { Gateway } from "../edge/gateway.ts";
-import type { Log } from "../log.ts";
-import type { Metrics } from "../metrics.ts";
-import type { Terms } from "../terms.ts";
+import { Refusal } from "@lethe/protocol";
+import fastify, { type FastifyInstance } from "fastify";
+import { accountRoutes } from "./account-routes.ts";
 import { adminRoutes } from "./admin.ts";
-import { accessKeyBody, deviceListBody, prekeysBody, presenceBody, registerBody } from "./shapes.ts";
-import { parseAuthorization, SignatureCheck } from "./signed.ts";
-
-export interface HttpOptions {
-  readonly relay: string;
-  readonly backend: Backend;
-  readonly gateway: Gateway;
-  readonly metrics: Metrics;
-  readonly log: Log;
-  readonly now: () => number;
-  readonly ready: () => boolean;
-  /** What may change while the relay runs. */
-  readonly terms: () => Terms;
-  readonly token: string;
-  /** What the operator sees of the process, as it is now. */
-  readonly figures: () => Record<string, number | string>;
-  /** Removes an account with everything of it. */
-  readonly remove: (record: AccountRecord) => Promise<void>;
-  /** Retires a device's mailbox and closes its session. */
-  readonly retire: (account: AccountId, devices: readonly number[]) => Promise<void>;
-}
+import { describeRoutes, documentRoute } from "./openapi.ts";
+import type { HttpOptions } from "./options.ts";
+import { problemAnswers } from "./problem-answers.ts";
+import { publicRoutes } from "./public-routes.ts";
+import { isFrom } from "./remote.ts";
+import { upgrades } from "./upgrades.ts";
 
 /** Bytes of a request's body: 200 one-time keys of each kind, encoded. */
 const MAX_BODY_BYTES = 1_572_864;
 /** How long a request may take to come, and a connection may wait for the next, ms. */
 const PATIENCE = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 } as const;
-/** How long a client has to answer the end of its connection, ms: longer, and a silent one would hold up a shutdown. */
-const CLOSE_MS = 2_000;
 
 export async function openHttp(options: HttpOptions): Promise<FastifyInstance> {
   const { tls } = options.terms();
+  const answerProblem = problemAnswers(options);
   const app = fastify({
     bodyLimit: MAX_BODY_BYTES,
     logger: false,
     forceCloseConnections: true,
+    frameworkErrors: answerProblem,
     serverFactory: (handler) =>
       tls === undefined ? createServer(PATIENCE, handler) : createTlsServer({ ...PATIENCE, ...tls }, handler),
   });
@@ -72,10 +37,13 @@ export async function openHttp(options: HttpOptions): Promise<FastifyInstance> {
     methods: ["GET", "POST", "PUT", "DELETE"],
   });
   rawJson(app);
-  problems(app, options);
+  app.setErrorHandler(answerProblem);
+  app.setNotFoundHandler((request, reply) => answerProblem(new Refusal("not-found"), request, reply));
+  await describeRoutes(app);
+  documentRoute(app);
   publicRoutes(app, options);
-  accountRoutes(app, options, new SignatureCheck(options.relay, options.now));
-  adminRoutes(app, { ...options, parse });
+  accountRoutes(app, options);
+  adminRoutes(app, options);
   upgrades(app, options);
   return app;
 }
@@ -86,248 +54,4 @@ function rawJson(app: FastifyInstance): void {
   app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) =>
     done(null, body),
   );
-}
-
-function problems(app: FastifyInstance, { now, log, metrics }: HttpOptions): void {
-  const body = (code: ProblemCode, says: string, retryAfter?: number): ProblemJson => ({
-    code,
-    says,
-    now: now(),
-    ...(retryAfter === undefined ? {} : { retryAfter }),
-  });
-  app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
-    const refusal = refusalOf(error);
-    if (refusal.code === "internal")
-      log.error({ code: "internal", reason: String(error) }, "a request failed");
-    metrics.refused(refusal.code);
-    if (refusal.retryAfter !== undefined) reply.header("retry-after", Math.ceil(refusal.retryAfter / 1_000));
-    return reply
-      .status(PROBLEMS[refusal.code].http)
-      .send(body(refusal.code, refusal.message, refusal.retryAfter));
-  });
-  app.setNotFoundHandler((_request, reply) =>
-    reply.status(404).send(body("not-found", PROBLEMS["not-found"].says)),
-  );
-}
-
-/** What an error is to the one who asked: a refusal, a disk that is full or fails, or a fault of ours. */
-function refusalOf(error: Error & { statusCode?: number }): Refusal {
-  if (error instanceof Refusal) return error;
-  if (error instanceof StoreFailedError) return new Refusal(error.code, undefined, retryAfter(error.code));
-  if (error.statusCode === 413) return new Refusal("frame-too-large");
-  if (error.statusCode !== undefined && error.statusCode < 500) return new Refusal("bad-request");
-  return new Refusal("internal");
-}
-
-function publicRoutes(app: FastifyInstance, { relay, metrics, now, ready, terms }: HttpOptions): void {
-  app.get("/", () => ({
-    lethe: "relay",
-    relay,
-    versions: { min: MIN_VERSION, max: MAX_VERSION },
-    now: now(),
-  }));
-  app.get(PATHS.policy, (_request, reply) => {
-    reply.header("cache-control", "public, max-age=300");
-    return { ...terms().policy, now: now() };
-  });
-  app.get(PATHS.health, () => ({ status: "up" }));
-  app.get(PATHS.ready, () => {
-    if (!ready()) throw new Refusal("not-ready");
-    return { status: "ready" };
-  });
-  app.get(PATHS.metrics, async (_request, reply) => {
-    reply.type(metrics.registry.contentType);
-    return metrics.text();
-  });
-}
-
-/** @throws Refusal bad-request, naming the first field that does not fit. */
-function parse<T extends z.ZodType>(shape: T, request: FastifyRequest): z.output<T> {
-  let json: unknown;
-  try {
-    json = JSON.parse(bytesOf(request).toString("utf8"));
-  } catch {
-    throw new Refusal("bad-request", "not JSON");
-  }
-  const parsed = shape.safeParse(json);
-  if (!parsed.success)
-    throw new Refusal("bad-request", `field ${parsed.error.issues[0]?.path.join(".") ?? ""}`);
-  return parsed.data;
-}
-
-function bytesOf(request: FastifyRequest): Buffer {
-  return Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-}
-
-function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: SignatureCheck): void {
-  const { backend, gateway, terms } = options;
-  const { directory } = backend;
-
-  const signedBy = (request: FastifyRequest, key: Uint8Array | undefined) => {
-    const signed = parseAuthorization(request.headers.authorization);
-    signatures.check(signed, key, request.method, request.url, bytesOf(request));
-    return signed;
-  };
-  const device = async (
-    request: FastifyRequest,
-  ): Promise<{ record: AccountRecord; address: ReturnType<typeof addressOf> }> => {
-    const claimed = parseAuthorization(request.headers.authorization);
-    const record = await directory.account(claimed.account);
-    const key = record?.devices.find((d) => d.device === claimed.device)?.signingKey;
-    signedBy(request, key);
-    if (record === undefined) throw new Refusal("unauthorized");
-    return { record, address: addressOf(claimed.account, claimed.device) };
-  };
-
-  /** Asking again, because the answer was lost, takes no ticket: it may be used up, by this very registration. */
-  const isKnown = async (record: AccountRecord): Promise<boolean> =>
-    (await directory.account(record.account)) !== undefined && (await directory.register(record)) === "same";
-  const registered = async (record: AccountRecord, ticket: string | undefined) => {
-    const { invite } = await terms().registrar.leave(record.name, ticket);
-    const outcome = await directory.register(record, invite);
-    if (outcome === "invite-invalid") throw new Refusal("ticket-invalid");
-    if (outcome === "name-taken" || outcome === "account-exists") throw new Refusal(outcome);
-    return outcome;
-  };
-
-  app.post(PATHS.accounts, async (request, reply) => {
-    const body = parse(registerBody, request);
-    const signed = signedBy(request, body.signingKey);
-    if (signed.account !== body.account || signed.device !== body.device) throw new Refusal("unauthorized");
-    if (!isUserName(body.name)) throw new Refusal("name-invalid");
-    const { account, name, accountKey, accessKeyHash, listVersion, deviceList, certificate, signingKey } =
-      body;
-    const devices = [{ device: body.device, signingKey, certificate }];
-    const record = { account, name, accountKey, accessKeyHash, listVersion, deviceList, devices };
-    const wait = gateway.addresses
-      .of(networkOf(remoteOf(request.raw, terms().trustProxy)))
-      .registrations.take(1, performance.now());
-    if (wait > 0) throw new Refusal("rate-limited", undefined, wait);
-    const outcome = (await isKnown(record)) ? "same" : await registered(record, body.ticket);
-    gateway.accounts.changed(account);
-    return reply.status(outcome === "registered" ? 201 : 200).send({ name, now: options.now() });
-  });
-
-  app.put(PATHS.prekeys, async (request) => {
-    const { address } = await device(request);
-    const { signed, lastResort, oneTime, oneTimeKem, replace } = parse(prekeysBody, request);
-    const keys = (list: PublicPrekey[] | undefined): PublicPrekey[] => list ?? [];
-    const upload = {
-      signed,
-      lastResort,
-      oneTime: keys(oneTime),
-      oneTimeKem: keys(oneTimeKem),
-      replace: replace ?? false,
-    };
-    const outcome = await directory.putPrekeys(address, upload);
-    if (outcome === "too-many") throw new Refusal("too-many-prekeys");
-    if (outcome === "no-device") throw new Refusal("unauthorized");
-    return { now: options.now() };
-  });
-
-  app.get(PATHS.prekeys, async (request) => {
-    const { address } = await device(request);
-    const held = await directory.heldPrekeys(address);
-    if (held === undefined) throw new Refusal("unauthorized");
-    const text = (id: Uint8Array): string => Buffer.from(id).toString("base64url");
-    return {
-      signed: held.signed === undefined ? null : text(held.signed),
-      lastResort: held.lastResort === undefined ? null : text(held.lastResort),
-      oneTime: held.oneTime.map(text),
-      oneTimeKem: held.oneTimeKem.map(text),
-    };
-  });
-
-  app.put(PATHS.deviceList, async (request) => {
-    const { record } = await device(request);
-    const body = parse(deviceListBody, request);
-    const put = await directory.putDeviceList(record.account, body);
-    if (put.is === "conflict") throw new Refusal("list-conflict");
-    if (put.is === "no-account") throw new Refusal("unauthorized");
-    gateway.accounts.changed(record.account);
-    await options.retire(record.account, put.removed);
-    return { now: options.now() };
-  });
-
-  app.put(PATHS.accessKey, async (request) => {
-    const { record } = await device(request);
-    await directory.putAccessKeyHash(record.account, parse(accessKeyBody, request).accessKeyHash);
-    gateway.keyReplaced(record.account);
-    return { now: options.now() };
-  });
-
-  app.put(PATHS.presence, async (request) => {
-    const { record } = await device(request);
-    const { lastSeen } = parse(presenceBody, request);
-    await directory.putHidesLastSeen(record.account, !lastSeen);
-    gateway.accounts.changed(record.account);
-    gateway.presence.wishesChanged(record.account, !lastSeen);
-    return { now: options.now() };
-  });
-
-  app.delete(PATHS.account, async (request, reply) => {
-    const { record } = await device(request);
-    await options.remove(record);
-    return reply.status(204).send();
-  });
-}
-
-function upgrades(app: FastifyInstance, { gateway, ready, terms }: HttpOptions): void {
-  const options = {
-    noServer: true,
-    perMessageDeflate: false,
-    clientTracking: false,
-    maxPayload: MAX_MESSAGE_BYTES,
-    maxFragments: 64,
-    maxBufferedChunks: 1_024,
-    closeTimeout: CLOSE_MS,
-  };
-  const sockets = new WebSocketServer(options);
-  app.server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
-    stream.on("error", () => stream.destroy());
-    const path = request.url?.split("?")[0];
-    const kind =
-      path === PATHS.deviceSocket ? "device" : path === PATHS.anonymousSocket ? "anonymous" : undefined;
-    if (kind === undefined || !ready()) {
-      stream.end(
-        `HTTP/1.1 ${kind === undefined ? "404 Not Found" : "503 Service Unavailable"}\r\nConnection: close\r\n\r\n`,
-      );
-      return;
-    }
-    const remote = networkOf(remoteOf(request, terms().trustProxy));
-    if (!isFrom(terms().allowedOrigins, request.headers.origin)) {
-      stream.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n");
-      return;
-    }
-    if (gateway.addresses.isFull(remote)) {
-      stream.end("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\n\r\n");
-      return;
-    }
-    sockets.handleUpgrade(request, stream, head, (ws) => gateway.connect(ws, kind, remote));
-  });
-}
-
-/** Whoever is no browser sends no origin, and is not kept out by it. */
-function isFrom(allowed: ReadonlySet<string> | undefined, origin: string | undefined): boolean {
-  return allowed === undefined || origin === undefined || allowed.has(origin);
-}
-
-function remoteOf({ headers, socket }: IncomingMessage, trustProxy: boolean): string {
-  const named = trustProxy
-    ? String(headers["x-forwarded-for"] ?? "")
-        .split(",")
-        .at(-1)
-        ?.trim()
-    : undefined;
-  return named === undefined || named === "" ? (socket.remoteAddress ?? "") : named;
-}
-
-/** What limits count as one: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer has (RFC 6177). */
-function networkOf(address: string): string {
-  const v4 = /^(?:::ffff:)?(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1];
-  if (v4 !== undefined) return v4;
-  const [front = "", back] = address.split("%")[0]?.split("::") ?? [];
-  const groups = front === "" ? [] : front.split(":");
-  if (back !== undefined) while (groups.length < 4) groups.push("0");
-  return groups.slice(0, 4).join(":");
 }

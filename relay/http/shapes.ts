@@ -1,4 +1,4 @@
-// The JSON bodies of HTTP requests, checked: what passes here has the documented shape, lengths and counts.
+// The JSON bodies and path parts of HTTP requests, checked: what passes here has the documented shape, lengths and counts.
 import {
   type AccountId,
   type DeviceNumber,
@@ -21,8 +21,10 @@ const BASE64URL = /^[A-Za-z0-9_-]*$/;
 function binary(min: number, max: number = min): z.ZodType<Buffer, string> {
   return z
     .string()
+    .min(Math.ceil((min * 4) / 3))
     .max(Math.ceil((max * 4) / 3))
     .regex(BASE64URL)
+    .describe(`Base64url without padding, of ${min === max ? "" : `${min} to `}${max} bytes`)
     .transform((text, context) => {
       const bytes = Buffer.from(text, "base64url");
       if (bytes.length < min || bytes.length > max || bytes.toString("base64url") !== text)
@@ -77,3 +79,12 @@ export const deviceListBody = z.strictObject({
 export const presenceBody = z.strictObject({ lastSeen: z.boolean() });
 
 export const accessKeyBody = z.strictObject({ accessKeyHash: binary(32) });
+
+export const inviteBody = z.strictObject({
+  uses: z.int().min(1).max(100_000).default(1),
+  days: z.number().positive().max(365).default(7),
+});
+
+export const inviteParams = z.object({ mark: z.string().regex(/^[0-9a-f]{32}$/) });
+
+export const accountParams = z.object({ name: z.string() });

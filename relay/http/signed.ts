@@ -14,7 +14,7 @@ import {
   signedBytes,
   type Time,
 } from "@lethe/protocol";
-import { verifies } from "../edge/greeting.ts";
+import { verifies } from "../edge/verifying.ts";
 
 export interface Signed {
   readonly account: AccountId;
@@ -58,7 +58,13 @@ export class SignatureCheck {
   }
 
   /** @throws Refusal clock-skew, unauthorized, replayed, rate-limited */
-  check(signed: Signed, key: Uint8Array | undefined, method: string, path: string, body: Uint8Array): void {
+  async check(
+    signed: Signed,
+    key: Uint8Array | undefined,
+    method: string,
+    path: string,
+    body: Uint8Array,
+  ): Promise<void> {
     const now = this.#now();
     if (Math.abs(now - signed.time) > MAX_REQUEST_SKEW_MS) throw new Refusal("clock-skew");
     const tuple = encode(requestTuple, {
@@ -71,8 +77,8 @@ export class SignatureCheck {
       nonce: signed.nonce,
       bodyHash: createHash("sha512").update(body).digest(),
     });
-    if (key === undefined || !verifies(key, signedBytes("request", tuple), signed.signature))
-      throw new Refusal("unauthorized");
+    const isRight = await verifies(key, signedBytes("request", tuple), signed.signature);
+    if (!isRight) throw new Refusal("unauthorized");
     this.#once(signed, now);
   }
 

@@ -11,7 +11,7 @@ const BEN = "ben's account id" as AccountId;
 const DEVICE = addressOf(BEN, 1 as DeviceNumber);
 const START = 1_800_000_000_000;
 
-function record(more: Partial<AccountRecord> = {}): KnownAccount | undefined {
+function record(more: Partial<AccountRecord> = {}): KnownAccount {
   const none = new Uint8Array();
   const devices = [{ device: 1 as DeviceNumber, signingKey: none, certificate: none }];
   return knownOf({

@@ -4,14 +4,12 @@ import { randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { aFolder, contentsOf, type Folder } from "../support/folder.ts";
+import { aFolder, contentsOf, FORGET_MS, type Folder } from "../support/folder.ts";
 import { Person } from "../support/person.ts";
 import { RelayProcess } from "../support/relay-process.ts";
 import { eventually } from "../support/waiting.ts";
 import { type Sealed, sealed, submitTo, Wire } from "../support/wire.ts";
 
-/** The forget bound of the embedded backend. */
-const FORGET_MS = 60_000;
 const MARK_BYTES = 16;
 
 let folder: Folder;

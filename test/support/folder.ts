@@ -2,6 +2,10 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { eventually } from "./waiting.ts";
+
+/** The forget bound of the embedded backend, ms. */
+export const FORGET_MS = 60_000;
 
 export interface Folder extends AsyncDisposable {
   readonly path: string;
@@ -29,4 +33,18 @@ export async function contentsOf(folder: string): Promise<{ path: string; bytes:
 export async function filesHolding(folder: string, needle: Uint8Array): Promise<string[]> {
   const files = await contentsOf(folder);
   return files.filter(({ bytes }) => bytes.includes(Buffer.from(needle))).map(({ path }) => path);
+}
+
+/** Waits until none of these bytes stand in any file of the folder, no longer than the forget bound. */
+export async function untilForgotten(
+  folder: string,
+  needles: Readonly<Record<string, Uint8Array>>,
+): Promise<void> {
+  for (const [what, bytes] of Object.entries(needles))
+    await eventually(
+      FORGET_MS,
+      `the end of ${what} in the files`,
+      async () => ((await filesHolding(folder, bytes)).length === 0 ? true : undefined),
+      200,
+    );
 }

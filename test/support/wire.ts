@@ -34,6 +34,9 @@ export interface Closed {
 
 type FrameNamed<N extends RelayFrame["frame"]> = Extract<RelayFrame, { frame: N }>;
 
+/** A relay, or what stands in front of one. */
+export type Reachable = Pick<RelayProcess, "socketUrl">;
+
 export class Wire {
   readonly kind: ConnectionKind;
   readonly socket: WebSocket;
@@ -60,7 +63,7 @@ export class Wire {
   }
 
   /** A connection that has said nothing yet. */
-  static async raw(relay: RelayProcess, kind: ConnectionKind): Promise<Wire> {
+  static async raw(relay: Reachable, kind: ConnectionKind): Promise<Wire> {
     const socket = new WebSocket(relay.socketUrl(kind), { perMessageDeflate: false });
     const wire = new Wire(kind, socket);
     const opened = new Promise((resolve, reject) => {
@@ -72,7 +75,7 @@ export class Wire {
   }
 
   /** An anonymous connection, greeted. */
-  static async anonymous(relay: RelayProcess): Promise<Wire> {
+  static async anonymous(relay: Reachable): Promise<Wire> {
     const wire = await Wire.raw(relay, "anonymous");
     wire.send({ frame: "hello-anonymous", minVersion: MIN_VERSION, maxVersion: MAX_VERSION });
     await wire.take("welcome");
@@ -90,8 +93,16 @@ export class Wire {
 
   /** Says hello with the person's epoch and answers the challenge. */
   async prove(person: Person, versions = { min: MIN_VERSION, max: MAX_VERSION }): Promise<void> {
+    this.send(await this.challenged(person, versions));
+  }
+
+  /** Says hello with the person's epoch, and makes the proof that answers the challenge. */
+  async challenged(
+    person: Person,
+    versions = { min: MIN_VERSION, max: MAX_VERSION },
+  ): Promise<FrameOf<"proof">> {
     this.send(helloOf(person, versions));
-    this.send({ frame: "proof", signature: proofOf(person, await this.take("challenge")) });
+    return { frame: "proof", signature: proofOf(person, await this.take("challenge")) };
   }
 
   send(...frames: ClientFrame[]): void {

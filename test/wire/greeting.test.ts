@@ -1,31 +1,22 @@
 // How a connection begins: hello, challenge, proof, welcome, and every way in which it does not.
 import { type ClientFrame, encodeFrames, PROBLEMS } from "@lethe/protocol";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { aFolder, type Folder } from "../support/folder.ts";
+import { describe, expect, it } from "vitest";
+import { aRelay } from "../support/a-relay.ts";
 import { Person } from "../support/person.ts";
-import { RELAY_NAME, RelayProcess } from "../support/relay-process.ts";
+import { RELAY_NAME } from "../support/relay-process.ts";
 import { eventually } from "../support/waiting.ts";
 import { errorBytes, helloOf, hex, proofOf, sealed, submitTo, Wire } from "../support/wire.ts";
 
-let folder: Folder;
-let relay: RelayProcess;
-beforeAll(async () => {
-  folder = await aFolder();
-  relay = await RelayProcess.start({ data: folder.path });
-});
-afterAll(async () => {
-  await relay.stop();
-  await folder[Symbol.asyncDispose]();
-});
+const relay = aRelay();
 
 const nameBytes = Buffer.from(RELAY_NAME).toString("hex");
-const someone = (name: string): Promise<Person> => Person.called(name).register(relay);
+const someone = (name: string): Promise<Person> => Person.called(name).register(relay.at);
 
 describe("a device's connection", () => {
   it("is hello, challenge, proof, welcome and drained, byte by byte", async () => {
     const anna = await someone("anna");
     anna.epoch = 7;
-    await using wire = await Wire.raw(relay, "device");
+    await using wire = await Wire.raw(relay.at, "device");
 
     const account = Buffer.from(anna.account, "latin1").toString("hex");
     wire.sendBytes(
@@ -47,7 +38,7 @@ describe("a device's connection", () => {
 
   it("ends with authentication-failed for a wrong proof", async () => {
     const anna = await someone("anna");
-    await using wire = await Wire.raw(relay, "device");
+    await using wire = await Wire.raw(relay.at, "device");
     wire.send(helloOf(anna));
     await wire.message();
     const proof = proofOf(anna, await wire.take("challenge"));
@@ -59,14 +50,14 @@ describe("a device's connection", () => {
 
   it("challenges a device that is not on record like any other, and refuses its proof with the same code", async () => {
     const nobody = Person.called("nobody");
-    await using wire = await Wire.raw(relay, "device");
+    await using wire = await Wire.raw(relay.at, "device");
     await wire.prove(nobody);
     expect(await wire.ending()).toEqual({ code: "authentication-failed", status: 4401 });
   });
 
   it("refuses the proof of another device of the same account", async () => {
     const anna = await someone("anna");
-    await using wire = await Wire.raw(relay, "device");
+    await using wire = await Wire.raw(relay.at, "device");
     await wire.prove(new Person(anna.name, 2, anna));
     expect(await wire.ending()).toMatchObject({ code: "authentication-failed" });
   });
@@ -74,11 +65,11 @@ describe("a device's connection", () => {
   it("refuses a proof that was made for another connection", async () => {
     const anna = await someone("anna");
     anna.epoch = 1;
-    await using first = await Wire.raw(relay, "device");
+    await using first = await Wire.raw(relay.at, "device");
     first.send(helloOf(anna));
     const signature = proofOf(anna, await first.take("challenge"));
 
-    await using second = await Wire.raw(relay, "device");
+    await using second = await Wire.raw(relay.at, "device");
     second.send(helloOf(anna));
     await second.take("challenge");
     second.send({ frame: "proof", signature });
@@ -94,7 +85,7 @@ describe("a device's connection", () => {
     ["nonce", (said: Said) => ({ ...said, nonce: new Uint8Array(32) })],
   ])("refuses a proof over another %s", async (_what, change) => {
     const anna = await someone("anna");
-    await using wire = await Wire.raw(relay, "device");
+    await using wire = await Wire.raw(relay.at, "device");
     wire.send(helloOf(anna));
     wire.send({ frame: "proof", signature: proofOf(anna, change(await wire.take("challenge"))) });
     expect(await wire.ending()).toMatchObject({ code: "authentication-failed" });
@@ -102,7 +93,7 @@ describe("a device's connection", () => {
 
   it("refuses a proof over another epoch than the hello's", async () => {
     const anna = await someone("anna");
-    await using wire = await Wire.raw(relay, "device");
+    await using wire = await Wire.raw(relay.at, "device");
     wire.send(helloOf(anna));
     anna.epoch = 99;
     wire.send({ frame: "proof", signature: proofOf(anna, await wire.take("challenge")) });
@@ -112,16 +103,16 @@ describe("a device's connection", () => {
   it("answers epoch-behind with the last epoch seen, and ends", async () => {
     const anna = await someone("anna");
     anna.epoch = 41;
-    await (await Wire.device(relay, anna)).close();
+    await (await Wire.device(relay.at, anna)).close();
     for (const epoch of [42, 41, 0]) {
       anna.epoch = epoch;
-      await using wire = await Wire.raw(relay, "device");
+      await using wire = await Wire.raw(relay.at, "device");
       await wire.prove(anna);
       expect(await wire.take("epoch-behind")).toEqual({ frame: "epoch-behind", last: 42 });
       expect(await wire.ending()).toEqual({ code: "epoch-behind", status: 4410 });
     }
     anna.epoch = 42;
-    await using next = await Wire.device(relay, anna);
+    await using next = await Wire.device(relay.at, anna);
     await next.take("drained");
   });
 
@@ -129,7 +120,7 @@ describe("a device's connection", () => {
     const people = await Promise.all(Array.from({ length: 20 }, () => someone("hasty")));
     await Promise.all(
       people.map(async (person) => {
-        const wire = await Wire.raw(relay, "device");
+        const wire = await Wire.raw(relay.at, "device");
         person.epoch++;
         wire.send(helloOf(person));
         const signature = proofOf(person, await wire.take("challenge"));
@@ -138,10 +129,10 @@ describe("a device's connection", () => {
       }),
     );
     await eventually(10_000, "a relay without sessions", async () => {
-      const metrics = await relay.metrics();
+      const metrics = await relay.at.metrics();
       return metrics.get("lethe_connections") === 0 && metrics.get("lethe_sessions") === 0 ? true : undefined;
     });
-    await using watcher = await Wire.anonymous(relay);
+    await using watcher = await Wire.anonymous(relay.at);
     for (const { account, accessKey } of people) {
       watcher.send({ frame: "watch", account, accessKey });
       expect(await watcher.take("notice")).toMatchObject({ account, state: "offline" });
@@ -150,14 +141,14 @@ describe("a device's connection", () => {
 
   it("is displaced by the next one of the same device, which gets what the first had not acknowledged", async () => {
     const ben = await someone("ben");
-    await using first = await Wire.device(relay, ben);
+    await using first = await Wire.device(relay.at, ben);
     await first.take("drained");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     const letter = sealed("for whoever is there");
     sender.send(submitTo(ben, letter));
     await first.take("push");
 
-    await using second = await Wire.device(relay, ben);
+    await using second = await Wire.device(relay.at, ben);
     expect(await first.message()).toBeDefined();
     expect(await first.ending()).toEqual({ code: "displaced", status: 4409 });
     const two = [await second.next(), await second.next()]; // its mailbox is empty; the letter was never written down
@@ -174,12 +165,12 @@ type Said = Parameters<typeof proofOf>[1];
 describe("versions", () => {
   it("speaks the highest version that both sides know: a client of 1 to 9 gets 1", async () => {
     const anna = await someone("anna");
-    await using device = await Wire.raw(relay, "device");
+    await using device = await Wire.raw(relay.at, "device");
     anna.epoch++;
     await device.prove(anna, { min: 1, max: 9 });
     expect(await device.take("welcome")).toMatchObject({ version: 1 });
 
-    await using anonymous = await Wire.raw(relay, "anonymous");
+    await using anonymous = await Wire.raw(relay.at, "anonymous");
     anonymous.sendBytes(Buffer.from("020000020109", "hex"));
     expect(await anonymous.take("welcome")).toMatchObject({ version: 1 });
   });
@@ -189,12 +180,12 @@ describe("versions", () => {
     ["of a range that is upside down", { min: 9, max: 1 }],
     ["of version 0", { min: 0, max: 0 }],
   ])("ends with version-unsupported for a client %s", async (_what, { min, max }) => {
-    await using anonymous = await Wire.raw(relay, "anonymous");
+    await using anonymous = await Wire.raw(relay.at, "anonymous");
     anonymous.send({ frame: "hello-anonymous", minVersion: min, maxVersion: max });
     expect(await anonymous.message()).toBe(errorBytes("version-unsupported"));
     expect(await anonymous.ending()).toEqual({ code: "version-unsupported", status: 4426 });
 
-    await using device = await Wire.raw(relay, "device");
+    await using device = await Wire.raw(relay.at, "device");
     device.send(helloOf(Person.called("anna"), { min, max }));
     expect(await device.ending()).toEqual({ code: "version-unsupported", status: 4426 });
   });
@@ -206,26 +197,26 @@ describe("before the welcome", () => {
     ["a proof without a hello", { frame: "proof", signature: new Uint8Array(64) }],
     ["a delivered-ack", { frame: "delivered", ids: [sealed("").id] }],
   ])("refuses %s on a device's connection", async (_what, frame) => {
-    await using wire = await Wire.raw(relay, "device");
+    await using wire = await Wire.raw(relay.at, "device");
     wire.send(frame);
     expect(await wire.ending()).toEqual({ code: "unexpected-frame", status: 4400 });
   });
 
   it("refuses a second hello, and a hello after the welcome", async () => {
     const anna = await someone("anna");
-    await using twice = await Wire.raw(relay, "device");
+    await using twice = await Wire.raw(relay.at, "device");
     twice.send(helloOf(anna), helloOf(anna));
     await twice.take("challenge");
     expect(await twice.ending()).toMatchObject({ code: "unexpected-frame" });
 
-    await using late = await Wire.device(relay, anna);
+    await using late = await Wire.device(relay.at, anna);
     await late.take("drained");
     late.send(helloOf(anna));
     expect(await late.ending()).toMatchObject({ code: "unexpected-frame" });
   });
 
   it("refuses messages over 4 KiB, whatever is in them", async () => {
-    await using wire = await Wire.raw(relay, "anonymous");
+    await using wire = await Wire.raw(relay.at, "anonymous");
     wire.sendBytes(new Uint8Array(4_097));
     expect(await wire.ending()).toEqual({
       code: "frame-too-large",
@@ -234,7 +225,7 @@ describe("before the welcome", () => {
   });
 
   it("answers pings", async () => {
-    await using wire = await Wire.raw(relay, "device");
+    await using wire = await Wire.raw(relay.at, "device");
     wire.sendBytes(Buffer.from("50000004deadbeef", "hex"));
     expect(await wire.message()).toBe("51000004deadbeef");
   });
@@ -243,7 +234,7 @@ describe("before the welcome", () => {
 describe("the kind of a connection", () => {
   it("decides which frames it takes", async () => {
     const anna = await someone("anna");
-    await using device = await Wire.device(relay, anna);
+    await using device = await Wire.device(relay.at, anna);
     await device.take("drained");
     device.send({ frame: "watch", account: anna.account, accessKey: anna.accessKey });
     expect(await device.ending()).toMatchObject({ code: "unexpected-frame" });
@@ -254,20 +245,20 @@ describe("the kind of a connection", () => {
       helloOf(anna),
     ];
     for (const frame of frames) {
-      await using anonymous = await Wire.anonymous(relay);
+      await using anonymous = await Wire.anonymous(relay.at);
       anonymous.send(frame);
       expect(await anonymous.ending()).toEqual({ code: "unexpected-frame", status: 4400 });
     }
   });
 
   it("refuses text messages", async () => {
-    await using wire = await Wire.anonymous(relay);
+    await using wire = await Wire.anonymous(relay.at);
     wire.socket.send("hello");
     expect(await wire.ending()).toEqual({ code: "malformed-frame", status: 4400 });
   });
 
   it("is in the path: another path is not found", async () => {
-    const { status } = await fetch(`${relay.url}/v1/elsewhere`);
+    const { status } = await fetch(`${relay.at.url}/v1/elsewhere`);
     expect(status).toBe(404);
   });
 });

@@ -3,15 +3,12 @@
 import { connect } from "node:net";
 import { once } from "node:events";
 import { PATHS } from "@lethe/protocol";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { aFolder, type Folder } from "../support/folder.ts";
+import { describe, expect, it } from "vitest";
+import { aRelay } from "../support/a-relay.ts";
 import { Person } from "../support/person.ts";
 import { expectProblem } from "../support/problems.ts";
-import { RelayProcess } from "../support/relay-process.ts";
 import { sealed, submitTo, Wire } from "../support/wire.ts";
 
-let folder: Folder;
-let relay: RelayProcess;
 const FLAGS = {
   "--limit-local": "on",
   "--trust-proxy": "on",
@@ -22,18 +19,11 @@ const FLAGS = {
   "--address-registrations": "6",
   "--origins": "https://chat.example,http://localhost:5173",
 };
-beforeAll(async () => {
-  folder = await aFolder();
-  relay = await RelayProcess.start({ data: folder.path, flags: Object.entries(FLAGS).flat() });
-});
-afterAll(async () => {
-  await relay.stop();
-  await folder[Symbol.asyncDispose]();
-});
+const relay = aRelay(() => Object.entries(FLAGS).flat());
 
 /** The status that the relay answers an upgrade with, of a page of `origin`, for a client at `from`. */
 async function upgrade(headers: Record<string, string>): Promise<{ status: number; end: () => void }> {
-  const socket = connect(relay.port, "127.0.0.1");
+  const socket = connect(relay.at.port, "127.0.0.1");
   socket.on("error", () => undefined);
   await once(socket, "connect");
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -48,8 +38,8 @@ async function upgrade(headers: Record<string, string>): Promise<{ status: numbe
 
 describe("a rate", () => {
   it("of a connection: what is over it is refused with the time to wait, and accepted later", async () => {
-    const ben = await Person.called("ben").register(relay);
-    await using sender = await Wire.anonymous(relay);
+    const ben = await Person.called("ben").register(relay.at);
+    await using sender = await Wire.anonymous(relay.at);
     const letters = Array.from({ length: 14 }, (_, i) => sealed(`letter ${i}`));
     for (const letter of letters) sender.send(submitTo(ben, letter));
     const accepted: string[] = [];
@@ -73,7 +63,7 @@ describe("a rate", () => {
         done = frame.frame === "accepted";
       }
     }
-    await using device = await Wire.device(relay, ben);
+    await using device = await Wire.device(relay.at, ben);
     const pushed = await device.pushes(letters.length);
     expect(pushed.map((push) => push.id).toSorted()).toEqual(letters.map(({ id }) => id).toSorted());
   });
@@ -82,7 +72,7 @@ describe("a rate", () => {
     const codes: string[] = [];
     for (let i = 0; i < 7; i++) {
       const person = Person.called("crowd");
-      const answer = await person.request(relay, "POST", PATHS.accounts, person.registration);
+      const answer = await person.request(relay.at, "POST", PATHS.accounts, person.registration);
       codes.push(answer.code);
       if (answer.status === 201) continue;
       expectProblem(answer, "rate-limited");

@@ -8,10 +8,11 @@ import { DatabaseSync } from "node:sqlite";
 import { connect, type TLSSocket } from "node:tls";
 import { PATHS } from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
-import { aFolder } from "../support/folder.ts";
+import { aFolder, filesHolding } from "../support/folder.ts";
 import { ask, Person } from "../support/person.ts";
 import { expectProblem } from "../support/problems.ts";
 import { RelayProcess } from "../support/relay-process.ts";
+import { tracesOf } from "../support/traces.ts";
 import { eventually } from "../support/waiting.ts";
 
 const NOTHING = Buffer.alloc(0);
@@ -73,6 +74,7 @@ describe("an account that is not used", () => {
     ];
     const policy = await ask(relay, "GET", PATHS.policy, NOTHING);
     expect(policy.body["retention"]).toMatchObject({ idleAccountMs: 30 * 86_400_000 });
+    const [idles, busys] = [await tracesOf(idle, relay), await tracesOf(busy, relay)];
     await relay.stop();
     // As if the relay had run for 31 days, and one of them had never come.
     const db = new DatabaseSync(join(folder.path, "directory.sqlite"));
@@ -85,6 +87,11 @@ describe("an account that is not used", () => {
         (await idle.request(relay, "GET", PATHS.prekeys)).status === 401 ? true : undefined,
       );
       expect((await busy.request(relay, "GET", PATHS.prekeys)).status).toBe(200);
+      await relay.stop(); // which forgets what is to be forgotten
+      for (const [what, bytes] of Object.entries(idles))
+        expect([what, await filesHolding(folder.path, bytes)]).toEqual([what, []]);
+      for (const [what, bytes] of Object.entries(busys))
+        expect([what, await filesHolding(folder.path, bytes)]).not.toEqual([what, []]);
     } finally {
       await relay.stop();
     }

@@ -1,25 +1,15 @@
 // Prekeys: uploaded by their owner over HTTP, handed out over the wire, each one-time key to one asker only.
 import { randomBytes } from "node:crypto";
 import { PATHS } from "@lethe/protocol";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { aFolder, type Folder } from "../support/folder.ts";
+import { describe, expect, it } from "vitest";
+import { aRelay } from "../support/a-relay.ts";
 import { type Answer, aPrekey, Person } from "../support/person.ts";
 import { expectProblem } from "../support/problems.ts";
-import { RelayProcess } from "../support/relay-process.ts";
 import { named, Wire } from "../support/wire.ts";
 
-let folder: Folder;
-let relay: RelayProcess;
-beforeAll(async () => {
-  folder = await aFolder();
-  relay = await RelayProcess.start({ data: folder.path });
-});
-afterAll(async () => {
-  await relay.stop();
-  await folder[Symbol.asyncDispose]();
-});
+const relay = aRelay();
 
-const someone = (name: string): Promise<Person> => Person.called(name).register(relay);
+const someone = (name: string): Promise<Person> => Person.called(name).register(relay.at);
 const keys = (what: string, count: number) =>
   Array.from({ length: count }, (_, i) => aPrekey(`${what} ${i} ${randomBytes(4).toString("hex")}`));
 
@@ -43,13 +33,13 @@ describe("prekeys", () => {
       oneTime: keys("one-time", oneTime),
       oneTimeKem: keys("kem", oneTime),
     };
-    expect((await person.request(relay, "PUT", PATHS.prekeys, upload)).status).toBe(200);
+    expect((await person.request(relay.at, "PUT", PATHS.prekeys, upload)).status).toBe(200);
     return person;
   }
 
   it("one-time keys are handed out once; the same requester gets the same ones again", async () => {
     const ben = await withPrekeys("ben", 2);
-    await using contact = await Wire.anonymous(relay);
+    await using contact = await Wire.anonymous(relay.at);
     const [mine, theirs] = [requestId(), requestId()];
     contact.send(
       askFor(ben, mine, 1),
@@ -68,13 +58,13 @@ describe("prekeys", () => {
     expect(second?.oneTimeKem).not.toEqual(first?.oneTimeKem);
     expect(third).toMatchObject({ oneTime: undefined, oneTimeKem: undefined, signed: first?.signed });
 
-    const held = await ben.request(relay, "GET", PATHS.prekeys);
+    const held = await ben.request(relay.at, "GET", PATHS.prekeys);
     expect(held.body).toMatchObject({ signed: aPrekey("signed").id, oneTime: [], oneTimeKem: [] });
   });
 
   it("are refused in the same bytes for a wrong access key and an unknown account", async () => {
     const ben = await withPrekeys("ben", 1);
-    await using contact = await Wire.anonymous(relay);
+    await using contact = await Wire.anonymous(relay.at);
     await contact.message();
     contact.send({ ...askFor(ben, requestId(), 7), accessKey: new Uint8Array(16) });
     const wrong = await contact.message();
@@ -85,7 +75,7 @@ describe("prekeys", () => {
 
   it("are given to a device that has proved itself, for a first contact", async () => {
     const [anna, ben] = [await someone("anna"), await withPrekeys("ben", 1)];
-    await using device = await Wire.device(relay, anna);
+    await using device = await Wire.device(relay.at, anna);
     await device.take("drained");
     device.send(
       { frame: "ask-name", request: 1, name: ben.name },
@@ -109,7 +99,7 @@ describe("prekeys", () => {
 
   it("of a device that is not there, or has none, are no-device", async () => {
     const [ben, bare] = [await withPrekeys("ben", 1), await someone("bare")];
-    await using contact = await Wire.anonymous(relay);
+    await using contact = await Wire.anonymous(relay.at);
     contact.send({ ...askFor(ben, requestId()), device: 9 as typeof ben.device }, askFor(bare, requestId()));
     for (let i = 0; i < 2; i++) expect(named((await contact.take("ask-refused")).code)).toBe("no-device");
   });
@@ -117,9 +107,9 @@ describe("prekeys", () => {
   it("uploaded again change nothing; an upload can replace what is there", async () => {
     const ben = await someone("ben");
     const [first, second] = [keys("a", 3), keys("b", 2)];
-    const upload = (body: object): Promise<Answer> => ben.request(relay, "PUT", PATHS.prekeys, body);
+    const upload = (body: object): Promise<Answer> => ben.request(relay.at, "PUT", PATHS.prekeys, body);
     const held = async (): Promise<string[]> =>
-      (await ben.request(relay, "GET", PATHS.prekeys)).body["oneTime"] as string[];
+      (await ben.request(relay.at, "GET", PATHS.prekeys)).body["oneTime"] as string[];
     await upload({ oneTime: first });
     await upload({ oneTime: first });
     expect((await held()).toSorted()).toEqual(first.map((key) => key.id).toSorted());
@@ -129,7 +119,7 @@ describe("prekeys", () => {
 
   it("more than the relay keeps are too-many-prekeys; malformed ones a bad-request", async () => {
     const ben = await someone("ben");
-    const upload = (body: object): Promise<Answer> => ben.request(relay, "PUT", PATHS.prekeys, body);
+    const upload = (body: object): Promise<Answer> => ben.request(relay.at, "PUT", PATHS.prekeys, body);
     expect((await upload({ oneTime: keys("k", 200) })).status).toBe(200);
     expectProblem(await upload({ oneTime: keys("over", 1) }), "too-many-prekeys");
     expectProblem(await upload({ oneTime: keys("over", 201) }), "bad-request");
@@ -139,7 +129,7 @@ describe("prekeys", () => {
 
   it("attack 10: a thousand requests from one address use up six one-time keys; repeats and strangers are served", async () => {
     const [anna, ben] = [await someone("anna"), await withPrekeys("ben", 20)];
-    await using contact = await Wire.anonymous(relay);
+    await using contact = await Wire.anonymous(relay.at);
     const first = requestId();
     for (let i = 0; i < 1_000; i += 50)
       contact.send(
@@ -158,10 +148,10 @@ describe("prekeys", () => {
     }
     contact.send(askFor(ben, first, 2_000));
     expect(await contact.take("has-prekeys")).toEqual({ ...given[0], request: 2_000 });
-    const held = await ben.request(relay, "GET", PATHS.prekeys);
+    const held = await ben.request(relay.at, "GET", PATHS.prekeys);
     expect((held.body["oneTime"] as string[]).length).toBe(14);
 
-    await using stranger = await Wire.device(relay, anna);
+    await using stranger = await Wire.device(relay.at, anna);
     await stranger.take("drained");
     stranger.send({ ...askFor(ben, requestId(), 3_000), accessKey: undefined });
     expect(await stranger.take("has-prekeys")).toMatchObject({

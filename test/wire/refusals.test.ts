@@ -1,33 +1,22 @@
 // Every refusal that a submit can get, with what it says and what it leaves behind: nothing.
 import { PATHS, PROBLEMS, type Time } from "@lethe/protocol";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { aFolder, type Folder } from "../support/folder.ts";
+import { describe, expect, it } from "vitest";
+import { aRelay } from "../support/a-relay.ts";
 import { Person } from "../support/person.ts";
-import { RelayProcess } from "../support/relay-process.ts";
 import { anId, hex, sealed, submitTo, Wire } from "../support/wire.ts";
 
 const MAILBOX = 20;
 const LARGEST = 4_096;
 
-let folder: Folder;
-let relay: RelayProcess;
-beforeAll(async () => {
-  folder = await aFolder();
-  const flags = ["--mailbox-envelopes", String(MAILBOX), "--envelope-bytes", String(LARGEST)];
-  relay = await RelayProcess.start({ data: folder.path, flags });
-});
-afterAll(async () => {
-  await relay.stop();
-  await folder[Symbol.asyncDispose]();
-});
+const relay = aRelay(() => ["--mailbox-envelopes", String(MAILBOX), "--envelope-bytes", String(LARGEST)]);
 
-const someone = (name: string): Promise<Person> => Person.called(name).register(relay);
+const someone = (name: string): Promise<Person> => Person.called(name).register(relay.at);
 
 describe("a submit is refused", () => {
   it("with not-permitted for a wrong key, an unknown account and no key at all: byte for byte the same", async () => {
     const ben = await someone("ben");
     const nobody = Person.called("nobody");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     await sender.message();
     const id = anId();
     const cases = [
@@ -48,7 +37,7 @@ describe("a submit is refused", () => {
 
   it("with not-permitted on the anonymous path although the sender's own device is known", async () => {
     const [anna, ben] = [await someone("anna"), await someone("ben")];
-    await using annas = await Wire.device(relay, anna);
+    await using annas = await Wire.device(relay.at, anna);
     await annas.take("drained");
     const letter = sealed("with a wrong key");
     annas.send(submitTo(ben, letter, { accessKey: new Uint8Array(16) }));
@@ -58,8 +47,8 @@ describe("a submit is refused", () => {
   it("with stale-list, which says the version and what is missing or too much", async () => {
     const ben = await someone("ben");
     const tablet = new Person(ben.name, 2, ben);
-    await ben.request(relay, "PUT", PATHS.deviceList, ben.listOf(2, [ben, tablet]));
-    await using sender = await Wire.anonymous(relay);
+    await ben.request(relay.at, "PUT", PATHS.deviceList, ben.listOf(2, [ben, tablet]));
+    await using sender = await Wire.anonymous(relay.at);
     const letter = sealed("for one device only");
     sender.send(submitTo(ben, letter, { listVersion: 1 }));
     expect(await sender.take("stale-list")).toEqual({
@@ -73,13 +62,13 @@ describe("a submit is refused", () => {
     const submit = submitTo(ben, letter, { listVersion: 3 });
     sender.send({ ...submit, envelopes: [{ ...letter, device: 7 as typeof ben.device }] });
     expect(await sender.take("stale-list")).toMatchObject({ version: 2, missing: [1, 2], extra: [7] });
-    await using device = await Wire.device(relay, ben);
+    await using device = await Wire.device(relay.at, ben);
     await device.take("drained"); // nothing of it was kept
   });
 
   it("with no-device for a device that is not in the list", async () => {
     const ben = await someone("ben");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     const letter = sealed("to device 9");
     const submit = submitTo(ben, letter);
     sender.send({ ...submit, envelopes: [{ ...letter, device: 9 as typeof ben.device }] });
@@ -89,8 +78,8 @@ describe("a submit is refused", () => {
   it("with repeated-id for an id or a device that stands twice in it", async () => {
     const ben = await someone("ben");
     const tablet = new Person(ben.name, 2, ben);
-    await ben.request(relay, "PUT", PATHS.deviceList, ben.listOf(2, [ben, tablet]));
-    await using sender = await Wire.anonymous(relay);
+    await ben.request(relay.at, "PUT", PATHS.deviceList, ben.listOf(2, [ben, tablet]));
+    await using sender = await Wire.anonymous(relay.at);
     const [one, two] = [sealed("one"), sealed("two")];
     const submit = submitTo(ben, one, { listVersion: 2 });
     sender.send({ ...submit, envelopes: [...submit.envelopes, { device: ben.device, ...two }] });
@@ -101,7 +90,7 @@ describe("a submit is refused", () => {
 
   it("with expired at its expiry; an expiry beyond the relay's longest life is cut, not refused", async () => {
     const ben = await someone("ben");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     const [late, long] = [sealed("late"), sealed("for ever")];
     sender.send(submitTo(ben, late, { expiry: (Date.now() - 1) as Time }));
     expect(await sender.refusal()).toMatchObject({ code: "expired", ids: [late.id] });
@@ -111,7 +100,7 @@ describe("a submit is refused", () => {
 
   it("with envelope-too-large over the relay's limit, and not at it", async () => {
     const ben = await someone("ben");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     const [fits, over] = [sealed(new Uint8Array(LARGEST)), sealed(new Uint8Array(LARGEST + 1))];
     sender.send(submitTo(ben, fits), submitTo(ben, over));
     expect((await sender.refusal()).code).toBe("envelope-too-large");
@@ -120,7 +109,7 @@ describe("a submit is refused", () => {
 
   it("with mailbox-full when the mailbox is full, and what it held is all there; delivery makes room", async () => {
     const ben = await someone("ben");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     const letters = Array.from({ length: MAILBOX + 3 }, (_, i) => sealed(`letter ${i}`));
     sender.send(...letters.map((letter) => submitTo(ben, letter)));
     const accepted: string[] = [];
@@ -136,7 +125,7 @@ describe("a submit is refused", () => {
     expect(accepted).toEqual(letters.slice(0, MAILBOX).map((letter) => letter.id));
     expect(refused).toEqual(letters.slice(MAILBOX).map((letter) => letter.id));
 
-    await using device = await Wire.device(relay, ben);
+    await using device = await Wire.device(relay.at, ben);
     const pushes = await device.pushes(MAILBOX);
     expect(pushes.map((push) => push.id)).toEqual(accepted);
     device.send({ frame: "delivered", ids: pushes.map((push) => push.id) });

@@ -1,54 +1,13 @@
-// Who may register, for each policy, over HTTP and a real login service's key set; and the operator's door.
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+// Who may register where registration is closed or by invitation, over HTTP; and the operator's door.
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { PATHS } from "@lethe/protocol";
-import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { aFolder, type Folder } from "../support/folder.ts";
-import { type Answer, ask, Person } from "../support/person.ts";
+import { describe, expect, it } from "vitest";
+import { aRelay } from "../support/a-relay.ts";
+import { ask, Person } from "../support/person.ts";
 import { expectProblem } from "../support/problems.ts";
-import { RelayProcess } from "../support/relay-process.ts";
 import { Wire } from "../support/wire.ts";
-
-const ISSUER = "https://login.example";
-const AUDIENCE = "lethe.example";
-
-/** A relay with these flags, for the tests of one `describe`. */
-function aRelay(flags: () => readonly string[] | Promise<readonly string[]>) {
-  const world = { relay: undefined as RelayProcess | undefined, folder: undefined as Folder | undefined };
-  beforeAll(async () => {
-    world.folder = await aFolder();
-    world.relay = await RelayProcess.start({ data: world.folder.path, flags: await flags() });
-  });
-  afterAll(async () => {
-    await world.relay?.stop();
-    await world.folder?.[Symbol.asyncDispose]();
-  });
-  return {
-    get at(): RelayProcess {
-      if (world.relay === undefined) throw new Error("the relay has not started");
-      return world.relay;
-    },
-    get folder(): string {
-      return world.folder?.path ?? "";
-    },
-    /** As the operator, with the token of the data folder. */
-    async admin(method: string, path: string, body?: unknown): Promise<Answer> {
-      const token = (await readFile(join(this.folder, "admin-token"), "utf8")).trim();
-      const bytes = body === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(body));
-      return ask(this.at, method, path, bytes, `Bearer ${token}`);
-    },
-    register: (person: Person, ticket?: string): Promise<Answer> =>
-      person.request(world.relay as RelayProcess, "POST", PATHS.accounts, {
-        ...person.registration,
-        ...(ticket === undefined ? {} : { ticket }),
-      }),
-  };
-}
 
 describe("a closed relay", () => {
   const relay = aRelay(() => ["--registration", "closed"]);
@@ -95,118 +54,6 @@ describe("a relay by invitation", () => {
     expect((await relay.admin("DELETE", `${PATHS.adminInvites}/${mark}`)).status).toBe(204);
     expectProblem(await relay.admin("DELETE", `${PATHS.adminInvites}/${mark}`), "not-found");
     expectProblem(await relay.register(Person.called("dora"), invite), "ticket-invalid");
-  });
-});
-
-describe("a relay with a login service of its operator's", () => {
-  const service: { server?: Server; keys: JWK[]; status: number } = { keys: [], status: 200 };
-  let sign: (
-    claims: Record<string, unknown>,
-    options?: { expires?: string; kid?: string },
-  ) => Promise<string>;
-  const relay = aRelay(async () => {
-    const mine = await generateKeyPair("ES256");
-    const others = await generateKeyPair("ES256");
-    service.keys = [{ ...(await exportJWK(mine.publicKey)), kid: "one", alg: "ES256" }];
-    sign = (claims, { expires = "5m", kid = "one" } = {}) =>
-      new SignJWT({ iss: ISSUER, aud: AUDIENCE, ...claims })
-        .setProtectedHeader({ alg: "ES256", kid })
-        .setExpirationTime(expires)
-        .sign(kid === "one" ? mine.privateKey : others.privateKey);
-    service.server = createServer((_request, response) => {
-      response.writeHead(service.status, { "content-type": "application/json" });
-      response.end(JSON.stringify({ keys: service.keys }));
-    }).listen(0, "127.0.0.1");
-    await once(service.server, "listening");
-    const { port } = service.server.address() as AddressInfo;
-    const address = `http://127.0.0.1:${port}/keys`;
-    const jwt = [
-      "--jwt-issuer",
-      ISSUER,
-      "--jwt-audience",
-      AUDIENCE,
-      "--jwt-keys",
-      address,
-      "--jwt-name",
-      "login",
-    ];
-    return ["--registration", "jwt", ...jwt];
-  });
-  afterAll(() => service.server?.close());
-
-  it("says that it cannot check while the keys cannot be had, and takes the same token later", async () => {
-    const anna = Person.called("anna");
-    const token = await sign({ login: anna.name });
-    service.status = 500;
-    expectProblem(await relay.register(anna, token), "identity-unreachable");
-    service.status = 200;
-    expect((await relay.register(anna, token)).status).toBe(201);
-  });
-
-  it("takes the name that the token names, and no other", async () => {
-    const ben = Person.called("ben");
-    expectProblem(await relay.register(ben), "ticket-required");
-    expectProblem(
-      await relay.register(ben, await sign({ login: Person.called("other").name })),
-      "ticket-invalid",
-    );
-    expectProblem(await relay.register(ben, await sign({ sub: ben.name })), "ticket-invalid");
-    expect((await relay.register(ben, await sign({ login: ben.name }))).status).toBe(201);
-  });
-
-  const carl = Person.called("carl");
-  it.each<[string, Record<string, unknown>, { expires?: string; kid?: string }]>([
-    ["of another issuer", { iss: "https://evil.example" }, {}],
-    ["for another audience", { aud: "elsewhere.example" }, {}],
-    ["that has expired", {}, { expires: "-2m" }],
-    ["under an unknown key", {}, { kid: "two" }],
-  ])("refuses a token %s", async (_what, claims, options) => {
-    expectProblem(
-      await relay.register(carl, await sign({ login: carl.name, ...claims }, options)),
-      "ticket-invalid",
-    );
-  });
-
-  it("refuses what is no token, unsigned tokens, and tokens signed with the public key as a shared secret", async () => {
-    const [head, body, mac] = (await sign({ login: carl.name })).split(".") as [string, string, string];
-    const json = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
-    const shared = await new SignJWT({ login: carl.name, iss: ISSUER, aud: AUDIENCE })
-      .setProtectedHeader({ alg: "HS256", kid: "one" })
-      .setExpirationTime("5m")
-      .sign(Buffer.from(JSON.stringify(service.keys[0])));
-    const flipped = Buffer.from(mac, "base64url");
-    flipped[0] = (flipped[0] ?? 0) ^ 1;
-    for (const token of [
-      "no token",
-      `${json({ alg: "none", kid: "one" })}.${body}.`,
-      `${head}.${body}.${flipped.toString("base64url")}`,
-      `${head}.${json({ login: carl.name, iss: ISSUER, aud: AUDIENCE, exp: 9e9 })}.${mac}`,
-      shared,
-    ])
-      expectProblem(await relay.register(carl, token), "ticket-invalid");
-    expectProblem(await relay.register(carl, "x".repeat(8_193)), "bad-request");
-  });
-});
-
-describe("a key set in a file", () => {
-  const keys: { sign?: (name: string) => Promise<string> } = {};
-  const relay = aRelay(async () => {
-    const pair = await generateKeyPair("Ed25519");
-    const folder = await aFolder();
-    const file = join(folder.path, "keys.json");
-    await writeFile(file, JSON.stringify({ keys: [await exportJWK(pair.publicKey)] }));
-    keys.sign = (sub) =>
-      new SignJWT({ sub, iss: ISSUER, aud: AUDIENCE })
-        .setProtectedHeader({ alg: "Ed25519" })
-        .setExpirationTime("1m")
-        .sign(pair.privateKey);
-    const jwt = ["--jwt-issuer", ISSUER, "--jwt-audience", AUDIENCE, "--jwt-keys", file];
-    return ["--registration", "jwt", ...jwt];
-  });
-
-  it("is read at the start", async () => {
-    const anna = Person.called("anna");
-    expect((await relay.register(anna, await keys.sign?.(anna.name))).status).toBe(201);
   });
 });
 

@@ -9,32 +9,24 @@ import {
   PATHS,
   type Time,
 } from "@lethe/protocol";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { aFolder, type Folder } from "../support/folder.ts";
+import { describe, expect, it } from "vitest";
+import { aRelay } from "../support/a-relay.ts";
+import { aFolder } from "../support/folder.ts";
 import { Person } from "../support/person.ts";
 import { RelayProcess } from "../support/relay-process.ts";
 import { anId, hex, type Sealed, sealed, submitTo, textOf, Wire } from "../support/wire.ts";
 
-let folder: Folder;
-let relay: RelayProcess;
-beforeAll(async () => {
-  folder = await aFolder();
-  relay = await RelayProcess.start({ data: folder.path });
-});
-afterAll(async () => {
-  await relay.stop();
-  await folder[Symbol.asyncDispose]();
-});
+const relay = aRelay();
 
-const someone = (name: string): Promise<Person> => Person.called(name).register(relay);
+const someone = (name: string): Promise<Person> => Person.called(name).register(relay.at);
 
 describe("an envelope", () => {
   it("is pushed to a device that is there, byte by byte, and accepted when the device has it", async () => {
     const ben = await someone("ben");
-    await using device = await Wire.device(relay, ben);
+    await using device = await Wire.device(relay.at, ben);
     expect(await device.take("drained")).toEqual({ frame: "drained" });
     await device.rest();
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     const letter = sealed("hello");
     sender.send(submitTo(ben, letter));
 
@@ -47,11 +39,11 @@ describe("an envelope", () => {
 
   it("stands in a push frame as id, kind, length and ciphertext", async () => {
     const ben = await someone("ben");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     const letter = sealed("hello");
     sender.send(submitTo(ben, letter));
     await sender.take("accepted");
-    await using device = await Wire.raw(relay, "device");
+    await using device = await Wire.raw(relay.at, "device");
     ben.epoch++;
     await device.prove(ben);
     await device.take("welcome");
@@ -63,61 +55,61 @@ describe("an envelope", () => {
 
   it("waits for a device that is away, and comes in the order in which it was sent, before drained", async () => {
     const ben = await someone("ben");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     const letters = ["one", "two", "three"].map((text) => sealed(text));
     sender.send(...letters.map((letter) => submitTo(ben, letter)));
     const accepted = [];
     while (accepted.length < 3) accepted.push(...(await sender.take("accepted")).ids);
     expect(accepted).toEqual(letters.map((letter) => letter.id));
 
-    await using device = await Wire.device(relay, ben);
+    await using device = await Wire.device(relay.at, ben);
     const pushes = await device.pushes(3);
     expect(pushes.map(textOf)).toEqual(["one", "two", "three"]);
     device.send({ frame: "delivered", ids: pushes.map((push) => push.id) });
     await device.take("drained");
     await device.close();
-    await using again = await Wire.device(relay, ben);
+    await using again = await Wire.device(relay.at, ben);
     await again.take("drained"); // and is not there a second time
   });
 
   it("is pushed again to a device that went away without acknowledging it", async () => {
     const ben = await someone("ben");
-    await using first = await Wire.device(relay, ben);
+    await using first = await Wire.device(relay.at, ben);
     await first.take("drained");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     const letter = sealed("again");
     sender.send(submitTo(ben, letter));
     await first.take("push");
     first.socket.terminate();
     expect((await sender.take("accepted")).ids).toEqual([letter.id]);
-    await using second = await Wire.device(relay, ben);
+    await using second = await Wire.device(relay.at, ben);
     expect((await second.take("push")).id).toBe(letter.id);
   });
 
   it("goes to every device of an account, each with its own answer", async () => {
     const ben = await someone("ben");
     const tablet = new Person(ben.name, 2, ben);
-    await ben.request(relay, "PUT", PATHS.deviceList, ben.listOf(2, [ben, tablet]));
+    await ben.request(relay.at, "PUT", PATHS.deviceList, ben.listOf(2, [ben, tablet]));
     ben.listVersion = 2;
-    await using phone = await Wire.device(relay, ben);
+    await using phone = await Wire.device(relay.at, ben);
     await phone.take("drained");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     const [one, two] = [sealed("phone"), sealed("tablet")];
     const submit = submitTo(ben, one);
     sender.send({ ...submit, envelopes: [...submit.envelopes, { device: tablet.device, ...two }] });
     expect((await sender.take("accepted")).ids).toEqual([two.id]); // stored; the phone has not acknowledged yet
     phone.send({ frame: "delivered", ids: [(await phone.take("push")).id] });
     expect((await sender.take("accepted")).ids).toEqual([one.id]);
-    await using other = await Wire.device(relay, tablet);
+    await using other = await Wire.device(relay.at, tablet);
     expect(textOf(await other.take("push"))).toBe("tablet");
   });
 
   it("sent a second time under its id while it is under way is pushed once and answered once", async () => {
     const ben = await someone("ben");
-    await using device = await Wire.device(relay, ben);
+    await using device = await Wire.device(relay.at, ben);
     await device.take("drained");
-    await using first = await Wire.anonymous(relay);
-    await using second = await Wire.anonymous(relay);
+    await using first = await Wire.anonymous(relay.at);
+    await using second = await Wire.anonymous(relay.at);
     const letter = sealed("once");
     first.send(submitTo(ben, letter));
     await device.take("push");
@@ -131,7 +123,7 @@ describe("an envelope", () => {
 
   it("from a device that has proved itself needs no access key: it is a first contact's request", async () => {
     const [anna, ben] = [await someone("anna"), await someone("ben")];
-    await using annas = await Wire.device(relay, anna);
+    await using annas = await Wire.device(relay.at, anna);
     await annas.take("drained");
     const { accessKey: _without, ...submit } = submitTo(ben, sealed("may I?"));
     annas.send({ ...submit, accessKey: undefined });
@@ -142,9 +134,9 @@ describe("an envelope", () => {
 describe("several frames in one message", () => {
   it("are taken in their order, and what follows from them goes out in one message too", async () => {
     const ben = await someone("ben");
-    await using device = await Wire.device(relay, ben);
+    await using device = await Wire.device(relay.at, ben);
     await device.take("drained");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     await sender.message();
     const letters = Array.from({ length: 10 }, (_, i) => sealed(`letter ${i}`));
     sender.send(...letters.map((letter) => submitTo(ben, letter)));
@@ -165,8 +157,8 @@ describe("several frames in one message", () => {
 
   it("are refused as a whole when one of them is malformed: nothing of the message is handed on", async () => {
     const ben = await someone("ben");
-    await using sender = await Wire.anonymous(relay);
-    await using device = await Wire.device(relay, ben);
+    await using sender = await Wire.anonymous(relay.at);
+    await using device = await Wire.device(relay.at, ben);
     await device.take("drained");
     const good = encodeFrames(submitTo(ben, sealed("not to be seen")));
     sender.sendBytes(Buffer.concat([good, Buffer.from("ff000000", "hex")]));
@@ -178,7 +170,7 @@ describe("several frames in one message", () => {
 describe("mail that has expired", () => {
   it("is not delivered", async () => {
     const ben = await someone("ben");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     const expiry = Date.now() + 300;
     sender.send(
       submitTo(ben, sealed("short-lived"), { expiry: expiry as Time }),
@@ -187,7 +179,7 @@ describe("mail that has expired", () => {
     const ids = [];
     while (ids.length < 2) ids.push(...(await sender.take("accepted")).ids);
     while (Date.now() <= expiry) await sender.rest(); // until the wall clock is past it
-    await using device = await Wire.device(relay, ben);
+    await using device = await Wire.device(relay.at, ben);
     expect(textOf(await device.take("push"))).toBe("lasting");
   });
 });
@@ -195,9 +187,9 @@ describe("mail that has expired", () => {
 describe("a signal", () => {
   it("is pushed to a device that is there", async () => {
     const ben = await someone("ben");
-    await using device = await Wire.device(relay, ben);
+    await using device = await Wire.device(relay.at, ben);
     await device.take("drained");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     const typing = sealed("typing");
     sender.send(signalTo(ben, typing));
     expect(await device.take("push")).toEqual({ frame: "push", kind: "signal", ...typing });
@@ -205,19 +197,19 @@ describe("a signal", () => {
 
   it("is never stored, and nobody is told whether it was pushed", async () => {
     const ben = await someone("ben");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     sender.send(signalTo(ben, sealed("typing")), signalTo(Person.called("nobody"), sealed("typing")));
     expect(await sender.rest()).toEqual([]);
-    await using device = await Wire.device(relay, ben);
+    await using device = await Wire.device(relay.at, ben);
     await device.take("drained");
     expect(await device.rest()).toEqual([]);
   });
 
   it("with a wrong access key is dropped without a word", async () => {
     const ben = await someone("ben");
-    await using device = await Wire.device(relay, ben);
+    await using device = await Wire.device(relay.at, ben);
     await device.take("drained");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     sender.send({ ...signalTo(ben, sealed("typing")), accessKey: new Uint8Array(16) });
     expect(await sender.rest()).toEqual([]);
     expect(await device.rest()).toEqual([]);
@@ -232,9 +224,9 @@ function signalTo(person: Person, envelope: Sealed): FrameOf<"signal"> {
 describe("a group's shared ciphertext", () => {
   it("goes to each device under an id made of the group's id and its address", async () => {
     const [ben, cleo] = [await someone("ben"), await someone("cleo")];
-    await using bens = await Wire.device(relay, ben);
+    await using bens = await Wire.device(relay.at, ben);
     await bens.take("drained");
-    await using sender = await Wire.anonymous(relay);
+    await using sender = await Wire.anonymous(relay.at);
     const groupEnvelope = anId() as string as GroupEnvelopeId;
     const ciphertext = Buffer.from("to all of you");
     const nobody = Person.called("nobody");
@@ -265,7 +257,7 @@ describe("a group's shared ciphertext", () => {
     }
     expect(new Set(accepted)).toEqual(new Set([idFor(ben), idFor(cleo)]));
     expect(refused).toEqual([idFor(nobody)]); // one who may not be written to does not hold up the others
-    await using cleos = await Wire.device(relay, cleo);
+    await using cleos = await Wire.device(relay.at, cleo);
     expect((await cleos.take("push")).id).toBe(idFor(cleo));
   });
 });

@@ -3,10 +3,13 @@ import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import type { AccountId, DeviceNumber, Time, UserName } from "@lethe/protocol";
 import type { AccountRecord, DeviceRecord } from "../../directory.ts";
-import type { Verbs } from "./calls.ts";
+import type { AccountOrNobody, Verbs } from "./calls.ts";
 import { blob, bytesOf, idOf, numberOf, type Row, textOf } from "./rows.ts";
 
 const DAY_MS = 86_400_000;
+
+/** Bytes of what an account with one device has: a signed list, a certificate. */
+const TYPICAL = { deviceList: 256, certificate: 192 } as const;
 
 type AccountVerbs = Pick<
   Verbs,
@@ -25,6 +28,13 @@ type AccountVerbs = Pick<
 
 export function accountVerbs(db: DatabaseSync): AccountVerbs {
   const byAccount = db.prepare("SELECT * FROM account WHERE account = ?");
+  const nobody = db.prepare(
+    `SELECT '' AS name, zeroblob(32) AS account_key, zeroblob(32) AS access_key_hash, 0 AS list_version,
+       zeroblob(${TYPICAL.deviceList}) AS device_list, 0 AS hides_last_seen`,
+  );
+  const nobodysDevices = db.prepare(
+    `SELECT 0 AS device, zeroblob(32) AS signing_key, zeroblob(${TYPICAL.certificate}) AS certificate`,
+  );
   const byName = db.prepare("SELECT account FROM account WHERE name = ?");
   const devicesOf = db.prepare(
     "SELECT device, signing_key, certificate FROM device WHERE account = ? ORDER BY device",
@@ -65,8 +75,18 @@ export function accountVerbs(db: DatabaseSync): AccountVerbs {
     for (const statement of deleteDevice) statement.run(blob(id), device);
   }
 
+  // Whoever is not there is read like anybody else, a row, a device, and the way back between threads with them: how long it
+  // takes does not say whether there is somebody.
+  function accountOrNobody(id: AccountId): AccountOrNobody {
+    const known = account(id);
+    if (known !== undefined) return { isKnown: true, record: known };
+    const row = nobody.get() ?? {};
+    devicesOf.all(blob(id));
+    return { isKnown: false, record: accountOf(id, row, nobodysDevices.all().map(deviceOf)) };
+  }
+
   return {
-    account,
+    account: accountOrNobody,
 
     register(record, invite, now) {
       const known = account(record.account);

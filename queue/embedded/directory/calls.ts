@@ -23,13 +23,19 @@ export interface LedgerContents {
   readonly connections: Uint8Array;
 }
 
+/** An account, or as many bytes of nobody. */
+export interface AccountOrNobody {
+  readonly isKnown: boolean;
+  readonly record: AccountRecord;
+}
+
 export interface Calls {
   register: {
     args: [account: AccountRecord, invite: Uint8Array | undefined, now: Time];
     result: ResultOf<"register">;
   };
   accountOfName: { args: [name: UserName]; result: AccountId | undefined };
-  account: { args: [account: AccountId]; result: AccountRecord | undefined };
+  account: { args: [account: AccountId]; result: AccountOrNobody };
   putDeviceList: {
     args: [
       account: AccountId,

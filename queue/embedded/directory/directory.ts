@@ -8,7 +8,10 @@ export function embeddedDirectory(client: DirectoryClient, now: () => Time): Dir
   return {
     register: (account, invite) => client.call("register", account, invite, now()),
     accountOfName: (name) => client.call("accountOfName", name),
-    account: (account) => client.call("account", account),
+    async account(account) {
+      const { isKnown, record } = await client.call("account", account);
+      return isKnown ? record : undefined;
+    },
     putDeviceList: (account, list) => client.call("putDeviceList", account, list),
     putAccessKeyHash: (account, hash) => client.call("putAccessKeyHash", account, hash),
     putHidesLastSeen: (account, hides) => client.call("putHidesLastSeen", account, hides),

@@ -1,0 +1,122 @@
+// What a device says of itself: registration, prekeys, device list, access key, presence, deletion. Always true: nothing is
+// read or changed before the request's signature has been verified with the key on record, or with the key registered.
+import { addressOf, isUserName, Refusal } from "@lethe/protocol";
+import type { AccountRecord, PublicPrekey } from "@lethe/queue";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { HttpOptions } from "./options.ts";
+import { remoteOf } from "./remote.ts";
+import { bytesOf, serve } from "./serve.ts";
+import { parseAuthorization, SignatureCheck } from "./signed.ts";
+
+export function accountRoutes(app: FastifyInstance, options: HttpOptions): void {
+  const { backend, gateway, terms } = options;
+  const { directory } = backend;
+  const signatures = new SignatureCheck(options.relay, options.now);
+
+  const signedBy = async (request: FastifyRequest, key: Uint8Array | undefined) => {
+    const signed = parseAuthorization(request.headers.authorization);
+    await signatures.check(signed, key, request.method, request.url, bytesOf(request));
+    return signed;
+  };
+  const device = async (
+    request: FastifyRequest,
+  ): Promise<{ record: AccountRecord; address: ReturnType<typeof addressOf> }> => {
+    const claimed = parseAuthorization(request.headers.authorization);
+    const record = await directory.account(claimed.account);
+    const key = record?.devices.find((d) => d.device === claimed.device)?.signingKey;
+    await signedBy(request, key);
+    if (record === undefined) throw new Refusal("unauthorized");
+    return { record, address: addressOf(claimed.account, claimed.device) };
+  };
+
+  /** Asking again, because the answer was lost, takes no ticket: it may be used up, by this very registration. */
+  const isKnown = async (record: AccountRecord): Promise<boolean> =>
+    (await directory.account(record.account)) !== undefined && (await directory.register(record)) === "same";
+  const registered = async (record: AccountRecord, ticket: string | undefined) => {
+    const { invite } = await terms().registrar.leave(record.name, ticket);
+    const outcome = await directory.register(record, invite);
+    if (outcome === "invite-invalid") throw new Refusal("ticket-invalid");
+    if (outcome === "name-taken" || outcome === "account-exists") throw new Refusal(outcome);
+    return outcome;
+  };
+
+  serve(app, "register", async (request, reply, checked) => {
+    const body = checked();
+    const signed = await signedBy(request, body.signingKey);
+    if (signed.account !== body.account || signed.device !== body.device) throw new Refusal("unauthorized");
+    if (!isUserName(body.name)) throw new Refusal("name-invalid");
+    const { account, name, accountKey, accessKeyHash, listVersion, deviceList, certificate, signingKey } =
+      body;
+    const devices = [{ device: body.device, signingKey, certificate }];
+    const record = { account, name, accountKey, accessKeyHash, listVersion, deviceList, devices };
+    const wait = gateway.addresses
+      .of(remoteOf(request.raw, terms().trustProxy))
+      .registrations.take(1, performance.now());
+    if (wait > 0) throw new Refusal("rate-limited", undefined, wait);
+    const outcome = (await isKnown(record)) ? "same" : await registered(record, body.ticket);
+    gateway.accounts.changed(account);
+    return reply.status(outcome === "registered" ? 201 : 200).send({ name, now: options.now() });
+  });
+
+  serve(app, "putPrekeys", async (request, _reply, body) => {
+    const { address } = await device(request);
+    const { signed, lastResort, oneTime, oneTimeKem, replace } = body();
+    const keys = (list: PublicPrekey[] | undefined): PublicPrekey[] => list ?? [];
+    const upload = {
+      signed,
+      lastResort,
+      oneTime: keys(oneTime),
+      oneTimeKem: keys(oneTimeKem),
+      replace: replace ?? false,
+    };
+    const outcome = await directory.putPrekeys(address, upload);
+    if (outcome === "too-many") throw new Refusal("too-many-prekeys");
+    if (outcome === "no-device") throw new Refusal("unauthorized");
+    return { now: options.now() };
+  });
+
+  serve(app, "heldPrekeys", async (request) => {
+    const { address } = await device(request);
+    const held = await directory.heldPrekeys(address);
+    if (held === undefined) throw new Refusal("unauthorized");
+    const text = (id: Uint8Array): string => Buffer.from(id).toString("base64url");
+    return {
+      signed: held.signed === undefined ? null : text(held.signed),
+      lastResort: held.lastResort === undefined ? null : text(held.lastResort),
+      oneTime: held.oneTime.map(text),
+      oneTimeKem: held.oneTimeKem.map(text),
+    };
+  });
+
+  serve(app, "putDeviceList", async (request, _reply, body) => {
+    const { record } = await device(request);
+    const put = await directory.putDeviceList(record.account, body());
+    if (put.is === "conflict") throw new Refusal("list-conflict");
+    if (put.is === "no-account") throw new Refusal("unauthorized");
+    gateway.accounts.changed(record.account);
+    await options.retire(record.account, put.removed);
+    return { now: options.now() };
+  });
+
+  serve(app, "putAccessKey", async (request, _reply, body) => {
+    const { record } = await device(request);
+    await directory.putAccessKeyHash(record.account, body().accessKeyHash);
+    gateway.keyReplaced(record.account);
+    return { now: options.now() };
+  });
+
+  serve(app, "putPresence", async (request, _reply, body) => {
+    const { record } = await device(request);
+    const { lastSeen } = body();
+    await directory.putHidesLastSeen(record.account, !lastSeen);
+    gateway.accounts.changed(record.account);
+    gateway.presence.wishesChanged(record.account, !lastSeen);
+    return { now: options.now() };
+  });
+
+  serve(app, "deleteAccount", async (request, reply) => {
+    const { record } = await device(request);
+    await options.remove(record);
+    return reply.status(204).send();
+  });
+}

@@ -1,0 +1,34 @@
+// Failures as answers. Always true: whatever fails, a handler, a body, a path that is no path, is a problem of the table as
+// JSON, with the relay's clock; only a fault of ours is logged.
+import { PROBLEMS, type ProblemJson, Refusal } from "@lethe/protocol";
+import { StoreFailedError } from "@lethe/queue";
+import type { FastifyReply } from "fastify";
+import { retryAfter } from "../edge/client-socket.ts";
+import type { HttpOptions } from "./options.ts";
+
+type Failure = Error & { statusCode?: number };
+
+export function problemAnswers({ now, log, metrics }: HttpOptions) {
+  return (error: Failure, _request: unknown, reply: FastifyReply): void => {
+    const { code, message, retryAfter: wait } = refusalOf(error);
+    if (code === "internal") log.error({ code, reason: String(error) }, "a request failed");
+    metrics.refused(code);
+    if (wait !== undefined) reply.header("retry-after", Math.ceil(wait / 1_000));
+    const problem: ProblemJson = {
+      code,
+      says: message,
+      now: now(),
+      ...(wait === undefined ? {} : { retryAfter: wait }),
+    };
+    void reply.status(PROBLEMS[code].http).send(problem);
+  };
+}
+
+/** What an error is to the one who asked: a refusal, a disk that is full or fails, or a fault of ours. */
+function refusalOf(error: Failure): Refusal {
+  if (error instanceof Refusal) return error;
+  if (error instanceof StoreFailedError) return new Refusal(error.code, undefined, retryAfter(error.code));
+  if (error.statusCode === 413) return new Refusal("frame-too-large");
+  if (error.statusCode !== undefined && error.statusCode < 500) return new Refusal("bad-request");
+  return new Refusal("internal");
+}

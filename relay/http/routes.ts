@@ -1,0 +1,224 @@
+// Every HTTP route of the relay in one table: who may ask, with which body, and each answer that there is. Always true: a
+// body is checked by the shape that stands here, and the document at /openapi.json is made of nothing else.
+import { PATHS, type ProblemCode } from "@lethe/protocol";
+import type { z } from "zod";
+import * as answers from "./answers.ts";
+import * as shapes from "./shapes.ts";
+
+/** `device`: signed by a device (clause H-SIGN). `operator`: with the token of the data folder, from this machine. */
+export type Asker = "anybody" | "device" | "operator";
+
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly path: string;
+  readonly asker: Asker;
+  readonly says: string;
+  readonly body?: z.ZodType;
+  /** Parts of the path, by name. */
+  readonly params?: z.ZodObject;
+  /** The body of each success: a shape, Prometheus text, any JSON, or nothing. */
+  readonly answers: Readonly<Record<number, z.ZodType | "text" | "json" | "nothing">>;
+  /** Refusals of the route itself. */
+  readonly problems: readonly ProblemCode[];
+}
+
+const READS = ["storage-failed"] as const satisfies readonly ProblemCode[];
+const WRITES = [...READS, "storage-full"] as const satisfies readonly ProblemCode[];
+
+const publicRoutes = {
+  about: {
+    method: "GET",
+    path: "/",
+    asker: "anybody",
+    says: "Which relay this is, and the versions that it speaks",
+    answers: { 200: answers.about },
+    problems: [],
+  },
+  policy: {
+    method: "GET",
+    path: PATHS.policy,
+    asker: "anybody",
+    says: "Who may register here, limits, periods and durability",
+    answers: { 200: answers.policy },
+    problems: [],
+  },
+  health: {
+    method: "GET",
+    path: PATHS.health,
+    asker: "anybody",
+    says: "The process is up",
+    answers: { 200: answers.up },
+    problems: [],
+  },
+  ready: {
+    method: "GET",
+    path: PATHS.ready,
+    asker: "anybody",
+    says: "The relay takes connections",
+    answers: { 200: answers.ready },
+    problems: ["not-ready"],
+  },
+  metrics: {
+    method: "GET",
+    path: PATHS.metrics,
+    asker: "anybody",
+    says: "Counts and sizes as Prometheus text",
+    answers: { 200: "text" },
+    problems: [],
+  },
+  document: {
+    method: "GET",
+    path: PATHS.document,
+    asker: "anybody",
+    says: "This document",
+    answers: { 200: "json" },
+    problems: [],
+  },
+} as const satisfies Record<string, Route>;
+
+const accountRoutes = {
+  register: {
+    method: "POST",
+    path: PATHS.accounts,
+    asker: "device",
+    says: "Registers an account with its first device, which signs; asked again with the same content it answers 200",
+    body: shapes.registerBody,
+    answers: { 200: answers.registered, 201: answers.registered },
+    problems: [
+      ...WRITES,
+      "name-invalid",
+      "name-taken",
+      "account-exists",
+      "registration-closed",
+      "ticket-required",
+      "ticket-invalid",
+      "identity-unreachable",
+    ],
+  },
+  putPrekeys: {
+    method: "PUT",
+    path: PATHS.prekeys,
+    asker: "device",
+    says: "Replaces the signed prekeys that are given, adds one-time prekeys or replaces all of them",
+    body: shapes.prekeysBody,
+    answers: { 200: answers.taken },
+    problems: [...WRITES, "too-many-prekeys"],
+  },
+  heldPrekeys: {
+    method: "GET",
+    path: PATHS.prekeys,
+    asker: "device",
+    says: "The ids of the prekeys that the relay holds for the device",
+    answers: { 200: answers.heldPrekeys },
+    problems: READS,
+  },
+  putDeviceList: {
+    method: "PUT",
+    path: PATHS.deviceList,
+    asker: "device",
+    says: "Puts the successor of the device list on record; devices that are no longer listed lose their mailboxes",
+    body: shapes.deviceListBody,
+    answers: { 200: answers.taken },
+    problems: [...WRITES, "list-conflict"],
+  },
+  putAccessKey: {
+    method: "PUT",
+    path: PATHS.accessKey,
+    asker: "device",
+    says: "Replaces the access key: whoever has the old one can submit no more",
+    body: shapes.accessKeyBody,
+    answers: { 200: answers.taken },
+    problems: WRITES,
+  },
+  putPresence: {
+    method: "PUT",
+    path: PATHS.presence,
+    asker: "device",
+    says: "Whether holders of the access key may see when the account was last here",
+    body: shapes.presenceBody,
+    answers: { 200: answers.taken },
+    problems: WRITES,
+  },
+  deleteAccount: {
+    method: "DELETE",
+    path: PATHS.account,
+    asker: "device",
+    says: "Removes the account with everything of it",
+    answers: { 204: "nothing" },
+    problems: WRITES,
+  },
+} as const satisfies Record<string, Route>;
+
+const operatorRoutes = {
+  figures: {
+    method: "GET",
+    path: PATHS.adminFigures,
+    asker: "operator",
+    says: "What the relay does now",
+    answers: { 200: answers.figures },
+    problems: READS,
+  },
+  makeInvite: {
+    method: "POST",
+    path: PATHS.adminInvites,
+    asker: "operator",
+    says: "Makes an invite",
+    body: shapes.inviteBody,
+    answers: { 201: answers.invite },
+    problems: [...WRITES, "rate-limited"],
+  },
+  invites: {
+    method: "GET",
+    path: PATHS.adminInvites,
+    asker: "operator",
+    says: "The invites that are open, by their marks",
+    answers: { 200: answers.invites },
+    problems: READS,
+  },
+  withdrawInvite: {
+    method: "DELETE",
+    path: `${PATHS.adminInvites}/:mark`,
+    asker: "operator",
+    says: "Withdraws an invite",
+    params: shapes.inviteParams,
+    answers: { 204: "nothing" },
+    problems: [...WRITES, "not-found"],
+  },
+  account: {
+    method: "GET",
+    path: `${PATHS.adminAccounts}/:name`,
+    asker: "operator",
+    says: "An account's devices and how much mail waits for each",
+    params: shapes.accountParams,
+    answers: { 200: answers.account },
+    problems: [...READS, "unknown-name"],
+  },
+  removeAccount: {
+    method: "DELETE",
+    path: `${PATHS.adminAccounts}/:name`,
+    asker: "operator",
+    says: "Removes an account with everything of it",
+    params: shapes.accountParams,
+    answers: { 204: "nothing" },
+    problems: [...WRITES, "unknown-name"],
+  },
+} as const satisfies Record<string, Route>;
+
+export const ROUTES = { ...publicRoutes, ...accountRoutes, ...operatorRoutes };
+
+export type RouteName = keyof typeof ROUTES;
+
+const OF_A_SIGNATURE = ["unauthorized", "clock-skew", "replayed", "rate-limited"] as const;
+
+/** Every code that the route can answer with, its own ones and those that come with signature, token, path and body. */
+export function problemsOf(route: Route): ProblemCode[] {
+  const { asker, method, params, problems } = route;
+  const takesBody = method !== "GET";
+  const all = new Set<ProblemCode>(problems);
+  if (asker === "device") for (const code of OF_A_SIGNATURE) all.add(code);
+  if (asker === "operator") all.add("unauthorized");
+  if (takesBody || params !== undefined) all.add("bad-request");
+  if (takesBody) all.add("frame-too-large");
+  all.add("internal");
+  return [...all];
+}
