@@ -1,5 +1,6 @@
-// Whether two classes of requests take alike: medians over rounds in which every class is asked once, in random order, against
-// the medians of random halves of one class. Whatever slows the machine slows all classes alike, and widens what is chance.
+// Whether two classes of requests take alike: medians and first deciles over rounds in which every class is asked once, in
+// random order, against those of random halves of one class. Whatever slows the machine slows all classes alike, and widens
+// what is chance; the first decile is of the moments in which nothing else ran.
 import type { Chance } from "./chance.ts";
 
 /** Halvings of each class that the null distribution is made of. */
@@ -10,16 +11,11 @@ const HALVINGS = 400;
  */
 const BEYOND = 1.5;
 
+/** Which parts of the sorted times are compared. */
+const PARTS = [0.1, 0.5] as const;
+
 /** Times of one class, one a round, ms. */
 export type Times = readonly number[];
-
-export interface Comparison {
-  /** Of the medians, ms. */
-  readonly difference: number;
-  /** The largest that is still chance, ms. */
-  readonly bound: number;
-  readonly isReal: boolean;
-}
 
 /** Runs `rounds` rounds, each asking every class once in random order. */
 export async function inRounds<Class extends string>(
@@ -36,32 +32,40 @@ export async function inRounds<Class extends string>(
 
 /** Every two of the classes whose times differ for real, in words. */
 export function differences(times: Readonly<Record<string, Times>>, chance: Chance): string[] {
-  const names = Object.keys(times);
-  return names.flatMap((a, i) =>
-    names.slice(i + 1).flatMap((b) => {
-      const { difference, bound, isReal } = compare(times[a] ?? [], times[b] ?? [], chance);
-      const us = (ms: number): string => `${Math.round(ms * 1_000)} µs`;
-      return isReal ? [`${a}, ${b}: ${us(difference)} apart, where ${us(bound)} are chance`] : [];
+  const classes = Object.entries(times).map(([name, of]) => ({ name, of, spreads: spreads(of, chance) }));
+  const us = (ms: number): string => `${Math.round(ms * 1_000)} µs`;
+  return classes.flatMap((a, i) =>
+    classes.slice(i + 1).flatMap((b) => {
+      const found = PARTS.map((part, at) => ({
+        apart: partOf(a.of, part) - partOf(b.of, part),
+        bound: Math.max(a.spreads[at] as number, b.spreads[at] as number),
+      })).find(({ apart, bound }) => Math.abs(apart) > bound);
+      if (found === undefined) return [];
+      return [`${a.name}, ${b.name}: ${us(found.apart)} apart, where ${us(found.bound)} are chance`];
     }),
   );
 }
 
-/** The bound is of the spread within each class: what differs between them does not widen it. */
-export function compare(a: Times, b: Times, chance: Chance): Comparison {
-  const difference = median(a) - median(b);
-  const bound = BEYOND * Math.max(spread(a, chance), spread(b, chance));
-  return { difference, bound, isReal: Math.abs(difference) > bound };
+/**
+ * For each part, the largest difference that is still chance, ms. It is of the spread within one class: what differs between
+ * two does not widen it.
+ */
+export function spreads(times: Times, chance: Chance): number[] {
+  const half = times.length >> 1;
+  const most = PARTS.map(() => 0);
+  for (let halving = 0; halving < HALVINGS; halving++) {
+    const mixed = shuffled(times, chance);
+    const [one, other] = [mixed.slice(0, half), mixed.slice(half)];
+    PARTS.forEach((part, i) => {
+      most[i] = Math.max(most[i] as number, Math.abs(partOf(one, part) - partOf(other, part)));
+    });
+  }
+  return most.map((ms) => BEYOND * ms);
 }
 
-/** How far apart the medians of two random halves of one class get. */
-function spread(times: Times, chance: Chance): number {
-  const half = times.length >> 1;
-  let most = 0;
-  for (let i = 0; i < HALVINGS; i++) {
-    const mixed = shuffled(times, chance);
-    most = Math.max(most, Math.abs(median(mixed.slice(0, half)) - median(mixed.slice(half))));
-  }
-  return most;
+function partOf(times: Times, part: number): number {
+  const sorted = Float64Array.from(times).sort();
+  return sorted[Math.floor(sorted.length * part)] as number;
 }
 
 function shuffled<T>(items: readonly T[], chance: Chance): T[] {
@@ -71,12 +75,4 @@ function shuffled<T>(items: readonly T[], chance: Chance): T[] {
     [out[i], out[j]] = [out[j] as T, out[i] as T];
   }
   return out;
-}
-
-export function median(times: Times): number {
-  const sorted = Float64Array.from(times).sort();
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? (sorted[middle] as number)
-    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }

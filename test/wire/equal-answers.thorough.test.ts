@@ -7,7 +7,7 @@ import { aRelay } from "../support/a-relay.ts";
 import { Chance } from "../support/chance.ts";
 import { ask, Person } from "../support/person.ts";
 import { SlowProxy } from "../support/slow-proxy.ts";
-import { compare, differences, inRounds } from "../support/timing.ts";
+import { differences, inRounds, spreads } from "../support/timing.ts";
 import { anId, hex, sealed, submitTo, Wire } from "../support/wire.ts";
 
 const ROUNDS = 300;
@@ -238,8 +238,7 @@ describe("the measure", () => {
     await using proxy = await SlowProxy.before(relay.at);
     const equal = await through(proxy, 0);
     expect(differences(equal, chance)).toEqual([]);
-    const { bound } = compare(equal["as they come"], equal["as they come too"], chance);
-    const delayMs = Math.max(LEAST_DELAY_MS, 2 * bound);
+    const delayMs = Math.max(LEAST_DELAY_MS, 2 * Math.min(...spreads(equal["as they come"], chance)));
     process.stdout.write(`control: ${Math.round(delayMs * 1_000)} µs\n`);
     const delayed = await through(proxy, delayMs);
     expect(differences(delayed, chance).map((found) => found.split(":")[0])).toEqual([
