@@ -21,6 +21,8 @@ import type { TokenBucket } from "./token-bucket.ts";
 
 /** Bytes that may wait in one socket's buffer: four push windows. */
 export const MAX_BUFFERED_BYTES = 1_048_576 * 2;
+/** Bytes of a message that is not complete, of somebody who has not greeted: what they may say, and one read of a socket. */
+export const MAX_UNPROVEN_UNDER_WAY = MAX_UNPROVEN_BYTES + 65_536;
 /** Frames that wait for the account of an earlier one; then reading stops until they are through. */
 export const MAX_BACKLOG = 256;
 
@@ -64,6 +66,8 @@ export class ClientSocket {
   #ended = false;
   /** Frames that wait behind one that is not through yet; undefined where nothing is waited for. */
   #backlog: ClientFrame[] | undefined;
+  /** Bytes that have come since the last whole message, counted while nobody has greeted. */
+  #underWay = 0;
   /** How many steps of the frame ahead are under way: it is through when all of them are. */
   #holds = 0;
 
@@ -98,6 +102,7 @@ export class ClientSocket {
     if (this.#ended) return;
     this.lastHeard = this.#now();
     this.pinged = false;
+    this.#underWay = 0;
     if (!isBinary) return this.end("malformed-frame");
     if (this.greeting.at !== "open" && data.length > MAX_UNPROVEN_BYTES) return this.end("frame-too-large");
     let frames: ClientFrame[];
@@ -111,6 +116,15 @@ export class ClientSocket {
       if (this.#backlog === undefined) this.#port.frame(this, frame);
       else this.#holdBack(this.#backlog, frame);
     }
+  }
+
+  /** Bytes have come: a message of somebody unknown is not waited for beyond what it may be, and nothing more is read. */
+  heard(bytes: number): void {
+    if (this.greeting.at === "open" || this.#ended) return;
+    this.#underWay += bytes;
+    if (this.#underWay <= MAX_UNPROVEN_UNDER_WAY) return;
+    this.end("frame-too-large");
+    this.#ws.pause();
   }
 
   #holdBack(backlog: ClientFrame[], frame: ClientFrame): void {

@@ -1,5 +1,6 @@
 // Between sockets, delivery machines and stores: turns frames into events, carries effects out, gathers both once a
 // turn of the event loop. It decides nothing about delivery; who may submit is decided by `submitting.ts`.
+import type { Duplex } from "node:stream";
 import {
   type AccountId,
   accountOf,
@@ -126,8 +127,8 @@ export class Gateway {
     this.#submitting.relimit(limits);
   }
 
-  /** Takes over a WebSocket whose upgrade is done. */
-  connect(ws: WebSocket, kind: ConnectionKind, remote: string): void {
+  /** Takes over a WebSocket whose upgrade is done. @param stream what carries it. */
+  connect(ws: WebSocket, kind: ConnectionKind, remote: string, stream: Duplex): void {
     const { instant } = this.#o;
     const limits = this.#limits;
     const counted = this.addresses.connect(remote);
@@ -138,6 +139,7 @@ export class Gateway {
       questions: new TokenBucket(QUESTIONS.rate, QUESTIONS.burst, instant()),
     };
     const socket = new ClientSocket(this.#nextSocket++, from, ws, this.#port, instant);
+    stream.on("data", (chunk: Buffer) => socket.heard(chunk.length));
     if (counted === undefined) return socket.end("too-many-connections");
     this.#sockets.set(socket.number, socket);
     if (this.#leaving) socket.end("shutting-down");

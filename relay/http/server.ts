@@ -8,6 +8,7 @@ import fastifyHelmet from "@fastify/helmet";
 import {
   type AccountId,
   addressOf,
+  type ConnectionKind,
   isUserName,
   MAX_MESSAGE_BYTES,
   MAX_VERSION,
@@ -15,19 +16,20 @@ import {
   PATHS,
   PROBLEMS,
   type ProblemCode,
-  type ProblemJson,
   Refusal,
 } from "@lethe/protocol";
 import { type AccountRecord, type Backend, type PublicPrekey, StoreFailedError } from "@lethe/queue";
-import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { WebSocketServer } from "ws";
 import type { z } from "zod";
+import { guard } from "../edge/callers.ts";
 import { retryAfter } from "../edge/client-socket.ts";
 import type { Gateway } from "../edge/gateway.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Terms } from "../terms.ts";
 import { adminRoutes } from "./admin.ts";
+import { codeOfClientError, problemJson, turnAway } from "./raw-answers.ts";
 import { accessKeyBody, deviceListBody, prekeysBody, presenceBody, registerBody } from "./shapes.ts";
 import { parseAuthorization, SignatureCheck } from "./signed.ts";
 
@@ -52,8 +54,17 @@ export interface HttpOptions {
 
 /** Bytes of a request's body: 200 one-time keys of each kind, encoded. */
 const MAX_BODY_BYTES = 1_572_864;
-/** How long a request may take to come, and a connection may wait for the next, ms. */
-const PATIENCE = { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 } as const;
+/** How long a request may take to come, and a connection may wait for the next, ms; how often that is looked at. */
+const PATIENCE = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  connectionsCheckingInterval: 1_000,
+} as const;
+/** How long a TLS handshake may take, ms. */
+const HANDSHAKE_MS = 10_000;
+/** How long a client that is refused a WebSocket should wait, ms. */
+const FULL_MS = 5_000;
 /** How long a client has to answer the end of its connection, ms: longer, and a silent one would hold up a shutdown. */
 const CLOSE_MS = 2_000;
 
@@ -63,13 +74,23 @@ export async function openHttp(options: HttpOptions): Promise<FastifyInstance> {
     bodyLimit: MAX_BODY_BYTES,
     logger: false,
     forceCloseConnections: true,
+    frameworkErrors: (error, _request, reply) => void refuse(options, refusalOf(error), reply),
+    clientErrorHandler: (error, socket) => {
+      const code = codeOfClientError(error);
+      if (code === undefined) socket.destroy();
+      else turnedAway(options, socket, code);
+    },
     serverFactory: (handler) =>
-      tls === undefined ? createServer(PATIENCE, handler) : createTlsServer({ ...PATIENCE, ...tls }, handler),
+      tls === undefined
+        ? createServer(PATIENCE, handler)
+        : createTlsServer({ ...PATIENCE, handshakeTimeout: HANDSHAKE_MS, ...tls }, handler),
   });
+  doorkeeper(app, options);
   await app.register(fastifyHelmet);
   await app.register(fastifyCors, {
     origin: (origin, allow) => allow(null, isFrom(options.terms().allowedOrigins, origin)),
     methods: ["GET", "POST", "PUT", "DELETE"],
+    strictPreflight: false,
   });
   rawJson(app);
   problems(app, options);
@@ -88,26 +109,49 @@ function rawJson(app: FastifyInstance): void {
   );
 }
 
-function problems(app: FastifyInstance, { now, log, metrics }: HttpOptions): void {
-  const body = (code: ProblemCode, says: string, retryAfter?: number): ProblemJson => ({
-    code,
-    says,
-    now: now(),
-    ...(retryAfter === undefined ? {} : { retryAfter }),
-  });
+function problems(app: FastifyInstance, options: HttpOptions): void {
   app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
     const refusal = refusalOf(error);
     if (refusal.code === "internal")
-      log.error({ code: "internal", reason: String(error) }, "a request failed");
-    metrics.refused(refusal.code);
-    if (refusal.retryAfter !== undefined) reply.header("retry-after", Math.ceil(refusal.retryAfter / 1_000));
-    return reply
-      .status(PROBLEMS[refusal.code].http)
-      .send(body(refusal.code, refusal.message, refusal.retryAfter));
+      options.log.error({ code: "internal", reason: String(error) }, "a request failed");
+    return refuse(options, refusal, reply);
   });
   app.setNotFoundHandler((_request, reply) =>
-    reply.status(404).send(body("not-found", PROBLEMS["not-found"].says)),
+    reply.status(404).send(problemJson("not-found", options.now())),
   );
+}
+
+function refuse({ metrics, now }: HttpOptions, refusal: Refusal, reply: FastifyReply): FastifyReply {
+  const { code, message, retryAfter } = refusal;
+  metrics.refused(code);
+  if (retryAfter !== undefined) reply.header("retry-after", Math.ceil(retryAfter / 1_000));
+  return reply.status(PROBLEMS[code].http).send(problemJson(code, now(), message, retryAfter));
+}
+
+function turnedAway(
+  { metrics, now }: HttpOptions,
+  stream: Duplex,
+  code: ProblemCode,
+  retryAfter?: number,
+): void {
+  metrics.refused(code);
+  turnAway(stream, code, now(), retryAfter);
+}
+
+/** Behind a proxy every connection is the proxy's: whom it speaks for is known only once a request has come. */
+function doorkeeper(app: FastifyInstance, { gateway, metrics, terms }: HttpOptions): void {
+  guard(app.server, {
+    limits: () => {
+      const { connections, addresses } = terms().limits;
+      return {
+        each: addresses.connections + addresses.unproven,
+        inAll: connections + addresses.unprovenInAll,
+      };
+    },
+    networkOf: (socket) => networkOf(socket.remoteAddress ?? ""),
+    isLimited: (remote) => !terms().trustProxy && gateway.addresses.isLimited(remote),
+    turnedAway: () => metrics.refused("too-many-connections"),
+  });
 }
 
 /** What an error is to the one who asked: a refusal, a disk that is full or fails, or a fault of ours. */
@@ -192,6 +236,10 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
 
   app.post(PATHS.accounts, async (request, reply) => {
     const body = parse(registerBody, request);
+    const wait = gateway.addresses
+      .of(networkOf(remoteOf(request.raw, terms().trustProxy)))
+      .registrations.take(1, performance.now());
+    if (wait > 0) throw new Refusal("rate-limited", undefined, wait);
     const signed = signedBy(request, body.signingKey);
     if (signed.account !== body.account || signed.device !== body.device) throw new Refusal("unauthorized");
     if (!isUserName(body.name)) throw new Refusal("name-invalid");
@@ -199,10 +247,6 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
       body;
     const devices = [{ device: body.device, signingKey, certificate }];
     const record = { account, name, accountKey, accessKeyHash, listVersion, deviceList, devices };
-    const wait = gateway.addresses
-      .of(networkOf(remoteOf(request.raw, terms().trustProxy)))
-      .registrations.take(1, performance.now());
-    if (wait > 0) throw new Refusal("rate-limited", undefined, wait);
     const outcome = (await isKnown(record)) ? "same" : await registered(record, body.ticket);
     gateway.accounts.changed(account);
     return reply.status(outcome === "registered" ? 201 : 200).send({ name, now: options.now() });
@@ -272,8 +316,9 @@ function accountRoutes(app: FastifyInstance, options: HttpOptions, signatures: S
   });
 }
 
-function upgrades(app: FastifyInstance, { gateway, ready, terms }: HttpOptions): void {
-  const options = {
+function upgrades(app: FastifyInstance, options: HttpOptions): void {
+  const { gateway, ready, terms } = options;
+  const caps = {
     noServer: true,
     perMessageDeflate: false,
     clientTracking: false,
@@ -282,29 +327,24 @@ function upgrades(app: FastifyInstance, { gateway, ready, terms }: HttpOptions):
     maxBufferedChunks: 1_024,
     closeTimeout: CLOSE_MS,
   };
-  const sockets = new WebSocketServer(options);
+  const sockets = new WebSocketServer(caps);
+  sockets.on("wsClientError", (_error, stream) => turnedAway(options, stream, "bad-request"));
   app.server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     stream.on("error", () => stream.destroy());
-    const path = request.url?.split("?")[0];
-    const kind =
-      path === PATHS.deviceSocket ? "device" : path === PATHS.anonymousSocket ? "anonymous" : undefined;
-    if (kind === undefined || !ready()) {
-      stream.end(
-        `HTTP/1.1 ${kind === undefined ? "404 Not Found" : "503 Service Unavailable"}\r\nConnection: close\r\n\r\n`,
-      );
-      return;
-    }
+    const kind = kindOf(request.url?.split("?")[0]);
+    if (kind === undefined) return turnedAway(options, stream, "not-found");
+    if (!ready()) return turnedAway(options, stream, "not-ready");
+    if (!isFrom(terms().allowedOrigins, request.headers.origin))
+      return turnedAway(options, stream, "not-permitted");
     const remote = networkOf(remoteOf(request, terms().trustProxy));
-    if (!isFrom(terms().allowedOrigins, request.headers.origin)) {
-      stream.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n");
-      return;
-    }
-    if (gateway.addresses.isFull(remote)) {
-      stream.end("HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\n\r\n");
-      return;
-    }
-    sockets.handleUpgrade(request, stream, head, (ws) => gateway.connect(ws, kind, remote));
+    if (gateway.addresses.isFull(remote)) return turnedAway(options, stream, "too-many-connections", FULL_MS);
+    sockets.handleUpgrade(request, stream, head, (ws) => gateway.connect(ws, kind, remote, stream));
   });
+}
+
+function kindOf(path: string | undefined): ConnectionKind | undefined {
+  if (path === PATHS.deviceSocket) return "device";
+  return path === PATHS.anonymousSocket ? "anonymous" : undefined;
 }
 
 /** Whoever is no browser sends no origin, and is not kept out by it. */
