@@ -86,6 +86,9 @@ export async function openHttp(options: HttpOptions): Promise<FastifyInstance> {
         ? createServer(PATIENCE, handler)
         : createTlsServer({ ...PATIENCE, handshakeTimeout: HANDSHAKE_MS, ...tls }, handler),
   });
+  app.server.on("checkExpectation", ({ socket }: IncomingMessage) =>
+    turnedAway(options, socket, "bad-request"),
+  );
   doorkeeper(app, options);
   await app.register(fastifyHelmet);
   await app.register(fastifyCors, {
