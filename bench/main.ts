@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { crypto } from "./cases/crypto.ts";
 import { forwarder } from "./cases/forwarder.ts";
+import { frozen } from "./cases/frozen.ts";
 import { idle } from "./cases/idle.ts";
 import { latency } from "./cases/latency.ts";
 import { live } from "./cases/live.ts";
@@ -24,6 +25,7 @@ const CASES: readonly BenchCase[] = [
   live,
   store,
   latency,
+  frozen,
   restart,
   idle,
   simulation,

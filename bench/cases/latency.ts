@@ -8,8 +8,9 @@ import type { Watch } from "../load/watch.ts";
 import { aLiveWorld, type LiveWorld } from "../load/world.ts";
 import { PAIRS } from "./live.ts";
 
-const RATE = 2_000;
-const WARM_UP_SECONDS = 2;
+/** Messages a second, of all pairs. */
+export const RATE = 2_000;
+export const WARM_UP_SECONDS = 2;
 
 export const latency: BenchCase = {
   name: "latency",
@@ -48,7 +49,7 @@ async function measure(context: Context): Promise<Measured> {
 }
 
 /** Sends `count` messages at the rate, by the clock, and waits until all are accepted. */
-async function pace({ senders, counts }: LiveWorld, count: number): Promise<void> {
+export async function pace({ senders, counts }: LiveWorld, count: number): Promise<void> {
   const goal = counts.accepted.count + count;
   const began = performance.now();
   for (let sent = 0; sent < count; ) {
@@ -59,7 +60,8 @@ async function pace({ senders, counts }: LiveWorld, count: number): Promise<void
   await counts.accepted.reaches(goal);
 }
 
-class Times implements Watch {
+/** Of every message: until it was with its recipient, and until it was accepted, ms. */
+export class Times implements Watch {
   readonly #since = new Map<EnvelopeId, number>();
   pushed: number[] = [];
   accepts: number[] = [];

@@ -98,6 +98,11 @@ export class Recipient {
     this.#socket?.send(encodeFrames({ frame: "ping", token: 1 }));
   }
 
+  /** Reads and acknowledges nothing any more, and stays connected. */
+  freeze(): void {
+    this.#socket?.freeze();
+  }
+
   #failed(error: Error): void {
     this.#welcomed.reject(error);
     this.#counts.fail(error);

@@ -64,9 +64,15 @@ export class LoadSocket {
     this.#frame(BINARY, payload);
   }
 
+  /** Reads no more from now on; the other side is not told. */
+  freeze(): void {
+    this.#tcp.pause();
+  }
+
   close(): void {
     this.#closing = true;
-    this.#tcp.end();
+    if (this.#tcp.isPaused()) this.#tcp.destroy();
+    else this.#tcp.end();
   }
 
   // RFC 6455 section 5.2; the mask is four random bytes, section 5.3.

@@ -60,7 +60,7 @@ export class Addresses {
     const { connections, unproven, unprovenInAll } = this.#limits;
     if (this.#unproven >= unprovenInAll) return true;
     const known = this.#known.get(remote);
-    if (known === undefined || !this.#isLimited(remote)) return false;
+    if (known === undefined || !this.isLimited(remote)) return false;
     return known.open >= connections || known.unproven >= unproven;
   }
 
@@ -89,7 +89,7 @@ export class Addresses {
   of(remote: string): Address {
     const known = this.#known.get(remote);
     if (known !== undefined) return known;
-    const limited = this.#isLimited(remote);
+    const limited = this.isLimited(remote);
     const { envelopes, registrations } = this.#limits;
     const now = this.#now();
     const address: Address = {
@@ -104,7 +104,8 @@ export class Addresses {
     return address;
   }
 
-  #isLimited(remote: string): boolean {
+  /** Whether the address has limits at all: this machine's own have none where that was not asked for. */
+  isLimited(remote: string): boolean {
     return this.#limits.local || !LOCAL.test(remote);
   }
 

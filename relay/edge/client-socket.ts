@@ -1,8 +1,10 @@
 // One client's WebSocket: frames in, frames out. Writes are gathered and go out once a turn, as one message. Always
 // true: a socket that buffers more than its cap is ended, not waited for; nothing is decoded before its size is checked.
+import type { Duplex } from "node:stream";
 import {
   type ClientFrame,
   type ConnectionKind,
+  type DeviceAddress,
   type EnvelopeId,
   type FrameError,
   decodeFrames,
@@ -21,6 +23,8 @@ import { TokenBucket } from "./token-bucket.ts";
 
 /** Bytes that may wait in one socket's buffer: four push windows. */
 export const MAX_BUFFERED_BYTES = 1_048_576 * 2;
+/** Bytes of a message that is not complete, of somebody who has not greeted: what they may say, and one read of a socket. */
+export const MAX_UNPROVEN_UNDER_WAY = MAX_UNPROVEN_BYTES + 65_536;
 /** Frames that wait for the account of an earlier one; then reading stops until they are through. */
 export const MAX_BACKLOG = 256;
 
@@ -68,6 +72,9 @@ export class ClientSocket {
   #ended = false;
   /** Frames that wait behind one that is not through yet; undefined where nothing is waited for. */
   #backlog: ClientFrame[] | undefined;
+  /** Bytes that have come since the last whole message, counted while nobody has greeted. */
+  #underWay = 0;
+  #uncount: (() => void) | undefined = undefined;
   /** How many steps of the frame ahead are under way: it is through when all of them are. */
   #holds = 0;
 
@@ -112,6 +119,7 @@ export class ClientSocket {
     if (this.#ended) return;
     this.lastHeard = this.#now();
     this.pinged = false;
+    this.#underWay = 0;
     if (!isBinary) return this.end("malformed-frame");
     if (this.greeting.at !== "open" && data.length > MAX_UNPROVEN_BYTES) return this.end("frame-too-large");
     let frames: ClientFrame[];
@@ -125,6 +133,29 @@ export class ClientSocket {
       if (this.#backlog === undefined) this.#port.frame(this, frame);
       else this.#holdBack(this.#backlog, frame);
     }
+  }
+
+  /** Counts what comes over the stream below, until somebody has greeted. */
+  countUntilOpen(stream: Duplex): void {
+    const count = (chunk: Buffer): void => this.#heard(chunk.length);
+    stream.on("data", count);
+    this.#uncount = () => stream.off("data", count);
+  }
+
+  /** Somebody has greeted; a device is at `address`. */
+  open(address: DeviceAddress | undefined): void {
+    this.greeting = { at: "open", address };
+    this.#uncount?.();
+    this.#uncount = undefined;
+  }
+
+  /** A message of somebody unknown is not waited for beyond what it may be, and nothing more is read. */
+  #heard(bytes: number): void {
+    if (this.greeting.at === "open" || this.#ended) return;
+    this.#underWay += bytes;
+    if (this.#underWay <= MAX_UNPROVEN_UNDER_WAY) return;
+    this.end("frame-too-large");
+    this.#ws.pause();
   }
 
   #holdBack(backlog: ClientFrame[], frame: ClientFrame): void {

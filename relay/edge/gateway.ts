@@ -1,5 +1,6 @@
 // Between sockets, delivery machines and stores: turns frames into events, carries effects out, gathers both once a
 // turn of the event loop. It decides nothing about delivery; who may submit is decided by `submitting.ts`.
+import type { Duplex } from "node:stream";
 import {
   type AccountId,
   accountOf,
@@ -122,8 +123,8 @@ export class Gateway {
     this.#submitting.relimit(limits);
   }
 
-  /** Takes over a WebSocket whose upgrade is done. */
-  connect(ws: WebSocket, kind: ConnectionKind, remote: string): void {
+  /** Takes over a WebSocket whose upgrade is done. @param stream what carries it. */
+  connect(ws: WebSocket, kind: ConnectionKind, remote: string, stream: Duplex): void {
     const { instant } = this.#o;
     const limits = this.#limits;
     const counted = this.addresses.connect(remote);
@@ -133,6 +134,7 @@ export class Gateway {
       envelopeRate: limits.connectionEnvelopes,
     };
     const socket = new ClientSocket(this.#nextSocket++, from, ws, this.#port, instant);
+    socket.countUntilOpen(stream);
     if (counted === undefined) return socket.end("too-many-connections");
     this.#sockets.set(socket.number, socket);
     if (this.#leaving) socket.end("shutting-down");
@@ -328,7 +330,7 @@ export class Gateway {
     const version = agreeOn({ min: hello.minVersion, max: hello.maxVersion });
     if (version === undefined) return socket.end("version-unsupported");
     socket.version = version;
-    socket.greeting = { at: "open", address: undefined };
+    socket.open(undefined);
     this.addresses.proven(socket.address);
     this.#sendWelcome(socket);
   }
@@ -354,7 +356,7 @@ export class Gateway {
     const socket = this.#sockets.get(connection);
     if (socket === undefined || socket.greeting.at !== "claiming") return;
     const { address } = socket.greeting;
-    socket.greeting = { at: "open", address };
+    socket.open(address);
     this.#usage.inUse(accountOf(address));
     this.addresses.proven(socket.address);
     this.#sendWelcome(socket);

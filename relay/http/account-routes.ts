@@ -42,6 +42,10 @@ export function accountRoutes(app: FastifyInstance, options: HttpOptions): void 
 
   serve(app, "register", async (request, reply, checked) => {
     const body = checked();
+    const wait = gateway.addresses
+      .of(remoteOf(request.raw, terms().trustProxy))
+      .registrations.take(1, performance.now());
+    if (wait > 0) throw new Refusal("rate-limited", undefined, wait);
     const signed = await signedBy(request, body.signingKey);
     if (signed.account !== body.account || signed.device !== body.device) throw new Refusal("unauthorized");
     if (!isUserName(body.name)) throw new Refusal("name-invalid");
@@ -49,10 +53,6 @@ export function accountRoutes(app: FastifyInstance, options: HttpOptions): void 
       body;
     const devices = [{ device: body.device, signingKey, certificate }];
     const record = { account, name, accountKey, accessKeyHash, listVersion, deviceList, devices };
-    const wait = gateway.addresses
-      .of(remoteOf(request.raw, terms().trustProxy))
-      .registrations.take(1, performance.now());
-    if (wait > 0) throw new Refusal("rate-limited", undefined, wait);
     const outcome = (await isKnown(record)) ? "same" : await registered(record, body.ticket);
     gateway.accounts.changed(account);
     return reply.status(outcome === "registered" ? 201 : 200).send({ name, now: options.now() });

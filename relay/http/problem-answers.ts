@@ -1,10 +1,11 @@
 // Failures as answers. Always true: whatever fails, a handler, a body, a path that is no path, is a problem of the table as
 // JSON, with the relay's clock; only a fault of ours is logged.
-import { PROBLEMS, type ProblemJson, Refusal } from "@lethe/protocol";
+import { PROBLEMS, Refusal } from "@lethe/protocol";
 import { StoreFailedError } from "@lethe/queue";
 import type { FastifyReply } from "fastify";
 import { retryAfter } from "../edge/client-socket.ts";
 import type { HttpOptions } from "./options.ts";
+import { problemJson } from "./raw-answers.ts";
 
 type Failure = Error & { statusCode?: number };
 
@@ -14,13 +15,7 @@ export function problemAnswers({ now, log, metrics }: HttpOptions) {
     if (code === "internal") log.error({ code, reason: String(error) }, "a request failed");
     metrics.refused(code);
     if (wait !== undefined) reply.header("retry-after", Math.ceil(wait / 1_000));
-    const problem: ProblemJson = {
-      code,
-      says: message,
-      now: now(),
-      ...(wait === undefined ? {} : { retryAfter: wait }),
-    };
-    void reply.status(PROBLEMS[code].http).send(problem);
+    void reply.status(PROBLEMS[code].http).send(problemJson(code, now(), message, wait));
   };
 }
 

@@ -23,7 +23,7 @@ function addressOf({ headers, socket }: IncomingMessage, trustProxy: boolean): s
 }
 
 /** What limits count as one: an IPv4 address, or an IPv6 network of 64 bits, which is what one customer has (RFC 6177). */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   const v4 = /^(?:::ffff:)?(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1];
   if (v4 !== undefined) return v4;
   const [front = "", back] = address.split("%")[0]?.split("::") ?? [];

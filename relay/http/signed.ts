@@ -46,11 +46,15 @@ export function parseAuthorization(header: string | undefined): Signed {
 
 /** Nonces remembered at most; beyond it signed requests are refused until old ones have passed. */
 export const MAX_NONCES = 100_000;
+/** Of one account: nobody who asks all the time keeps others from asking. */
+export const MAX_NONCES_OF_ACCOUNT = 1_000;
 
 export class SignatureCheck {
   readonly #relay: string;
   readonly #now: () => number;
-  readonly #seen = new Map<string, number>();
+  /** In the order in which they end. */
+  readonly #seen = new Map<string, { readonly account: AccountId; readonly until: number }>();
+  readonly #each = new Map<AccountId, number>();
 
   constructor(relay: string, now: () => number) {
     this.#relay = relay;
@@ -82,14 +86,24 @@ export class SignatureCheck {
     this.#once(signed, now);
   }
 
-  #once(signed: Signed, now: number): void {
-    for (const [nonce, until] of this.#seen) {
-      if (until > now) break;
-      this.#seen.delete(nonce);
+  #once({ account, nonce }: Signed, now: number): void {
+    this.#forget(now);
+    const key = account + nonce.toString("latin1");
+    if (this.#seen.has(key)) throw new Refusal("replayed");
+    const each = this.#each.get(account) ?? 0;
+    if (each >= MAX_NONCES_OF_ACCOUNT || this.#seen.size >= MAX_NONCES)
+      throw new Refusal("rate-limited", undefined, MAX_REQUEST_SKEW_MS);
+    this.#seen.set(key, { account, until: now + 2 * MAX_REQUEST_SKEW_MS });
+    this.#each.set(account, each + 1);
+  }
+
+  #forget(now: number): void {
+    for (const [key, { account, until }] of this.#seen) {
+      if (until > now) return;
+      this.#seen.delete(key);
+      const each = (this.#each.get(account) ?? 0) - 1;
+      if (each > 0) this.#each.set(account, each);
+      else this.#each.delete(account);
     }
-    const nonce = signed.account + signed.nonce.toString("latin1");
-    if (this.#seen.has(nonce)) throw new Refusal("replayed");
-    if (this.#seen.size >= MAX_NONCES) throw new Refusal("rate-limited", undefined, MAX_REQUEST_SKEW_MS);
-    this.#seen.set(nonce, now + 2 * MAX_REQUEST_SKEW_MS);
   }
 }

@@ -1,7 +1,20 @@
 // Token buckets and what one network address may have, in simulated time.
+import { createHash, sign } from "node:crypto";
 import { describe, expect, it } from "vitest";
+import {
+  type AccountId,
+  type DeviceNumber,
+  encode,
+  MAX_REQUEST_SKEW_MS,
+  requestTuple,
+  signedBytes,
+  type Time,
+} from "@lethe/protocol";
 import { Addresses, type AddressLimits } from "../../relay/edge/addresses.ts";
+import { Callers } from "../../relay/edge/callers.ts";
 import { TokenBucket } from "../../relay/edge/token-bucket.ts";
+import { MAX_NONCES_OF_ACCOUNT, SignatureCheck, type Signed } from "../../relay/http/signed.ts";
+import { aSigningKey } from "../support/person.ts";
 
 describe("a token bucket", () => {
   it("gives its burst at once, then its rate, and says how long to wait", () => {
@@ -22,6 +35,21 @@ describe("a token bucket", () => {
     expect(bucket.take(1, 0)).toBe(9_000);
     expect(bucket.isFull(9_999)).toBe(false);
     expect(bucket.isFull(10_000)).toBe(true);
+  });
+
+  it("gives exactly twice its rate at once and its rate afterwards, for each of the relay's rates", () => {
+    for (const rate of [1, 5, 60 / 3_600, 5_000, 10_000, 20_000]) {
+      const burst = Math.max(1, rate * 2);
+      const bucket = new TokenBucket(rate, burst, 0);
+      const most = Math.floor(burst);
+      let taken = 0;
+      while (taken < most && bucket.take(1, 0) === 0) taken++;
+      expect(taken).toBe(most);
+      const wait = bucket.take(1, 0);
+      expect(wait).toBe(Math.max(1, Math.ceil((1 - (burst - most)) / (rate / 1_000))));
+      expect(bucket.take(1, wait - 1) > 0).toBe(true);
+      expect(bucket.take(1, wait)).toBe(0);
+    }
   });
 
   it("without a limit gives everything", () => {
@@ -102,5 +130,62 @@ describe("a network address", () => {
     for (let n = 0; n < 120_000; n++) addresses.of(`n ${n}`).registrations.take(1, 0);
     expect(addresses.remembered).toBeLessThanOrEqual(100_000);
     expect(addresses.of("192.0.2.1")).toBe(connected);
+  });
+});
+
+describe("TCP connections", () => {
+  it("have a cap of each address and one in all; what is gone makes room, and is not remembered", () => {
+    const callers = new Callers();
+    const limits = { each: 2, inAll: 4 };
+    const arrives = (remote: string, isLimited = true): boolean => callers.arrives(remote, isLimited, limits);
+    expect([arrives("a"), arrives("a"), arrives("a")]).toEqual([true, true, false]);
+    expect([arrives("b"), arrives("b"), arrives("c")]).toEqual([true, true, false]);
+    callers.leaves("a");
+    expect([arrives("local", false), arrives("a")]).toEqual([true, false]);
+    callers.leaves("a");
+    expect(callers.remembered).toBe(2);
+    for (const remote of ["b", "b", "local"]) callers.leaves(remote);
+    expect([arrives("local", false), arrives("local", false), arrives("local", false)]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(callers.remembered).toBe(1);
+  });
+});
+
+describe("signed requests of one account", () => {
+  it("are remembered up to a thousand; one more waits, another account does not, and time makes room", async () => {
+    const clock = { now: 1_800_000_000_000 };
+    const key = aSigningKey();
+    const check = new SignatureCheck("relay.test", () => clock.now);
+    let count = 0;
+    const ask = (account: string): Promise<void> => {
+      const nonce = Buffer.alloc(16);
+      nonce.writeUInt32BE(count++);
+      const said = {
+        account: account as AccountId,
+        device: 1 as DeviceNumber,
+        time: clock.now as Time,
+        nonce,
+      };
+      const bodyHash = createHash("sha512").update("").digest();
+      const tuple = encode(requestTuple, {
+        ...said,
+        relay: "relay.test",
+        method: "GET",
+        path: "/",
+        bodyHash,
+      });
+      const signed: Signed = { ...said, signature: sign(null, signedBytes("request", tuple), key.secret) };
+      return check.check(signed, key.public, "GET", "/", Buffer.alloc(0));
+    };
+    const [anna, ben] = ["anna's account i", "ben's account id"] as const;
+    for (let i = 0; i < MAX_NONCES_OF_ACCOUNT; i++) await ask(anna);
+    const refused = expect.objectContaining({ code: "rate-limited", retryAfter: MAX_REQUEST_SKEW_MS });
+    await expect(ask(anna)).rejects.toThrow(refused);
+    await ask(ben);
+    clock.now += 2 * MAX_REQUEST_SKEW_MS;
+    await ask(anna);
   });
 });

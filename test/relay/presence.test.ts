@@ -1,7 +1,7 @@
 // Presence in simulated time: one notice a change and watcher, however many watch; comings and goings within the grace
 // are not told; an answer of the store that is older than what was heard does not count.
 import type { AccountId, DeviceAddress, DeviceNumber, FrameOf, Time } from "@lethe/protocol";
-import { addressOf } from "@lethe/protocol";
+import { addressOf, MAX_WATCHES } from "@lethe/protocol";
 import type { AccountRecord, Mailbox, Owner } from "@lethe/queue";
 import { describe, expect, it } from "vitest";
 import { type KnownAccount, knownOf } from "../../relay/edge/accounts.ts";
@@ -122,6 +122,26 @@ describe("presence", () => {
     presence.changed(DEVICE, false);
     pass(GRACE_MS);
     expect(take()).toEqual(["1 online 0", "1 offline 0"]);
+  });
+
+  it("lets one connection watch 1,024 people; one more is denied, and one who is not watched any more makes room", async () => {
+    const { presence, answer, take } = aWorld();
+    const watch = (i: number): void => {
+      const account = `account ${String(i).padStart(8, "0")}` as AccountId;
+      presence.watch(7, account, record({ account }));
+    };
+    for (let i = 0; i < MAX_WATCHES; i++) watch(i);
+    await answer();
+    expect(take().filter((notice) => notice.includes("denied"))).toEqual([]);
+    watch(MAX_WATCHES);
+    expect(take()).toEqual(["7 denied 0"]);
+    watch(5); // who is watched already may be asked for again
+    await answer();
+    expect(take()).toEqual([`7 offline ${minute(START - 90_000)}`]);
+    presence.unwatch(7, "account 00000005" as AccountId);
+    watch(MAX_WATCHES);
+    await answer();
+    expect(take()).toEqual([`7 offline ${minute(START - 90_000)}`]);
   });
 
   it("forgets a watch that ended before it began", async () => {

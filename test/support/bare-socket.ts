@@ -40,13 +40,20 @@ export class BareSocket {
   readonly ended: Promise<Ended>;
   readonly #tcp: Socket;
   readonly #onMessage: (message: Buffer) => void;
+  readonly #onPong: (payload: Buffer) => void;
   #buffer: Buffer = Buffer.alloc(0);
   #upgraded = false;
   #status: number | undefined;
 
   /** Connects and asks for the upgrade in the same breath; what is written later follows it. */
-  constructor(port: number, kind: ConnectionKind, onMessage: (message: Buffer) => void) {
+  constructor(
+    port: number,
+    kind: ConnectionKind,
+    onMessage: (message: Buffer) => void,
+    onPong: (payload: Buffer) => void = () => undefined,
+  ) {
     this.#onMessage = onMessage;
+    this.#onPong = onPong;
     this.#tcp = connect({ port, host: "127.0.0.1", noDelay: true });
     this.ended = new Promise((resolve) => this.#tcp.once("close", () => resolve({ status: this.#status })));
     this.#tcp.on("error", () => undefined); // a reset is an end, too
@@ -89,6 +96,7 @@ export class BareSocket {
 
   #take(opcode: number, payload: Buffer): void {
     if (opcode === OPCODE.binary) this.#onMessage(payload);
+    if (opcode === OPCODE.pong) this.#onPong(payload);
     if (opcode !== OPCODE.close) return;
     this.#status = payload.length >= 2 ? payload.readUInt16BE(0) : undefined;
     this.#tcp.end(socketFrame(0x80 | OPCODE.close, payload.subarray(0, 2)));

@@ -62,9 +62,9 @@ export class Wire {
     });
   }
 
-  /** A connection that has said nothing yet. */
-  static async raw(relay: Reachable, kind: ConnectionKind): Promise<Wire> {
-    const socket = new WebSocket(relay.socketUrl(kind), { perMessageDeflate: false });
+  /** A connection that has said nothing yet. @param from one of this machine's addresses. */
+  static async raw(relay: Reachable, kind: ConnectionKind, from = "127.0.0.1"): Promise<Wire> {
+    const socket = new WebSocket(relay.socketUrl(kind), { perMessageDeflate: false, localAddress: from });
     const wire = new Wire(kind, socket);
     const opened = new Promise((resolve, reject) => {
       socket.once("open", resolve);
@@ -75,16 +75,16 @@ export class Wire {
   }
 
   /** An anonymous connection, greeted. */
-  static async anonymous(relay: Reachable): Promise<Wire> {
-    const wire = await Wire.raw(relay, "anonymous");
+  static async anonymous(relay: Reachable, from?: string): Promise<Wire> {
+    const wire = await Wire.raw(relay, "anonymous", from);
     wire.send({ frame: "hello-anonymous", minVersion: MIN_VERSION, maxVersion: MAX_VERSION });
     await wire.take("welcome");
     return wire;
   }
 
   /** A person's device, logged in with its next epoch. What it is owed comes next, then `drained`. */
-  static async device(relay: RelayProcess, person: Person): Promise<Wire> {
-    const wire = await Wire.raw(relay, "device");
+  static async device(relay: RelayProcess, person: Person, from?: string): Promise<Wire> {
+    const wire = await Wire.raw(relay, "device", from);
     person.epoch++;
     await wire.prove(person);
     await wire.take("welcome");

@@ -10,10 +10,11 @@ import {
   PROBLEMS,
 } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { attack, faultsAfter, mib, UNDER_ATTACK } from "../support/attack.ts";
 import { tcpExchange, upgradeRequest } from "../support/bare-socket.ts";
 import { Chance } from "../support/chance.ts";
 import { aFolder, type Folder } from "../support/folder.ts";
-import { Life, type Tally } from "../support/life.ts";
+import { HTTP_KINDS } from "../support/hostile-http.ts";
 import { ask, Person } from "../support/person.ts";
 import { RelayProcess } from "../support/relay-process.ts";
 import { clientFrames, draw, forbiddenFrames } from "../support/samples.ts";
@@ -21,31 +22,23 @@ import { eventually, within } from "../support/waiting.ts";
 import { named, sealed, submitTo, Wire } from "../support/wire.ts";
 
 const INPUTS = 200_000;
-const AT_ONCE = 24;
-const HEAP_MIB = 64;
+const REQUESTS = 30_000;
 const PATIENCE_MS = 20_000;
 
 let folder: Folder;
 let relay: RelayProcess;
-let people: Person[] = [];
+let ben: Person;
 beforeAll(async () => {
   folder = await aFolder();
-  relay = await RelayProcess.start({
-    data: folder.path,
-    log: "error",
-    flags: ["--mailbox-envelopes", "50"],
-    // With the heap that it may have by default, nothing is collected before hundreds of MiB: a leak would not show.
-    node: [`--max-old-space-size=${HEAP_MIB}`, "--max-semi-space-size=16"],
-  });
-  people = await Promise.all(Array.from({ length: 12 }, () => Person.called("ben").register(relay)));
-  for (let i = 0; i < 12; i++) people.push(Person.called("nobody"));
+  relay = await RelayProcess.start({ data: folder.path, ...UNDER_ATTACK });
+  ben = await Person.called("ben").register(relay);
 });
 afterAll(async () => {
   await relay.stop();
   await folder[Symbol.asyncDispose]();
 });
 
-const known = (): Person => people[0] as Person;
+const known = (): Person => ben;
 
 /** A fresh connection, and how to bring it to where it stands. */
 async function standing(kind: "device" | "anonymous", open: boolean): Promise<Wire> {
@@ -232,29 +225,16 @@ describe("bytes that are no upgrade", () => {
   });
 });
 
-describe(`${INPUTS.toLocaleString("en")} generated inputs`, () => {
+describe(`${INPUTS.toLocaleString("en")} inputs at the sockets and ${REQUESTS.toLocaleString("en")} requests, generated`, () => {
   it("each end as the contract says, and the relay's memory stays as it was after warming up", async () => {
-    const chance = Chance.forThisRun("hostile inputs");
-    const devices = await Promise.all(
-      Array.from({ length: 40 }, () => Person.called("dora").register(relay)),
-    );
-    const stage = { port: relay.port, people, devices };
-    const tally: Tally = { inputs: 0, connections: 0, answers: 0, ends: new Map() };
-    const resident: number[] = [];
-    const started = performance.now();
-    const lives = async (until: number): Promise<void> => {
-      while (tally.inputs < until) await new Life(stage, new Chance(chance.u32())).run(tally);
-    };
-    for (let part = 1; part <= 20; part++) {
-      await Promise.all(Array.from({ length: AT_ONCE }, () => lives((INPUTS * part) / 20)));
-      resident.push(await relay.residentBytes());
-    }
-    const seconds = (performance.now() - started) / 1_000;
+    const { seed } = Chance.forThisRun("hostile inputs");
+    const outcome = await attack(relay, { sockets: INPUTS, http: REQUESTS, seed });
+    const { sockets, http, seconds, resident } = outcome;
     process.stdout.write(
-      `hostile inputs: ${tally.inputs} on ${tally.connections} connections in ${seconds.toFixed(1)} s, ${tally.answers} answers, ends ${JSON.stringify(Object.fromEntries(tally.ends))}, resident MiB ${resident.map((b) => Math.round(b / 1_048_576)).join(" ")}\n`,
+      `hostile inputs: ${sockets.inputs} on ${sockets.connections} sockets, ${sockets.answers} answers, ends ${JSON.stringify(Object.fromEntries(sockets.ends))}; ` +
+        `${http.inputs} requests, answers ${JSON.stringify(Object.fromEntries(http.answers))}; ${seconds.toFixed(1)} s, resident MiB ${resident.map(mib).join(" ")}\n`,
     );
-    expect(relay.running).toBe(true);
-    expect(relay.output.toString()).not.toContain('"level":50');
+    expect(await faultsAfter(relay, outcome)).toEqual([]);
     for (const code of [
       "malformed-frame",
       "unknown-frame",
@@ -262,13 +242,16 @@ describe(`${INPUTS.toLocaleString("en")} generated inputs`, () => {
       "frame-too-large",
       "broken WebSocket",
     ])
-      expect([code, tally.ends.get(code) ?? 0]).not.toEqual([code, 0]);
-    const warm = Math.max(...resident.slice(2, 6));
-    expect(Math.min(...resident.slice(-4))).toBeLessThan(warm + 8 * 1_048_576);
-    const idle = await eventually(PATIENCE_MS, "an idle relay", async () => {
-      const metrics = await relay.metrics();
-      return metrics.get("lethe_connections") === 0 ? metrics : undefined;
-    });
-    expect([idle.get("lethe_sessions"), idle.get("lethe_unsettled_bytes")]).toEqual([0, 0]);
-  }, 240_000);
+      expect([code, sockets.ends.get(code) ?? 0]).not.toEqual([code, 0]);
+    for (const kind of HTTP_KINDS) expect([kind, http.kinds.get(kind) ?? 0]).not.toEqual([kind, 0]);
+    for (const answer of [
+      "200",
+      "201",
+      "400 bad-request",
+      "401 unauthorized",
+      "401 replayed",
+      "404 not-found",
+    ])
+      expect([answer, http.answers.get(answer) ?? 0]).not.toEqual([answer, 0]);
+  }, 290_000);
 });
