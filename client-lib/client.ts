@@ -10,14 +10,14 @@ import {
   toHex,
 } from "@lethe/protocol";
 import { ready, type SafetyNumber } from "@lethe/crypto";
-import { Background, type BackgroundConfig } from "./background.ts";
+import { Background } from "./background.ts";
 import { type ClientEvent, type ClientEvents, Emitter, type Handler } from "./client-events.ts";
 import { type ClientOptions, type Opened, openParts } from "./client-options.ts";
 import { bodyOf, type Said, typingBody } from "./content/content.ts";
 import { type ClientCore, createClientCore } from "./delivery/core.ts";
 import type { MessageId, Presence, RefusalCode, Told } from "./delivery/events.ts";
 import { Engine } from "./edge/engine.ts";
-import { type Enrolled, enrol } from "./enrol.ts";
+import { type Enrolled, enrol, erase } from "./enrol.ts";
 import { ClientError } from "./errors.ts";
 import { Handing } from "./handing.ts";
 import { PairwiseCipher } from "./keys/pairwise-cipher.ts";
@@ -70,7 +70,7 @@ export class Client {
   readonly #background: Background;
   readonly #policy: PolicyKeeper;
   readonly #watches = new Watches((ask, of) => this.#engine.step({ event: "watch", ask, account: of }));
-  readonly #ask: BackgroundConfig["ask"];
+  readonly #ask: (method: "GET" | "PUT" | "DELETE", path: string, json: unknown) => Promise<unknown>;
   #closed = false;
 
   /**
@@ -320,7 +320,23 @@ export class Client {
   }
 
   /** Ends the connections and closes the store, once handlers that are running have ended (a second at most). What waits in the outbox goes on when it is opened again. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return this.#end(() => Promise.resolve());
+  }
+
+  /**
+   * Removes this account from the relay, with its name, its keys and the mail that waits for it, then everything from the
+   * store, and closes the client. What is on other people's devices stays there. Nothing has happened where the relay does not
+   * answer. @throws ClientError relay-unreachable
+   */
+  async deleteAccount(): Promise<void> {
+    this.#mustBeOpen();
+    await this.#ask("DELETE", PATHS.account, undefined);
+    await this.#end(() => erase(this.#opened.store));
+  }
+
+  /** @param last what is still to be done with the store. */
+  async #end(last: () => Promise<void>): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#policy.stop();
@@ -329,7 +345,11 @@ export class Client {
     await this.#background.stop();
     this.#outgoing.failAll(new ClientError("closed"));
     this.#watches.failAll("closed");
-    await this.#opened.store.close();
+    try {
+      await last();
+    } finally {
+      await this.#opened.store.close();
+    }
   }
 
   /** What handlers settle now is settled for good. One that waits for this very close is not waited for. */

@@ -63,6 +63,14 @@ export async function enrol(enrolling: Enrolling): Promise<Enrolled> {
   return { rows: await load(store, CORE_TABLES), keys, signer, relay, isNew: owner === undefined };
 }
 
+/** Erases everything of an account from its store, in one commit: it is as new. @throws StoreError store-failed */
+export async function erase(store: ClientStore): Promise<void> {
+  const writes: Write[] = [{ ...OWNER, value: undefined }];
+  for (const table of [...KEY_TABLES, ...CORE_TABLES])
+    for (const { key } of await store.list(table)) writes.push({ table, key, value: undefined });
+  await store.commit(writes);
+}
+
 async function load(store: ClientStore, tables: readonly string[]): Promise<StoredRows> {
   const rows: Record<string, Awaited<ReturnType<ClientStore["list"]>>> = {};
   for (const table of tables) rows[table] = await store.list(table);

@@ -7,6 +7,7 @@ import {
   Client,
   type ClientOptions,
   type Clock,
+  CORE_TABLES,
   openMemoryStore,
   openSqliteStore,
   type ReceivedMessage,
@@ -196,5 +197,41 @@ describe("a device's life", () => {
     expect(dora.contacts()).toEqual([]);
     await close(dora);
     await expect(store.list("identity")).rejects.toMatchObject({ code: "store-closed" });
+  });
+
+  it("deletes its account: the relay forgets it, the store is as new, and the name is free", async () => {
+    const file = join(folder, "emma.db");
+    const anna = await client("anna-leaves");
+    const emma = await client("emma", { store: await openSqliteStore({ file }) });
+    const heard = emma.once("message");
+    await anna.send("emma", "stay");
+    await heard;
+    const { account } = emma;
+    await emma.deleteAccount();
+    open.delete(emma);
+    await expect(emma.send("anna-leaves", "no")).rejects.toMatchObject({ code: "closed" });
+
+    const bea = await client("bea-asks");
+    await expect(bea.send("emma", "hello?", { lookUpMs: 2_000 })).rejects.toMatchObject({
+      code: "unknown-user",
+    });
+    const left = await openSqliteStore({ file });
+    for (const table of ["owner", "identity", "prekey", ...CORE_TABLES])
+      expect([table, await left.list(table)]).toEqual([table, []]);
+    await left.close();
+    const again = await client("emma", { store: await openSqliteStore({ file }) });
+    expect(again.account).not.toBe(account);
+    await close(anna, bea, again);
+  });
+
+  it("keeps its account where the relay cannot be asked to delete it", async () => {
+    const own = await RelayProcess.start();
+    const finn = await client("finn", { relay: own.url });
+    await own[Symbol.asyncDispose]();
+    await expect(finn.deleteAccount()).rejects.toMatchObject({ code: "relay-unreachable" });
+    expect(finn.contacts()).toEqual([]);
+    expect(finn.waiting).toBe(0);
+    finn.reconnect(); // throws once it is closed
+    await close(finn);
   });
 });
