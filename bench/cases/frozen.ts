@@ -25,7 +25,7 @@ export const frozen: BenchCase = {
   title: "1,000 frozen readers",
   method:
     `${PAIRS} pairs at ${RATE.toLocaleString("en")} messages a second, as in the latency case, without and with ${FROZEN.toLocaleString("en")} devices that have logged in and ` +
-    `then read nothing: their windows are full (${MAIL_EACH} messages each), and mail goes on coming for them. ${ROUNDS} rounds of both in turn on one relay, their median, within the ` +
+    `then read nothing: their windows are full (${MAIL_EACH} messages each), and mail goes on coming for them. ${ROUNDS} rounds of both in turn on one relay, their median, from two seconds after the last window is full and within the ` +
     "ping time-out; memory is resident, from when all are frozen to the end of the round, the round with the most growth.",
   metrics: [
     { name: "push50", says: "to the recipient, median", unit: "ms", better: "less" },
@@ -72,12 +72,10 @@ async function measure(context: Context): Promise<Measured> {
   using world = await aLiveWorld(relay, PAIRS, times);
   const messages = (RATE * context.scale.latencySeconds) / ROUNDS;
   const scene: Scene = { relay, context, world, times, accounts, messages };
-  await pace(world, RATE * Math.min(WARM_UP_SECONDS, context.scale.latencySeconds));
   const [without, withThem] = [new Samples(), new Samples()];
   const memory: Memory[] = [];
   for (let round = 1; round <= ROUNDS; round++) {
-    times.forget();
-    await pace(world, messages);
+    await measured(scene);
     without.add(times);
     memory.push(await amongFrozen(scene));
     withThem.add(times);
@@ -86,8 +84,16 @@ async function measure(context: Context): Promise<Measured> {
   return { ...figures(without, withThem), ...inMiB(most) };
 }
 
+/** A steady while: what came before it has left its garbage behind by then. */
+async function measured({ context, world, times, messages }: Scene): Promise<void> {
+  await pace(world, RATE * Math.min(WARM_UP_SECONDS, context.scale.latencySeconds));
+  times.forget();
+  await pace(world, messages);
+}
+
 /** One round among frozen readers; the times of it alone are kept. */
-async function amongFrozen({ relay, context, world, times, accounts, messages }: Scene): Promise<Memory> {
+async function amongFrozen(scene: Scene): Promise<Memory> {
+  const { relay, context, accounts } = scene;
   const connected = await metric(relay, "lethe_connections");
   const counts = new Counts();
   const readers = await logIn(relay, accounts, counts); // which takes what is left of the round before
@@ -98,11 +104,10 @@ async function amongFrozen({ relay, context, world, times, accounts, messages }:
   for (const sender of senders) sender.submit(mail / SENDERS); // at once: fewer than a window would wait for its time
   await counts.accepted.reaches(mail);
   const before = relay.memory();
-  times.forget();
   let next = 0;
   const trickle = setInterval(() => senders[next++ % SENDERS]?.submit(1), 1_000 / TRICKLE);
   try {
-    await pace(world, messages);
+    await measured(scene);
   } finally {
     clearInterval(trickle);
   }
