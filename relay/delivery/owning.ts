@@ -173,9 +173,11 @@ export class Owning {
 
   tick(): void {
     const { now, limits, rules } = this.#state;
+    let spilled = 0;
     // A session that its tick closes leaves the map while it is walked, which a Map allows; none is added.
     for (const session of this.#sessions.values()) {
-      if (sessions.mayBeDue(session)) sessions.tick(session, this.#sessionPort);
+      if (spilled < limits.tickSpills && sessions.mayBeDue(session))
+        spilled += sessions.tick(session, this.#sessionPort);
       if (!rules.look || session.phase !== "live" || now < session.lookAt) continue;
       session.lookAt = now + limits.lookEvery;
       this.#state.call({ verb: "look", arg: session.address }, { for: "look", session });

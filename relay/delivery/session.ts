@@ -310,17 +310,20 @@ export function mayBeDue(s: Session): boolean {
   return s.inFlight.size > 0 || s.retryAt !== undefined;
 }
 
-/** Time has passed: spill what was not acknowledged in time, try again what failed. */
-export function tick(s: Session, port: SessionPort): void {
-  if (isClosed(s) || s.phase === "claiming") return;
+/** Time has passed: spill what was not acknowledged in time, try again what failed. Returns how many envelopes it spilled. */
+export function tick(s: Session, port: SessionPort): number {
+  if (isClosed(s) || s.phase === "claiming") return 0;
   if (s.retryAt !== undefined && port.now >= s.retryAt) {
     s.retryAt = undefined;
     s.phase = "draining";
     drain(s, port); // reads before it appends: a mailbox that is empty needs no store to go live again
   }
-  if (s.retryAt !== undefined) return;
+  if (s.retryAt !== undefined) return 0;
   const { oldest } = s.inFlight;
-  if (oldest !== undefined && port.now - oldest.pushedAt >= liveWindow(s, port.limits)) spill(s, port);
+  if (oldest === undefined || port.now - oldest.pushedAt < liveWindow(s, port.limits)) return 0;
+  const held = s.inFlight.size + s.waiting.size;
+  spill(s, port);
+  return held;
 }
 
 /** Mail was appended past this session, or may have been: read from the start. */

@@ -183,6 +183,8 @@ export interface DeliveryLimits {
   readonly liveMax: number;
   /** Longer than `liveMax` and an append together, ms. */
   readonly offerTimeout: number;
+  /** Envelopes that one tick spills before it leaves who else is due to the next: many readers may freeze at once. */
+  readonly tickSpills: number;
   /** How often a live session looks at its own mailbox, ms. */
   readonly lookEvery: number;
   /** Pause before a failed removal or read is tried again, ms. */
@@ -199,6 +201,7 @@ export const DELIVERY_LIMITS: DeliveryLimits = {
   liveMin: 400,
   liveMax: 5_000,
   offerTimeout: 12_000,
+  tickSpills: 2_000, // 25 ms of work, and half of the time to the next tick
   lookEvery: 60_000,
   retryEvery: 500,
 };

@@ -3,7 +3,13 @@
 // work; the cache serves only those who have proved themselves.
 import { timingSafeEqual } from "node:crypto";
 import { blake2b } from "@noble/hashes/blake2.js";
-import { type AccountId, addressOf, type DeviceAddress, type DeviceNumber } from "@lethe/protocol";
+import {
+  type AccountId,
+  addressOf,
+  type DeviceAddress,
+  type DeviceNumber,
+  type FrameOf,
+} from "@lethe/protocol";
 import type { AccountRecord, Directory } from "@lethe/queue";
 import { TokenBucket } from "./token-bucket.ts";
 
@@ -37,7 +43,11 @@ interface Cached {
   readonly envelopes: TokenBucket;
   /** The key that last hashed to the record's hash: it is compared, not hashed again. */
   proved: Uint8Array | undefined;
+  /** What `ask-devices` is answered with, once somebody has asked. */
+  listing: Listing | undefined;
 }
+
+export type Listing = Pick<FrameOf<"has-devices">, "version" | "deviceList" | "certificates">;
 
 /** What somebody shows who asks for an account: its access key, or none, which is enough for a device that is logged in. */
 export interface Shown {
@@ -94,6 +104,15 @@ export class Accounts {
     return cached;
   }
 
+  /** Device list and certificates as of now; undefined where the account has gone meanwhile. */
+  async listing(account: AccountId, cached: Cached): Promise<Listing | undefined> {
+    const record = await this.#directory.account(account);
+    if (record === undefined) return undefined;
+    const { listVersion: version, deviceList, devices } = record;
+    cached.listing = { version, deviceList, certificates: devices.map((d) => d.certificate) };
+    return cached.listing;
+  }
+
   #atHand(account: AccountId): Cached | undefined {
     const cached = this.#cache.get(account);
     return cached !== undefined && cached.until > this.#now() ? cached : undefined;
@@ -107,7 +126,13 @@ export class Accounts {
     if (known !== undefined && !isNews) return known;
     const until = this.#now() + ACCOUNT_CACHE_MS;
     const envelopes = new TokenBucket(this.#rate, this.#rate * 2, this.#now());
-    const fresh: Cached = { record: knownOf(record), until, envelopes, proved: undefined };
+    const fresh: Cached = {
+      record: knownOf(record),
+      until,
+      envelopes,
+      proved: undefined,
+      listing: undefined,
+    };
     if (isNews) return fresh;
     if (this.#cache.size >= ACCOUNT_CACHE) this.#cache.delete(this.#cache.keys().next().value as AccountId);
     this.#cache.delete(account);

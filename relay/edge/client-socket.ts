@@ -72,6 +72,8 @@ export class ClientSocket {
   #ended = false;
   /** Frames that wait behind one that is not through yet; undefined where nothing is waited for. */
   #backlog: ClientFrame[] | undefined;
+  /** How many of them are through. */
+  #taken = 0;
   /** Bytes that have come since the last whole message, counted while nobody has greeted. */
   #underWay = 0;
   #uncount: (() => void) | undefined = undefined;
@@ -160,7 +162,7 @@ export class ClientSocket {
 
   #holdBack(backlog: ClientFrame[], frame: ClientFrame): void {
     backlog.push(frame);
-    if (backlog.length >= MAX_BACKLOG) this.#ws.pause();
+    if (backlog.length - this.#taken >= MAX_BACKLOG) this.#ws.pause();
   }
 
   /** The frame at hand takes time: later ones wait behind it until as many `resume` as `hold` have come. */
@@ -169,25 +171,21 @@ export class ClientSocket {
     this.#backlog ??= [];
   }
 
-  /** A step is through: after the last one what waited is taken, until a frame has to wait again. */
+  /** A step is through: after the last one what waited is taken, until a frame has to wait again. More is read once nothing waits. */
   resume(): void {
     if (--this.#holds > 0) return;
-    const waiting = this.#backlog ?? [];
-    this.#backlog = undefined;
-    if (this.#ws.isPaused) this.#ws.resume();
-    for (let i = 0; i < waiting.length; i++) {
-      if (this.#ended) return;
-      const held = this.#held();
-      if (held !== undefined) {
-        for (const frame of waiting.slice(i)) held.push(frame);
-        return;
-      }
-      this.#port.frame(this, waiting[i] as ClientFrame);
+    const backlog = this.#backlog ?? [];
+    while (this.#taken < backlog.length && !this.#ended) {
+      this.#port.frame(this, backlog[this.#taken++] as ClientFrame);
+      if (this.#waits()) return;
     }
+    this.#backlog = undefined;
+    this.#taken = 0;
+    if (this.#ws.isPaused && !this.#ended) this.#ws.resume();
   }
 
-  #held(): ClientFrame[] | undefined {
-    return this.#backlog;
+  #waits(): boolean {
+    return this.#holds > 0;
   }
 
   send(frame: RelayFrame): void {

@@ -77,7 +77,7 @@ export class Gateway {
     this.accounts = new Accounts(options.backend.directory, accountEnvelopes, options.instant);
     this.addresses = new Addresses(addresses, options.instant);
     const handOut = new HandOut(options.limits.prekeyFetches, options.instant);
-    this.#lookUps = new LookUps(options.backend.directory, handOut);
+    this.#lookUps = new LookUps(this.accounts, options.backend.directory, handOut);
     this.presence = new Presence({
       mailbox: options.backend.mailbox,
       now: options.now,
@@ -303,7 +303,7 @@ export class Gateway {
         return this.#wait(socket, () => this.#lookUps.name(socket, frame));
       case "ask-devices":
         return this.#withAccount(socket, frame.account, frame.accessKey, (cached) =>
-          this.#wait(socket, () => this.#lookUps.devices(socket, frame, cached)),
+          this.#waitIf(socket, this.#lookUps.devices(socket, frame, cached)),
         );
       case "ask-prekeys":
         return this.#withAccount(socket, frame.account, frame.accessKey, (cached) =>
@@ -394,6 +394,10 @@ export class Gateway {
       const admitted = await this.accounts.admit({ account, accessKey, identified });
       if (!socket.ended) then(admitted);
     });
+  }
+
+  #waitIf(socket: ClientSocket, work: Promise<void> | undefined): void {
+    if (work !== undefined) this.#wait(socket, () => work);
   }
 
   #wait(socket: ClientSocket, work: () => Promise<void>): void {

@@ -11,15 +11,17 @@ import {
   toBytes,
 } from "@lethe/protocol";
 import { type Directory, StoreFailedError } from "@lethe/queue";
-import { type Cached, requesterOf } from "./accounts.ts";
+import { type Accounts, type Cached, requesterOf } from "./accounts.ts";
 import { type ClientSocket, retryAfter } from "./client-socket.ts";
 import type { HandOut } from "./hand-out.ts";
 
 export class LookUps {
+  readonly #accounts: Accounts;
   readonly #directory: Directory;
   readonly #handOut: HandOut;
 
-  constructor(directory: Directory, handOut: HandOut) {
+  constructor(accounts: Accounts, directory: Directory, handOut: HandOut) {
+    this.#accounts = accounts;
     this.#directory = directory;
     this.#handOut = handOut;
   }
@@ -36,20 +38,25 @@ export class LookUps {
     else socket.send({ frame: "is-account", request, account });
   }
 
-  async devices(
+  devices(
     socket: ClientSocket,
     frame: FrameOf<"ask-devices">,
     cached: Cached | undefined,
+  ): Promise<void> | undefined {
+    const { request } = frame;
+    if (cached?.listing === undefined) return this.#list(socket, frame, cached);
+    socket.send({ frame: "has-devices", request, ...cached.listing });
+    return undefined;
+  }
+
+  async #list(
+    socket: ClientSocket,
+    { request, account }: FrameOf<"ask-devices">,
+    cached: Cached | undefined,
   ): Promise<void> {
-    const record = cached === undefined ? undefined : await this.#directory.account(frame.account);
-    if (record === undefined) return refuse(socket, frame.request, "not-permitted");
-    socket.send({
-      frame: "has-devices",
-      request: frame.request,
-      version: record.listVersion,
-      deviceList: record.deviceList,
-      certificates: record.devices.map((d) => d.certificate),
-    });
+    const listing = cached === undefined ? undefined : await this.#accounts.listing(account, cached);
+    if (listing === undefined) refuse(socket, request, "not-permitted");
+    else socket.send({ frame: "has-devices", request, ...listing });
   }
 
   async prekeys(

@@ -1,4 +1,5 @@
 // The rules of delivery.md, one story each, on the machines themselves: what goes in, what comes out, in which order.
+import { type AccountId, addressOf, type DeviceNumber } from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
 import { appended, ben, entry, envelope, FAR, id, owner, Story, stored } from "./delivery-story.ts";
 import type { NodeId } from "@lethe/queue";
@@ -90,6 +91,19 @@ describe("an envelope for a device that is online here", () => {
     expect(a.answer("read", a.page([entry(3, "hi")]))).toEqual(["read 63 after 3"]);
     expect(a.answer("read", a.page([]))).toEqual([]);
     expect(a.ack("hi")).toEqual(["remove 3 hi"]);
+  });
+
+  it("is left to the next tick when so much is spilled at once that others would wait", () => {
+    const a = new Story("A1", { tickSpills: 1 }).live();
+    const anna = addressOf("anna............" as AccountId, 1 as DeviceNumber);
+    a.step({ is: "connected", connection: 2, address: anna, epoch: 1 });
+    a.answer("claim", { is: "claimed", previous: undefined });
+    a.answer("read", a.page([], owner("A1", 2)));
+    a.submit("to-ben");
+    a.step({ is: "submitted", connection: 9, address: anna, envelope: envelope("to-anna") });
+    expect(a.after(2_000)).toEqual(["append to-ben as A1/1"]);
+    expect(a.after(50)).toEqual(["append to-anna as A1/2"]);
+    expect(a.after(50)).toEqual([]);
   });
 
   it("is settled by an ack that comes while it is being appended; the copy is removed when its place is known", () => {
