@@ -109,6 +109,8 @@ export interface MailboxStats {
   readonly bytes: number;
   /** Time of the oldest undelivered envelope's append, undefined if there is none. */
   readonly oldest: Time | undefined;
+  /** Envelopes that expired undelivered and were removed, since this store was opened. */
+  readonly expired: number;
   /** Milliseconds since the oldest removal whose bytes may still be in a file; 0 if there is none. */
   readonly forgetLag: number;
 }

@@ -79,6 +79,15 @@ export class Metrics {
     gauge("lethe_mailboxes", "Mailboxes with undelivered mail", (s) => s.mailbox.mailboxes);
     gauge("lethe_mailbox_envelopes", "Undelivered envelopes", (s) => s.mailbox.envelopes);
     gauge("lethe_mailbox_bytes", "Undelivered bytes", (s) => s.mailbox.bytes);
+    new Counter({
+      name: "lethe_expired_total",
+      help: "Envelopes that expired undelivered and were removed",
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        this.inc(sizes().mailbox.expired);
+      },
+    });
     gauge(
       "lethe_forget_lag_seconds",
       "Age of the oldest removal whose bytes may still be in a file",

@@ -140,7 +140,7 @@ function figures(
   backend: Backend,
   started: number,
 ): Record<string, number | string> {
-  const { mailboxes, envelopes, bytes, oldest, forgetLag } = backend.mailbox.stats();
+  const { mailboxes, envelopes, bytes, oldest, expired, forgetLag } = backend.mailbox.stats();
   const now = Date.now();
   return {
     now,
@@ -152,6 +152,7 @@ function figures(
     envelopes,
     mailboxBytes: bytes,
     oldestMs: oldest === undefined ? 0 : Math.max(0, now - oldest),
+    expired,
     forgetLagMs: forgetLag,
     ...metrics.totals(),
   };

@@ -10,6 +10,7 @@ const TOTALS = [
   ["stored", "stored"],
   ["pushed", "pushed"],
   ["refused", "refused"],
+  ["expired", "expired undelivered"],
 ] as const;
 /** Bytes of delivered mail that are in a file for longer are a fault. */
 const FORGET_MS = 60_000;

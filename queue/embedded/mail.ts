@@ -13,13 +13,15 @@ export interface MailCounts {
   mailboxes: number;
   envelopes: number;
   bytes: number;
+  /** Removed because they had expired. */
+  expired: number;
 }
 
 export class Mail {
   readonly table = new EntryTable();
   readonly boxes: Boxes;
   readonly segments: Segments;
-  readonly counts: MailCounts = { mailboxes: 0, envelopes: 0, bytes: 0 };
+  readonly counts: MailCounts = { mailboxes: 0, envelopes: 0, bytes: 0, expired: 0 };
   readonly #expiry = new ExpiryBuckets(this.table);
 
   constructor(boxes: Boxes, segments: Segments) {
@@ -122,6 +124,7 @@ export class Mail {
     });
     box.nextExpiry = next;
     for (const slot of due) this.remove(slot, now);
+    this.counts.expired += due.length;
   }
 
   /** Removes up to `count` expired entries; returns how many. */
@@ -132,6 +135,7 @@ export class Mail {
       this.remove(slot, now);
       this.boxes.dropIfBlank(box);
     }
+    this.counts.expired += due.length;
     return due.length;
   }
 

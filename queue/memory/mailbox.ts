@@ -49,6 +49,7 @@ export class MemoryMailbox implements Mailbox {
   readonly #wakes = new Wakes();
   #position = 0;
   #closed = false;
+  #expired = 0;
 
   constructor(now: () => Time, limits: MailboxLimits) {
     this.#now = now;
@@ -161,6 +162,7 @@ export class MemoryMailbox implements Mailbox {
       swept += box.entries.length - left.length;
       box.entries = left;
     }
+    this.#expired += swept;
     return swept;
   }
 
@@ -171,6 +173,7 @@ export class MemoryMailbox implements Mailbox {
       envelopes: kept.length,
       bytes: kept.reduce((sum, entry) => sum + entry.ciphertext.length, 0),
       oldest: kept.map((entry) => entry.appended).sort((a, b) => a - b)[0],
+      expired: this.#expired,
       forgetLag: 0,
     };
   }

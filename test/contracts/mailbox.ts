@@ -287,10 +287,10 @@ export function mailboxContract({ name, keeps, open }: BackendUnderTest): void {
       clock.pass(180_000);
       expect(await backend.mailbox.sweep()).toBe(3);
       expect(await backend.mailbox.sweep()).toBe(0);
-      expect(backend.mailbox.stats()).toMatchObject({ envelopes: 7 });
+      expect(backend.mailbox.stats()).toMatchObject({ envelopes: 7, expired: 3 });
       clock.pass(HOUR);
       expect(await backend.mailbox.sweep()).toBe(7);
-      expect(backend.mailbox.stats()).toMatchObject({ mailboxes: 0, envelopes: 0, bytes: 0 });
+      expect(backend.mailbox.stats()).toMatchObject({ mailboxes: 0, envelopes: 0, bytes: 0, expired: 10 });
     });
 
     it.runIf(keeps)(
