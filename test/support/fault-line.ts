@@ -40,8 +40,9 @@ export class FaultLine implements AsyncDisposable {
     from.on("error", () => undefined);
     from.on("data", (chunk) => {
       if (this.#isSilent(way)) this.swallowed += chunk.length;
-      else to.write(chunk);
+      else if (!to.write(chunk)) from.pause(); // it holds nothing back but what the other end does not take
     });
+    to.on("drain", () => from.resume());
     from.on("end", () => {
       if (!this.#isSilent(way)) to.end();
     });
