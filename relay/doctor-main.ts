@@ -2,7 +2,7 @@
 // with 1 where it would not, with 2 where the settings cannot be read.
 import { readFileSync } from "node:fs";
 import { examine, type Finding, type Machine } from "./doctor.ts";
-import { readSettings, type Settings, SettingsError } from "./settings.ts";
+import { readSettings, type Settings, SettingsError, settingsHelp, strangers } from "./settings.ts";
 
 const MARKS: Readonly<Record<Finding["state"], readonly [mark: string, colour: number]>> = {
   well: ["✓", 32],
@@ -39,8 +39,23 @@ function settings(): Settings | Finding[] {
   }
 }
 
-const read = settings();
-const machine: Machine = { now: Date.now(), openFiles: openFiles(), node: process.versions.node };
-const findings = Array.isArray(read) ? read : await examine(read, machine);
-process.stdout.write(`${findings.map(shown).join("\n")}\n`);
-process.exitCode = Array.isArray(read) ? 2 : findings.some(({ state }) => state === "wrong") ? 1 : 0;
+/** Ends with 0 where the relay would start, with 1 where it would not, with 2 where the settings cannot be read. */
+async function look(): Promise<number> {
+  const read = settings();
+  const machine: Machine = {
+    now: Date.now(),
+    openFiles: openFiles(),
+    node: process.versions.node,
+    strangers: strangers(process.env),
+  };
+  const findings = Array.isArray(read) ? read : await examine(read, machine);
+  process.stdout.write(`${findings.map(shown).join("\n")}\n`);
+  return Array.isArray(read) ? 2 : findings.some(({ state }) => state === "wrong") ? 1 : 0;
+}
+
+if (process.argv.includes("--help") || process.argv.includes("-h")) {
+  process.stdout.write(
+    "lethe doctor: says what is wrong with a relay's settings and its machine, and what mends it\n\n",
+  );
+  process.stdout.write(`Settings, as for lethe relay (flag, environment, default):\n${settingsHelp()}\n`);
+} else process.exitCode = await look();

@@ -2,11 +2,14 @@
 // with what mends it. Always true: it changes nothing that was there before.
 import { X509Certificate, createPrivateKey } from "node:crypto";
 import { constants } from "node:fs";
-import { access, mkdir, readFile, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, rm, stat, statfs, writeFile } from "node:fs/promises";
+import http from "node:http";
+import https from "node:https";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { PATHS } from "@lethe/protocol";
 import { openRegistrar } from "./http/registration.ts";
+import { pinnedName } from "./pinned-name.ts";
 import type { Settings } from "./settings.ts";
 
 export interface Finding {
@@ -25,21 +28,26 @@ const SOON_MS = 14 * 86_400_000;
 /** Files that a relay needs beside its connections. */
 const OTHER_FILES = 200;
 const PATIENCE_MS = 5_000;
+/** Characters of an answer that are read. */
+const MAX_ANSWER = 65_536;
 
 export interface Machine {
   readonly now: number;
   /** Files that a process may have open; infinity where that is not known. */
   readonly openFiles: number;
   readonly node: string;
+  /** Variables of the environment that look like settings and are none. */
+  readonly strangers: readonly string[];
 }
 
 export async function examine(settings: Settings, machine: Machine): Promise<Finding[]> {
-  const running = await isRelay(settings);
+  const answers = await answering(settings);
   return [
     node(machine),
     openFiles(settings, machine),
-    ...(await data(settings, running)),
-    await port(settings, running),
+    ...machine.strangers.map(stranger),
+    ...(await data(settings, answers === "this relay")),
+    await port(settings, answers),
     ...(settings.tlsCert === "" ? [exposed(settings)] : [await certificate(settings, machine)]),
     ...(settings.registration === "jwt" ? [await keys(settings)] : []),
   ];
@@ -53,6 +61,14 @@ const doubtful = (check: string, says: string, mend: string): Finding => ({
   mend,
 });
 const wrong = (check: string, says: string, mend: string): Finding => ({ check, state: "wrong", says, mend });
+
+function stranger(name: string): Finding {
+  return doubtful(
+    "settings",
+    `${name} in the environment is no setting`,
+    "lethe relay --help lists every setting",
+  );
+}
 
 function node({ node: version }: Machine): Finding {
   const [major = 0] = version.split(".").map(Number);
@@ -76,7 +92,7 @@ function openFiles({ connections }: Settings, machine: Machine): Finding {
       );
 }
 
-async function data({ data: folder }: Settings, running: boolean): Promise<Finding[]> {
+async function data({ data: folder, name }: Settings, running: boolean): Promise<Finding[]> {
   const path = resolve(folder);
   const found = await stat(path).catch(() => undefined);
   if (found !== undefined && !found.isDirectory())
@@ -87,18 +103,28 @@ async function data({ data: folder }: Settings, running: boolean): Promise<Findi
   try {
     await access(place, constants.R_OK | constants.W_OK | constants.X_OK);
     await probe(place);
+    if (found !== undefined) await mayUseAll(path);
   } catch (error) {
-    const why = (error as NodeJS.ErrnoException).code ?? "unknown";
+    const { code: why = "unknown", path: at = place } = error as NodeJS.ErrnoException;
     return [
       wrong(
         "data folder",
-        `nothing can be written in ${place} (${why})`,
+        at === place ? `nothing can be written in ${place} (${why})` : `${at} cannot be used (${why})`,
         why === "EROFS" || why === "ENOSPC"
           ? "give a folder on another disk with --data, or make room"
           : `let the relay's user own it: chown -R USER ${place}, or give another with --data`,
       ),
     ];
   }
+  const pinned = found === undefined ? undefined : await pinnedName(path);
+  if (pinned !== undefined && pinned !== name)
+    return [
+      wrong(
+        "name",
+        `${path} belongs to the relay ${pinned}, and the settings name it ${name}`,
+        `logins are bound to the name, which never changes: --name ${pinned}, or another folder with --data`,
+      ),
+    ];
   const { bavail, bsize } = await statfs(place);
   const free = bavail * bsize;
   const says = `${path}${found === undefined ? " will be made" : running ? " is in use by the relay that runs" : ""}`;
@@ -112,6 +138,15 @@ async function data({ data: folder }: Settings, running: boolean): Promise<Findi
           "make room, or give a folder on another disk with --data",
         ),
   ];
+}
+
+/** A relay that was once run as somebody else has left files that only they may use. @throws the first that may not be used */
+async function mayUseAll(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    await access(path, constants.R_OK | constants.W_OK);
+    if (entry.isDirectory()) await mayUseAll(path);
+  }
 }
 
 /** The folder itself or the nearest above it that is there. */
@@ -136,21 +171,52 @@ function urlOf({ host, port, tlsCert }: Settings): string {
   return `${tlsCert === "" ? "http" : "https"}://${name}:${port}`;
 }
 
-async function isRelay(settings: Settings): Promise<boolean> {
-  if (settings.port === 0) return false;
-  try {
-    const answer = await fetch(`${urlOf(settings)}${PATHS.policy}`, {
-      signal: AbortSignal.timeout(PATIENCE_MS),
-    });
-    return ((await answer.json()) as { lethe?: unknown }).lethe === "relay";
-  } catch {
-    return false;
-  }
+type Answering = "nobody" | "this relay" | "another relay";
+
+/** Who listens at the port: whoever takes the token of this data folder is the relay that runs on it. */
+async function answering(settings: Settings): Promise<Answering> {
+  if (settings.port === 0) return "nobody";
+  const policy = await ask(`${urlOf(settings)}${PATHS.policy}`);
+  if (policy?.status !== 200 || !policy.body.includes('"lethe":"relay"')) return "nobody";
+  const token = await readFile(join(settings.data, "admin-token"), "utf8").catch(() => "");
+  const figures = await ask(`${urlOf(settings)}${PATHS.adminFigures}`, `Bearer ${token.trim()}`);
+  return figures?.status === 200 ? "this relay" : "another relay";
 }
 
-function port(settings: Settings, running: boolean): Promise<Finding> {
+/** On this machine, whatever name the certificate has; undefined where nobody answers. */
+function ask(url: string, authorization?: string): Promise<{ status: number; body: string } | undefined> {
+  return new Promise((resolve) => {
+    const request = (url.startsWith("https:") ? https : http).get(url, {
+      rejectUnauthorized: false,
+      timeout: PATIENCE_MS,
+      headers: authorization === undefined ? {} : { authorization },
+    });
+    request.on("error", () => resolve(undefined));
+    request.on("timeout", () => request.destroy());
+    request.on("response", (response) => {
+      let body = "";
+      response.setEncoding("utf8").on("data", (text: string) => {
+        body += text;
+        if (body.length > MAX_ANSWER) request.destroy();
+      });
+      response.on("error", () => resolve(undefined));
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
+    });
+  });
+}
+
+function port(settings: Settings, answers: Answering): Promise<Finding> {
   const { host, port: number } = settings;
-  if (running) return Promise.resolve(well("port", `a relay answers at ${urlOf(settings)}`));
+  if (answers === "this relay")
+    return Promise.resolve(well("port", `the relay answers at ${urlOf(settings)}`));
+  if (answers === "another relay")
+    return Promise.resolve(
+      wrong(
+        "port",
+        `another relay listens on ${number}, on another data folder`,
+        "stop it, give its folder with --data, or another port with --port",
+      ),
+    );
   return new Promise((resolve) => {
     const server = createServer();
     server.once("error", (error: NodeJS.ErrnoException) => resolve(whyNoPort(error.code, settings)));
@@ -215,6 +281,12 @@ async function certificate({ tlsCert, tlsKey }: Settings, { now }: Machine): Pro
         "give the two files that were made together",
       );
     const ends = Date.parse(shown.validTo);
+    if (Date.parse(shown.validFrom) > now)
+      return wrong(
+        "TLS",
+        `the certificate begins on ${shown.validFrom}, and this machine says that it is ${new Date(now).toUTCString()}`,
+        "set the clock right, or give a certificate that is valid now",
+      );
     if (ends <= now)
       return wrong(
         "TLS",

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { StoreOpenError } from "@lethe/queue";
 import { type Level, openLog } from "./log.ts";
 import { type Relay, startRelay } from "./relay.ts";
-import { readSettings, type Settings, SettingsError, settingsHelp } from "./settings.ts";
+import { nameOf, readSettings, type Settings, SettingsError, settingsHelp, strangers } from "./settings.ts";
 
 const args = process.argv.slice(2);
 const colour = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
@@ -43,9 +43,56 @@ if (args.includes("--help") || args.includes("-h")) {
   process.exit(0);
 }
 
+let relay: Relay | undefined;
+let closing = false;
+/** A signal that came while the relay was starting is heeded once it has. */
+let early: (() => void) | undefined;
+
+function whenStarted(act: (relay: Relay) => void): () => void {
+  return () => {
+    if (relay === undefined) early = () => act(relay as Relay);
+    else act(relay);
+  };
+}
+
+function stop(started: Relay): void {
+  if (closing) return;
+  closing = true;
+  started.close().then(
+    () => process.exit(0),
+    (error: unknown) => {
+      log.error({ code: "internal", reason: String(error) }, "closing failed");
+      process.exit(1);
+    },
+  );
+}
+
+/** What cannot be read leaves everything as it was. */
+function reload(started: Relay): void {
+  Promise.resolve()
+    .then(() => started.reload(readSettings(args, process.env, (path) => readFileSync(path, "utf8"))))
+    .then(({ changed, needRestart }) => {
+      process.stdout.write(
+        `settings read again: ${changed.length === 0 ? "nothing new" : changed.map(nameOf).join(", ")}\n`,
+      );
+      if (needRestart.length > 0)
+        process.stderr.write(`lethe relay: only a restart changes ${needRestart.map(nameOf).join(", ")}\n`);
+    })
+    .catch((error: unknown) => {
+      const faults = error instanceof SettingsError ? error.faults : [(error as Error).message];
+      process.stderr.write(`lethe relay: settings are as before: ${faults.join("; ")}\n`);
+    });
+}
+
+// SIGHUP of a terminal means that the terminal is gone; of anybody else, by old custom, that the settings are to be read again.
+process.on("SIGHUP", whenStarted(process.stdout.isTTY ? stop : reload));
+process.on("SIGTERM", whenStarted(stop));
+process.on("SIGINT", whenStarted(stop));
+
 const read = settings();
 const log = openLog(read.log as Level);
-let relay: Relay;
+for (const name of strangers(process.env))
+  process.stderr.write(`lethe relay: the environment has ${name}, which is no setting\n`);
 try {
   relay = await startRelay(read, log);
 } catch (error) {
@@ -55,36 +102,4 @@ try {
 process.stdout.write(`listening ${relay.url}\n`);
 if (process.stdout.isTTY)
   process.stdout.write(dim(`mail is kept in ${read.data} until it is delivered; Ctrl-C stops the relay\n`));
-
-let closing = false;
-function stop(): void {
-  if (closing) return;
-  closing = true;
-  relay.close().then(
-    () => process.exit(0),
-    (error: unknown) => {
-      log.error({ code: "internal", reason: String(error) }, "closing failed");
-      process.exit(1);
-    },
-  );
-}
-/** What cannot be read leaves everything as it was. */
-function reload(): void {
-  Promise.resolve()
-    .then(() => relay.reload(readSettings(args, process.env, (path) => readFileSync(path, "utf8"))))
-    .then(({ changed, needRestart }) => {
-      process.stdout.write(
-        `settings read again: ${changed.length === 0 ? "nothing new" : changed.join(", ")}\n`,
-      );
-      if (needRestart.length > 0)
-        process.stderr.write(`lethe relay: only a restart changes ${needRestart.join(", ")}\n`);
-    })
-    .catch((error: unknown) => {
-      const faults = error instanceof SettingsError ? error.faults : [(error as Error).message];
-      process.stderr.write(`lethe relay: settings are as before: ${faults.join("; ")}\n`);
-    });
-}
-// Of a terminal it means that the terminal is gone; of anybody else, by old custom, that the settings are to be read again.
-process.on("SIGHUP", process.stdout.isTTY ? stop : reload);
-process.on("SIGTERM", stop);
-process.on("SIGINT", stop);
+early?.();

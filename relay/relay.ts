@@ -1,8 +1,10 @@
 // One relay process put together: backend, delivery node, gateway, HTTP, timers. Whoever opens, closes: in reverse
 // order, once. Closing spills and releases every session before anything else goes away.
 import { randomBytes } from "node:crypto";
+import { writeFile } from "node:fs/promises";
 import { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { type AccountId, addressOf, type DeviceNumber, type Time } from "@lethe/protocol";
 import { type AccountRecord, type Backend, type NodeId, openBackend, type StoreEvent } from "@lethe/queue";
 import { DeliveryNode } from "./delivery/node.ts";
@@ -12,6 +14,7 @@ import { adminToken } from "./http/admin.ts";
 import { openHttp } from "./http/server.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { NAME_FILE, pinnedName } from "./pinned-name.ts";
 import type { Settings } from "./settings.ts";
 import { changes, termsOf } from "./terms.ts";
 
@@ -22,7 +25,7 @@ export interface Relay {
   /**
    * Takes over what of the settings may change while it runs, and says which those are. @throws Error with nothing changed.
    */
-  reload(settings: Settings): Promise<ReturnType<typeof changes>>;
+  reload(settings: Settings): Promise<Omit<ReturnType<typeof changes>, "effective">>;
   /** Tells clients, spills, releases, closes. Nothing accepted is lost, whether or not it gets to its end. */
   close(): Promise<void>;
 }
@@ -46,11 +49,22 @@ export async function startRelay(settings: Settings, log: Log): Promise<Relay> {
     report: (event) => reportStore(event, log),
   });
   try {
+    await pinName(settings);
     return await startRelayOn(backend, settings, log);
   } catch (error) {
     await backend.close();
     throw error;
   }
+}
+
+/** Logins, accounts and devices are bound to the name that the folder began with. @throws Error where it is another now. */
+async function pinName({ data, name }: Settings): Promise<void> {
+  const pinned = await pinnedName(data);
+  if (pinned === undefined) await writeFile(join(data, NAME_FILE), `${name}\n`, { mode: 0o600 });
+  else if (pinned !== name)
+    throw new Error(
+      `${data} belongs to the relay ${pinned}, whose name never changes: start it with --name ${pinned}`,
+    );
 }
 
 /** A relay on a backend that is open already; closing the relay closes it. */
@@ -108,14 +122,19 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
     url,
     metrics,
     async reload(next) {
-      const { changed, needRestart } = changes(running, next);
-      terms = await termsOf(next, () => Date.now());
+      const { changed, needRestart, effective } = changes(running, next);
+      const before = terms.tls?.cert;
+      terms = await termsOf(effective, () => Date.now());
       gateway.relimit(terms.limits);
       if (terms.tls !== undefined && http.server instanceof TlsServer)
         http.server.setSecureContext(terms.tls);
-      running = next;
-      log.info({ changed: changed.join(" "), needRestart: needRestart.join(" ") }, "settings read again");
-      return { changed, needRestart };
+      running = effective;
+      const isNewCertificate =
+        before !== undefined && terms.tls !== undefined && !before.equals(terms.tls.cert);
+      const all =
+        isNewCertificate && !changed.includes("tlsCert") ? [...changed, "tlsCert" as const] : changed;
+      log.info({ changed: all.join(" "), needRestart: needRestart.join(" ") }, "settings read again");
+      return { changed: all, needRestart };
     },
     async close() {
       if (state.at !== "open") return;

@@ -324,3 +324,19 @@ export function settingsHelp(): string {
     .map((r) => `  ${r.map((cell, i) => (i < 3 ? cell.padEnd(width[i] as number) : cell)).join("  ")}`)
     .join("\n");
 }
+
+/** The variable that a setting is known by. */
+export function nameOf(setting: SettingName): string {
+  return SETTINGS[setting].env;
+}
+
+/** Of the caller's own, for tests and benchmarks; not settings of a relay. */
+const NOT_OURS = /^LETHE_(?:BENCH|LONG|SEED|TEST|CONFIG)/;
+
+/** Variables of the environment that look like settings and are none: most likely misspelt. */
+export function strangers(env: Readonly<Record<string, string | undefined>>): string[] {
+  const known = new Set<string>(NAMES.map((name) => SETTINGS[name].env));
+  return Object.keys(env)
+    .filter((name) => name.startsWith("LETHE_") && !known.has(name) && !NOT_OURS.test(name))
+    .toSorted();
+}

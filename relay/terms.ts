@@ -55,15 +55,17 @@ export async function termsOf(settings: Settings, now: () => number): Promise<Te
   };
 }
 
-/** Of two readings of the settings: what a reload can change, and what it cannot. */
+/** Of two readings of the settings: what a reload can change, what it cannot, and what holds from now on. */
 export function changes(
   before: Settings,
   after: Settings,
-): { changed: readonly SettingName[]; needRestart: readonly SettingName[] } {
+): { changed: readonly SettingName[]; needRestart: readonly SettingName[]; effective: Settings } {
   const differ = (Object.keys(before) as SettingName[]).filter((name) => before[name] !== after[name]);
+  const needRestart = differ.filter((name) => FIXED.includes(name));
   return {
     changed: differ.filter((name) => !FIXED.includes(name)),
-    needRestart: differ.filter((name) => FIXED.includes(name)),
+    needRestart,
+    effective: { ...after, ...Object.fromEntries(needRestart.map((name) => [name, before[name]])) },
   };
 }
 

@@ -59,7 +59,12 @@ function manifestOf(room) {
 function stage(room, folder, manifest) {
   mkdirSync(folder, { recursive: true });
   cpSync(join(compiled, room), join(folder, "dist"), { recursive: true });
-  for (const file of ["README.md"]) cpSync(join(root, room, file), join(folder, file));
+  const readme = readFileSync(join(root, room, "README.md"), "utf8");
+  // What a package brings within it lies elsewhere than in the sources.
+  writeFileSync(
+    join(folder, "README.md"),
+    readme.replaceAll("](../protocol/", "](node_modules/@lethe/protocol/"),
+  );
   cpSync(join(root, "LICENSE"), join(folder, "LICENSE"));
   write(join(folder, "package.json"), manifest);
 }

@@ -117,7 +117,10 @@ export async function runAdmin(args: AdminArguments, out: Output): Promise<numbe
       out.write(`${String(invite)}\n`);
       const uses = act.uses === 1 ? "one account" : `${act.uses} accounts`;
       out.write(
-        paint("grey", `for ${uses}, until ${dateOf(expires)}: lethe chat USER --ticket ${String(invite)}\n`),
+        paint(
+          "grey",
+          `for ${uses}, until ${dateOf(expires)}: lethe chat USER --relay ${args.relay} --ticket ${String(invite)}\n`,
+        ),
       );
       return 0;
     }

@@ -25,13 +25,10 @@ export async function runRelay(which: "main" | "doctor", flags: readonly string[
     );
     return 1;
   }
-  const child = spawn(process.execPath, [...NODE_FLAGS, main, ...flags], { stdio: "inherit" });
-  const forward = (signal: NodeJS.Signals): void => {
-    child.kill(signal);
-  };
   // The terminal sends Ctrl-C to the relay too: waiting for it is enough.
   process.on("SIGINT", () => undefined);
-  for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, forward);
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
+  const child = spawn(process.execPath, [...NODE_FLAGS, main, ...flags], { stdio: "inherit" });
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("exit", (code) => resolve(code ?? 1));

@@ -10,7 +10,7 @@ import {
   type RelayFrame,
   type Time,
 } from "@lethe/protocol";
-import { soonest } from "./connection-ends.ts";
+import { addTime, soonest } from "./connection-ends.ts";
 import { Connections, SOCKETS } from "./connections.ts";
 import { Contacts } from "./contacts.ts";
 import type {
@@ -27,7 +27,7 @@ import type {
 } from "./events.ts";
 import { entryOf, Inbox } from "./inbox.ts";
 import { Journal } from "./journal.ts";
-import { RECEIPT_JITTER_MS, SWEEP_MS } from "./limits.ts";
+import { MAX_UNSAID, RECEIPT_JITTER_MS, SWEEP_MS, UNSAID_MS } from "./limits.ts";
 import { LibraryMail } from "./library-mail.ts";
 import { type Answer, type Ended, Lookups } from "./lookups.ts";
 import { Outbox, type Settled } from "./outbox.ts";
@@ -92,6 +92,8 @@ class Core implements ClientCore {
   readonly #journal = new Journal();
   readonly #waiting = new Waiting();
   #signals: FrameOf<"signal">[] = [];
+  /** The last signal for each, while there is no connection for it. */
+  readonly #unsaid = new Map<AccountId, { readonly body: Uint8Array; readonly until: Time }>();
   #sweepAt: number | undefined;
   #wakeAt = Number.POSITIVE_INFINITY;
 
@@ -370,12 +372,20 @@ class Core implements ClientCore {
       turn.tell({ tell: "name-refused", ask, code: "busy" });
   }
 
-  /** Opens the connection that the next one, or the message that follows, will use. */
+  /** Now, or within the moment that it takes to connect. */
   #signal(turn: Turn, to: AccountId, body: Uint8Array): void {
     if (this.#life !== "running") return;
     const { anonymous } = this.#connections;
-    if (anonymous.isUp) this.#sending.signal(turn, to, body);
-    else if (this.#contacts.of(to).accessKey !== undefined) anonymous.want(turn);
+    if (anonymous.isUp) return this.#sending.signal(turn, to, body);
+    if (this.#contacts.of(to).accessKey === undefined) return;
+    if (this.#unsaid.size < MAX_UNSAID) this.#unsaid.set(to, { body, until: addTime(turn.now, UNSAID_MS) });
+    anonymous.want(turn);
+  }
+
+  #say(turn: Turn): void {
+    for (const [to, { body, until }] of this.#unsaid)
+      if (turn.now < until) this.#sending.signal(turn, to, body);
+    this.#unsaid.clear();
   }
 
   #passTime(turn: Turn): void {
@@ -440,6 +450,7 @@ class Core implements ClientCore {
     this.#signals = [];
     if (this.#life !== "running") return;
     const { device, anonymous, presence } = this.#connections;
+    if (anonymous.isUp && this.#unsaid.size > 0) this.#say(turn);
     const wanted = this.#outbox.wants("anonymous") || this.#lookups.wants("anonymous");
     anonymous.busy(turn, wanted || signals.length > 0);
     presence.busy(turn, this.#watching.wantsConnection);

@@ -114,3 +114,8 @@ export const RETRY_CAP_MS = 60_000;
 export const RECEIPT_JITTER_MS = 5_000;
 /** The shortest ping time-out believed, ms: a relay cannot make a client ping without rest. */
 export const MIN_PING_MS = 1_000;
+
+/** How long a signal may wait for its connection, ms: one that comes later says nothing that is still true. */
+export const UNSAID_MS = 3_000;
+/** People to whom one waits at once. */
+export const MAX_UNSAID = 16;

@@ -37,13 +37,14 @@ export async function makeDataKey(how: Unlocking): Promise<{ dataKey: Buffer; wr
   return { dataKey, wrapped: Buffer.concat([Buffer.from([kind]), salt, nonce, sealed]) };
 }
 
-/** @throws StoreError wrong-passphrase, passphrase-needed, key-file-missing, key-file-open, store-damaged */
+/** @throws StoreError wrong-passphrase, passphrase-needed, passphrase-unknown, key-file-missing, key-file-open, store-damaged */
 export async function openDataKey(wrapped: Uint8Array, how: Unlocking): Promise<Buffer> {
   const kind = wrapped[0];
   const salt = wrapped.subarray(1, 1 + SALT_BYTES);
   const nonce = wrapped.subarray(1 + SALT_BYTES, 1 + SALT_BYTES + NONCE_BYTES);
   if (kind !== PASSPHRASE && kind !== KEY_FILE) throw new StoreError("store-version", "key wrapping");
   if (kind === PASSPHRASE && how.passphrase === undefined) throw new StoreError("passphrase-needed");
+  if (kind === KEY_FILE && how.passphrase !== undefined) throw new StoreError("passphrase-unknown");
   const wrappingKey =
     kind === PASSPHRASE ? await stretch(how.passphrase ?? "", salt) : await readKeyFile(how.keyFile);
   const ad = Buffer.concat([LABEL, how.storeId, Buffer.from([kind]), salt]);

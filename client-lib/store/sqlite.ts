@@ -3,7 +3,7 @@
 // a commit that has resolved is on the disk; what is deleted is overwritten in the file (best effort: see the docs).
 import { randomBytes } from "node:crypto";
 import { chmodSync, closeSync, existsSync, openSync } from "node:fs";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { ready } from "@lethe/crypto";
 import type { Row, Write } from "../delivery/events.ts";
 import { makeDataKey, openDataKey } from "./data-key.ts";
@@ -37,6 +37,17 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Clie
   }
 }
 
+/** Not imported, so that an older Node says what it lacks and not that a module is missing. */
+function sqlite(): typeof import("node:sqlite") {
+  const found = process.getBuiltinModule?.("node:sqlite");
+  if (found === undefined)
+    throw new StoreError(
+      "store-unreachable",
+      `Node.js 22.18 or later is needed, this is ${process.versions.node}`,
+    );
+  return found;
+}
+
 function openLocked(file: string): DatabaseSync {
   try {
     if (!existsSync(file)) closeSync(openSync(file, "a", 0o600));
@@ -44,7 +55,7 @@ function openLocked(file: string): DatabaseSync {
   } catch (error) {
     throw new StoreError("store-unreachable", error instanceof Error ? error.message : file);
   }
-  const database = new DatabaseSync(file, { timeout: 0 });
+  const database = new (sqlite().DatabaseSync)(file, { timeout: 0 });
   try {
     // Exclusive locking mode keeps the lock that the first write takes, until the connection ends or the process dies.
     database.exec("PRAGMA locking_mode = EXCLUSIVE");

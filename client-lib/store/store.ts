@@ -19,6 +19,8 @@ export interface ClientStore {
 export const STORE_ERRORS = {
   "wrong-passphrase": "The store does not open with this passphrase.",
   "passphrase-needed": "The store was made with a passphrase: give it.",
+  "passphrase-unknown":
+    "The store was made without a passphrase: its key is in the key file, and a passphrase would protect nothing.",
   "key-file-missing": "The store's key file is not there: put it back, or begin with a new store.",
   "key-file-open":
     "The store's key file can be read by others: make it readable by its owner alone (chmod 600).",

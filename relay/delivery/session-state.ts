@@ -40,6 +40,8 @@ export interface Session {
   unackedBytes: number;
   /** Places in the mailbox of what is not acknowledged: one acknowledgement removes every copy. */
   readonly stored: Window<Position[]>;
+  /** Acknowledged while a read was under way, whose page may still show them; at most a push window of them. */
+  ackedInRead: Set<EnvelopeId> | undefined;
   cursor: Position;
   /** A read or append is under way. */
   busy: boolean;
@@ -93,6 +95,7 @@ export function newSession(
     unacked: new Window(),
     unackedBytes: 0,
     stored: new Window(),
+    ackedInRead: undefined,
     cursor: 0 as Position,
     busy: false,
     rescan: false,

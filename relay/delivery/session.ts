@@ -235,10 +235,25 @@ export function page(s: Session, result: ReadResult, port: SessionPort): void {
     close(s, "fenced", port);
     return;
   }
-  for (const entry of result.entries) pushStored(s, entry, port);
+  pushPage(s, result.entries, port);
   const more = result.entries.length > 0 && port.rules.liveOnEmptyRead;
   if (more || s.rescan) proceed(s, port);
   else becomeLive(s, port);
+}
+
+/** What the device acknowledged after the page was asked for is not pushed again: such copies go. */
+function pushPage(s: Session, entries: readonly Entry[], port: SessionPort): void {
+  const acked = s.ackedInRead;
+  s.ackedInRead = undefined;
+  const gone: { position: Position; id: EnvelopeId }[] = [];
+  for (const entry of entries) {
+    if (acked?.has(entry.id) !== true) pushStored(s, entry, port);
+    else {
+      if (entry.position > s.cursor) s.cursor = entry.position;
+      gone.push({ position: entry.position, id: entry.id });
+    }
+  }
+  if (gone.length > 0 && port.rules.removeOnAck) port.remove(s, gone);
 }
 
 function pushStored(s: Session, entry: Entry, port: SessionPort): void {
@@ -285,6 +300,7 @@ export function acked(s: Session, ids: readonly EnvelopeId[], port: SessionPort)
     }
     const pushed = s.unacked.take(id);
     s.unackedBytes -= pushed ?? 0;
+    if (s.busy && pushed !== undefined) (s.ackedInRead ??= new Set()).add(id);
     settleCopies(s, id, delivered, pushed !== undefined);
     const positions = s.stored.take(id);
     if (positions !== undefined) for (const position of positions) gone.push({ position, id });

@@ -93,6 +93,20 @@ describe("an envelope for a device that is online here", () => {
     expect(a.ack("hi")).toEqual(["remove 3 hi"]);
   });
 
+  it("is not pushed again by a page that was asked for before its ack: that copy goes", () => {
+    const a = new Story().live();
+    a.submit("hi");
+    a.after(2_000);
+    expect(a.answer("appendAsOwner", stored(3))).toEqual(["accepted hi to 9", "read 63 after 0"]);
+    expect(a.ack("hi")).toEqual(["remove 3 hi"]);
+    expect(a.answer("read", a.page([entry(3, "hi"), entry(4, "next")]))).toEqual([
+      "push next cafe to 1",
+      "remove 3 hi",
+      "read 63 after 4",
+    ]);
+    expect(a.answer("read", a.page([]))).toEqual([]);
+  });
+
   it("is left to the next tick when so much is spilled at once that others would wait", () => {
     const a = new Story("A1", { tickSpills: 1 }).live();
     const anna = addressOf("anna............" as AccountId, 1 as DeviceNumber);

@@ -2,6 +2,7 @@
 import { execFile } from "node:child_process";
 import { createServer } from "node:net";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -173,6 +174,16 @@ describe("lethe doctor", () => {
       lines: () => ["LETHE_HOST=192.0.2.1"],
       finds: /✗ port .*has no address 192\.0\.2\.1/,
       mends: /→ .*--host/,
+      code: 1,
+    },
+    {
+      name: "a name that is not the folder's",
+      lines: (place) => {
+        writeFileSync(`${place}/data/relay-name`, "relay.example\n");
+        return ["LETHE_NAME=other.example"];
+      },
+      finds: /✗ name .*belongs to the relay relay\.example/,
+      mends: /→ .*--name relay\.example/,
       code: 1,
     },
     {

@@ -6,12 +6,12 @@ import { request } from "node:https";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { connect, type TLSSocket } from "node:tls";
-import { PATHS } from "@lethe/protocol";
+import { PATHS, type PolicyJson } from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
 import { aFolder, filesHolding } from "../support/folder.ts";
 import { ask, Person } from "../support/person.ts";
 import { expectProblem } from "../support/problems.ts";
-import { RelayProcess } from "../support/relay-process.ts";
+import { RELAY_NAME, RelayProcess } from "../support/relay-process.ts";
 import { tracesOf } from "../support/traces.ts";
 import { eventually } from "../support/waiting.ts";
 
@@ -41,8 +41,10 @@ describe("settings in a file", () => {
 
       await write("LETHE_REGISTRATION=closed\nLETHE_MAILBOX_BYTES=4096\n");
       relay.signal("SIGHUP");
-      await relay.says("settings read again: registration");
-      await relay.says("only a restart changes mailboxBytes");
+      await relay.says("settings read again: LETHE_REGISTRATION");
+      await relay.says("only a restart changes LETHE_MAILBOX_BYTES");
+      const { limits } = (await ask(relay, "GET", PATHS.policy, NOTHING)).body as unknown as PolicyJson;
+      expect(limits.mailboxBytes).toBe(67_108_864); // what is in force, not what is wished
       expect(await registration()).toBe("closed");
       const ben = Person.called("ben");
       expectProblem(
@@ -59,6 +61,16 @@ describe("settings in a file", () => {
     } finally {
       await relay.stop();
     }
+  });
+});
+
+describe("the relay's name", () => {
+  it("is the data folder's: another one is refused, with the one that it began with", async () => {
+    await using folder = await aFolder();
+    await (await RelayProcess.start({ data: folder.path })).stop();
+    const other = RelayProcess.start({ data: folder.path, flags: ["--name", "other.example"] });
+    await expect(other).rejects.toThrow(`belongs to the relay ${RELAY_NAME}`);
+    await (await RelayProcess.start({ data: folder.path })).stop();
   });
 });
 
@@ -135,7 +147,7 @@ describe("a relay with a certificate", () => {
       expect(answer).toBe(200);
       aCertificate(folder.path, "second.example");
       relay.signal("SIGHUP");
-      await relay.says("settings read again");
+      await relay.says("settings read again: LETHE_TLS_CERT");
       expect(await shown(relay.port)).toBe("second.example");
     } finally {
       await relay.stop();
