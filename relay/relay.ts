@@ -1,10 +1,8 @@
 // One relay process put together: backend, delivery node, gateway, HTTP, timers. Whoever opens, closes: in reverse
 // order, once. Closing spills and releases every session before anything else goes away.
 import { randomBytes } from "node:crypto";
-import { writeFile } from "node:fs/promises";
 import { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { type AccountId, addressOf, type DeviceNumber, type Time } from "@lethe/protocol";
 import { type AccountRecord, type Backend, type NodeId, openBackend, type StoreEvent } from "@lethe/queue";
 import { DeliveryNode } from "./delivery/node.ts";
@@ -14,7 +12,7 @@ import { adminToken } from "./http/admin.ts";
 import { openHttp } from "./http/server.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
-import { NAME_FILE, pinnedName } from "./pinned-name.ts";
+import { pinName } from "./pinned-name.ts";
 import type { Settings } from "./settings.ts";
 import { changes, termsOf } from "./terms.ts";
 
@@ -49,22 +47,12 @@ export async function startRelay(settings: Settings, log: Log): Promise<Relay> {
     report: (event) => reportStore(event, log),
   });
   try {
-    await pinName(settings);
+    await pinName(settings.data, settings.name);
     return await startRelayOn(backend, settings, log);
   } catch (error) {
     await backend.close();
     throw error;
   }
-}
-
-/** Logins, accounts and devices are bound to the name that the folder began with. @throws Error where it is another now. */
-async function pinName({ data, name }: Settings): Promise<void> {
-  const pinned = await pinnedName(data);
-  if (pinned === undefined) await writeFile(join(data, NAME_FILE), `${name}\n`, { mode: 0o600 });
-  else if (pinned !== name)
-    throw new Error(
-      `${data} belongs to the relay ${pinned}, whose name never changes: start it with --name ${pinned}`,
-    );
 }
 
 /** A relay on a backend that is open already; closing the relay closes it. */
