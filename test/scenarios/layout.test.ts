@@ -122,7 +122,7 @@ describe("the tree that is laid out", () => {
       const text = await readFile(settings, "utf8");
       await writeFile(settings, text.replace("LETHE_REGISTRATION=invite", "LETHE_REGISTRATION=closed"));
       child.kill("SIGHUP");
-      expect(await says(/settings read again: (.*)/)).toContain("registration");
+      expect(await says(/settings read again: (.*)/)).toContain("LETHE_REGISTRATION");
       expect(await wellKnown()).toContain("closed");
     } finally {
       child.kill("SIGTERM");

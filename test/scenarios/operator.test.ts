@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { aFolder, type Folder } from "../support/folder.ts";
 import { Person } from "../support/person.ts";
-import { RelayProcess } from "../support/relay-process.ts";
+import { RELAY_NAME, RelayProcess } from "../support/relay-process.ts";
 import { sealed, submitTo, Wire } from "../support/wire.ts";
 
 const LETHE = fileURLToPath(new URL("../../client-lib/bin/lethe.js", import.meta.url));
@@ -116,8 +116,16 @@ describe("lethe status", () => {
 
 describe("lethe doctor", () => {
   it("finds nothing wrong with the settings of a relay that runs", async () => {
-    const { code, out } = await lethe("doctor", "--data", door[3] as string, "--port", String(relay.port));
-    expect(out).toContain(`a relay answers at ${relay.url}`);
+    const { code, out } = await lethe(
+      "doctor",
+      "--name",
+      RELAY_NAME,
+      "--data",
+      door[3] as string,
+      "--port",
+      String(relay.port),
+    );
+    expect(out).toContain(`the relay answers at ${relay.url}`);
     expect([code, out.includes("✗")]).toEqual([0, false]);
   });
 
