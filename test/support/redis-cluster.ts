@@ -100,7 +100,7 @@ export class RedisCluster implements AsyncDisposable {
 
   async masters(): Promise<RedisServer[]> {
     const roles = await Promise.all(this.nodes.map((node) => node.cli("role")));
-    return this.nodes.filter((_, i) => roles[i]?.startsWith("master"));
+    return this.nodes.filter((_, i) => roles[i]?.startsWith("master") === true);
   }
 
   /** Moves the slot of a key, and all that is in it, to the next master, key by key as an operator's tool does. */
