@@ -10,7 +10,7 @@ for i = 1, (#KEYS - 1) / 2 do
   local after, most, room = struct.unpack('>I6I4I4', ARGV[2], 14 * i - 13)
   local r = recall(owner)
   local page, bytes, full, removed = { r and 'p' .. owner_of(r) or 'n' }, 0, r == nil, false
-  local from = string.format('%.0f-0', after + 1)
+  local from = string.format('%d-0', after + 1)
   while not full do
     local entries = redis.call('XRANGE', mailbox, from, '+', 'COUNT', 16)
     local ids, gone = {}, 0

@@ -5,22 +5,40 @@
 -- ARGV: now, items: count I2, (position I6, id of 16 bytes)...
 -- RETURNS: how many entries were removed
 local now, items, at, removed = clock(ARGV[1]), ARGV[2], 1, 0
+
+-- The entries at the positions: neighbours in one step, others each by itself.
+local function entries_at(mailbox, positions, low, high)
+  if high - low < 2 * #positions then
+    return redis.call('XRANGE', mailbox, string.format('%d', low), string.format('%d', high))
+  end
+  local entries = {}
+  for _, position in ipairs(positions) do
+    local place = string.format('%d', position)
+    entries[#entries + 1] = redis.call('XRANGE', mailbox, place, place)[1]
+  end
+  return entries
+end
+
 for i = 1, (#KEYS - 1) / 2 do
   local owner, mailbox = KEYS[2 * i], KEYS[2 * i + 1]
   local count, start = struct.unpack('>I2', items, at)
-  local ids, bytes, seen = {}, 0, {}
+  local positions, wanted, low, high = {}, {}, math.huge, 0
   for j = 1, count do
-    local position, id
-    position, id, start = struct.unpack('>I6c16', items, start)
-    local place = string.format('%.0f', position)
-    local entry = redis.call('XRANGE', mailbox, place, place)[1]
-    if entry and not seen[place] and string.sub(entry[2][2], 1, 16) == id then
-      seen[place] = true
+    local id
+    positions[j], id, start = struct.unpack('>I6c16', items, start)
+    wanted[string.format('%d', positions[j]) .. id] = true
+    low, high = math.min(low, positions[j]), math.max(high, positions[j])
+  end
+  at = start
+  local ids, bytes = {}, 0
+  for _, entry in ipairs(count > 0 and entries_at(mailbox, positions, low, high) or {}) do
+    local name = string.match(entry[1], '^%d+') .. string.sub(entry[2][2], 1, 16)
+    if wanted[name] then
+      wanted[name] = nil
       ids[#ids + 1] = entry[1]
       bytes = bytes + #entry[2][2] - HEADER
     end
   end
-  at = start
   local r = #ids > 0 and recall(owner)
   if r then
     removed = removed + #ids

@@ -19,4 +19,4 @@ for i = 1, (#KEYS - 1) / 2 do
   end
 end
 count_up(KEYS[1], now)
-return { removed, oldest == math.huge and '' or string.format('%.0f', oldest) }
+return { removed, oldest == math.huge and '' or string.format('%d', oldest) }

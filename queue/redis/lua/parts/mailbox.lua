@@ -65,7 +65,7 @@ local function append(key, r, values, now, most, room)
       outcomes[i] = full and 'f' or 's'
       if not full then
         r.position = r.position + 1
-        redis.call('XADD', key, string.format('%.0f-%.0f', r.position, now), 'e', value)
+        redis.call('XADD', key, string.format('%d-%d', r.position, now), 'e', value)
         r.due = r.count == 0 and expiry or math.min(r.due, expiry)
         r.count = r.count + 1
         r.bytes = r.bytes + size
