@@ -5,8 +5,8 @@ import type { StoreFailure } from "../mailbox.ts";
 import { StoreFailedError } from "../mailbox.ts";
 import { closedError, failureOf } from "./failures.ts";
 
-/** Items in one call. */
-const MAX_ITEMS = 256;
+/** Items in one call: measured, Redis spends less on an item in calls of 32 than of 10 or 256. */
+const MAX_ITEMS = 32;
 /** Bytes of items in one call; an item that is larger goes alone. */
 const MAX_BYTES = 1_048_576;
 /** Bytes under way to a store that is slow to answer; what comes on top of them is refused. */

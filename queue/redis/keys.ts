@@ -1,17 +1,12 @@
 // The names of everything that the store keeps in Redis: short and binary, since a million mailboxes have two each.
 // Always true: all that is of one account lies in one shard, whose two hexadecimal digits are the hash tag.
-import { type AccountId, accountOf, type DeviceAddress, ID_BYTES } from "@lethe/protocol";
+import { type AccountId, type DeviceAddress, ID_BYTES, shardOf } from "@lethe/protocol";
 import type { NodeId } from "../mailbox.ts";
+
+export { shardOf } from "@lethe/protocol";
 
 /** Two hexadecimal digits name no more. */
 export const MAX_SHARDS = 256;
-
-/** FNV-1a (32 bits) over the account id, modulo `shards`. */
-export function shardOf(account: AccountId, shards: number): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < ID_BYTES; i++) hash = Math.imul(hash ^ account.charCodeAt(i), 0x01000193);
-  return (hash >>> 0) % shards;
-}
 
 const TAGS = Array.from({ length: MAX_SHARDS }, (_, shard) => `l{${shard.toString(16).padStart(2, "0")}}`);
 
@@ -39,7 +34,7 @@ export class Keys {
   }
 
   shardOf(address: DeviceAddress): number {
-    return shardOf(accountOf(address), this.shards);
+    return shardOf(address, this.shards);
   }
 
   mailbox(address: DeviceAddress): Buffer {
