@@ -2,6 +2,7 @@
 import type { Backend, RedisConfig } from "../backend.ts";
 import { StoreOpenError } from "../mailbox.ts";
 import { Connection } from "./connection.ts";
+import { RedisDirectory } from "./directory/directory.ts";
 import { Keys, MAX_SHARDS } from "./keys.ts";
 import type { RedisParts } from "./parts.ts";
 import { Scripts } from "./scripts.ts";
@@ -16,19 +17,31 @@ export async function openRedis(config: RedisConfig): Promise<Backend> {
     throw new StoreOpenError("shards-differ", `a store has 1 to ${MAX_SHARDS} shards`);
   const connection = await Connection.open({ url, replicas, commandMs, report });
   const parts: RedisParts = { config, connection, keys: new Keys(shards), scripts: new Scripts(connection) };
+  const directory = await openDirectory(parts);
   let closing: Promise<void> | undefined;
   return {
     mailbox: missing("mailbox"),
-    directory: missing("directory"),
+    directory,
     leases: missing("leases"),
     chores: missing("chores"),
-    close: () => (closing ??= close(parts)),
+    close: () => (closing ??= close(parts, directory)),
   };
 }
 
-function close({ connection }: RedisParts): Promise<void> {
+/** @throws StoreOpenError */
+async function openDirectory(parts: RedisParts): Promise<RedisDirectory> {
+  try {
+    return await RedisDirectory.open(parts);
+  } catch (error) {
+    parts.connection.close();
+    const why = error instanceof Error ? error.message : "no answer";
+    throw new StoreOpenError("unreachable", `the directory cannot be opened: ${why}`);
+  }
+}
+
+async function close({ connection }: RedisParts, directory: RedisDirectory): Promise<void> {
+  await directory.close();
   connection.close();
-  return Promise.resolve();
 }
 
 /** A part that does not exist yet: every use of it throws. */
