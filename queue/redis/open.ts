@@ -1,6 +1,7 @@
 // Opening and closing a store in Redis: connection, shards, then the parts, and back again.
 import type { Backend, RedisConfig } from "../backend.ts";
 import { StoreOpenError } from "../mailbox.ts";
+import { RedisChores } from "./chores.ts";
 import { Connection } from "./connection.ts";
 import { RedisDirectory } from "./directory/directory.ts";
 import { Keys, MAX_SHARDS } from "./keys.ts";
@@ -18,13 +19,14 @@ export async function openRedis(config: RedisConfig): Promise<Backend> {
   const connection = await Connection.open({ url, replicas, commandMs, report });
   const parts: RedisParts = { config, connection, keys: new Keys(shards), scripts: new Scripts(connection) };
   const directory = await openDirectory(parts);
+  const chores = new RedisChores(parts, commandMs);
   let closing: Promise<void> | undefined;
   return {
     mailbox: missing("mailbox"),
     directory,
     leases: missing("leases"),
-    chores: missing("chores"),
-    close: () => (closing ??= close(parts, directory)),
+    chores,
+    close: () => (closing ??= close(parts, directory, chores)),
   };
 }
 
@@ -39,7 +41,12 @@ async function openDirectory(parts: RedisParts): Promise<RedisDirectory> {
   }
 }
 
-async function close({ connection }: RedisParts, directory: RedisDirectory): Promise<void> {
+async function close(
+  { connection }: RedisParts,
+  directory: RedisDirectory,
+  chores: RedisChores,
+): Promise<void> {
+  await chores.close();
   await directory.close();
   connection.close();
 }
