@@ -1,13 +1,10 @@
 #!lua flags=allow-oom
 -- Counts the days on which no relay said that it runs: use is counted in the days that are left.
+-- USES: clock
 -- KEYS: for each shard, its days that passed
 -- ARGV: now or 0, in ARGV[1]
 -- RETURNS: today
-local now = tonumber(ARGV[1])
-if now == 0 then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+local now = clock(ARGV[1])
 local today = math.floor(now / 86400000)
 for i = 1, #KEYS do
   local days = KEYS[i]

@@ -1,13 +1,10 @@
 #!lua
 -- Adds an invite, or replaces the one with its mark; what was held of that one is not given back to this.
+-- USES: clock
 -- KEYS: 1 invites by expiry, 2 uses that are left, 3 held uses
 -- ARGV: 1 now or 0, 2 mark, 3 uses, 4 expiry, 5 most at once
 -- RETURNS: 1, or 0 where there are too many
-local now = tonumber(ARGV[1])
-if now == 0 then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+local now = clock(ARGV[1])
 for _, mark in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
   redis.call('HDEL', KEYS[2], mark)
   redis.call('ZREM', KEYS[1], mark)

@@ -1,13 +1,10 @@
 #!lua
 -- Registers an account, unless it is or was there, or the attempt has been ended: the step that decides a registration.
+-- USES: clock
 -- KEYS: 1 the account, 2 the mark of the attempt's end, 3 marks of deleted accounts, 4 days of use, 5 days that passed
 -- ARGV: 1 now or 0, 2 when the attempt began, 3 how long one may last, ms, 4 account, 5 its mark, 6 the attempt, 7... fields, values
 -- RETURNS: registered, exists, deleted or ended
-local now = tonumber(ARGV[1])
-if now == 0 then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+local now = clock(ARGV[1])
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return redis.call('HGET', KEYS[1], 'r') == ARGV[6] and 'registered' or 'exists'
 end

@@ -1,5 +1,6 @@
 #!lua
 -- Takes a bundle: the one-time keys that this requester had within the time, or others that nobody had.
+-- USES: clock
 -- KEYS: 1 bytes of the device's prekeys, 2 their order, 3 what was given to whom, 4 when
 -- ARGV: 1 now or 0, 2 requester, 3 1 for one-time keys, 4 how long the same are given, ms, 5 used ids kept of a kind
 -- RETURNS: signed, last resort, and two one-time keys (id and bytes, or empty); nothing where the device has no keys
@@ -7,11 +8,7 @@ local SPAN = 1099511627776 -- as in put-prekeys
 local known = redis.call('HMGET', KEYS[1], 's', 'l')
 if not known[1] or not known[2] then return false end
 if ARGV[3] ~= '1' then return { known[1], known[2], '', '' } end
-local now = tonumber(ARGV[1])
-if now == 0 then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+local now = clock(ARGV[1])
 for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now - ARGV[4])) do
   redis.call('HDEL', KEYS[3], 'o' .. old, 'k' .. old)
   redis.call('ZREM', KEYS[4], old)

@@ -1,13 +1,10 @@
 #!lua
 -- Takes a use of an invite for an attempt to register an account. It is held until it is settled.
+-- USES: clock
 -- KEYS: 1 invites by expiry, 2 uses that are left, 3 held uses
 -- ARGV: 1 now or 0, 2 mark, 3 the attempt, 4 the account, 5 most held uses
 -- RETURNS: taken, invalid, too-many, or who holds the uses of it that may come back: attempts and accounts
-local now = tonumber(ARGV[1])
-if now == 0 then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+local now = clock(ARGV[1])
 if redis.call('HEXISTS', KEYS[3], ARGV[3]) == 1 then return 'taken' end
 local expires = redis.call('ZSCORE', KEYS[1], ARGV[2])
 if not expires or tonumber(expires) <= now then return 'invalid' end
