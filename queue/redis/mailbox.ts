@@ -81,21 +81,20 @@ export class RedisMailbox implements Mailbox {
   }
 
   async appendAndRelease(batch: readonly OwnerAppend[]): Promise<readonly OwnerAppendResult[]> {
-    const results: OwnerAppendResult[] = [];
-    const isBare = batch.map(({ envelopes }) => envelopes.length === 0);
-    const bare = batch.filter((_, i) => isBare[i]);
-    const full = batch.filter((_, i) => !isBare[i]);
+    const isBare = ({ envelopes }: OwnerAppend): boolean => envelopes.length === 0;
     const [released, appended] = await Promise.all([
       this.#calls.each(
-        bare,
+        batch.filter(isBare),
         this.#verb((items) => this.#verbs.release(items)),
       ),
-      this.#append(full.map((append) => ({ mode: "r", by: append.owner, append }))),
+      this.#append(
+        batch.filter((item) => !isBare(item)).map((append) => ({ mode: "r", by: append.owner, append })),
+      ),
     ]);
-    let [b, f] = [0, 0];
-    for (const one of isBare)
-      results.push(ownerAnswer((one ? released[b++] : appended[f++]) ?? impossible()));
-    return results;
+    const inTurn = { bare: released.values(), full: appended.values() };
+    return batch.map((item) =>
+      ownerAnswer(inTurn[isBare(item) ? "bare" : "full"].next().value ?? impossible()),
+    );
   }
 
   async read(batch: readonly Read[]): Promise<readonly ReadResult[]> {

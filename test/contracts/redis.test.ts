@@ -1,9 +1,10 @@
 // The contracts, held by the redis backend over real servers: one Redis, and a cluster of three masters with a replica
 // each; and over Valkey where it is installed. A restart is a kill -9: what was answered must be there without a farewell.
 import { openRedis, type RedisBackend } from "../../queue/redis/open.ts";
+import { RedisCluster } from "../support/redis-cluster.ts";
 import { RedisServer, versionOf } from "../support/redis-server.ts";
 import { filesHolding } from "../support/folder.ts";
-import { describe, it } from "vitest";
+import { afterAll, describe, it } from "vitest";
 import { leasesContract } from "./leases.ts";
 import { mailboxContract } from "./mailbox.ts";
 import { mailboxOwnersContract } from "./mailbox-owners.ts";
@@ -70,14 +71,33 @@ async function one(program: string): Promise<Servers> {
   };
 }
 
+/** One cluster for all tests of a program, empty at the begin of each. */
+function shared(program: string): () => Promise<Servers> {
+  let cluster: RedisCluster | undefined;
+  afterAll(() => cluster?.[Symbol.asyncDispose]());
+  return async () => {
+    const servers = (cluster ??= await RedisCluster.start({ program }));
+    await servers.flush();
+    return {
+      url: servers.url,
+      folder: servers.folder,
+      crash: () => servers.crash(),
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+  };
+}
+
 for (const program of ["redis-server", "valkey-server"]) {
   const version = versionOf(program);
   if (version === undefined) {
     describe(`contracts: ${program}`, () => it.skip("is not installed here", () => undefined));
     continue;
   }
-  const backend = underTest(`${program} ${version}`, () => one(program));
-  mailboxContract(backend);
-  mailboxOwnersContract(backend);
-  leasesContract(backend);
+  const kinds = { "": () => one(program), " cluster": shared(program) };
+  for (const [kind, start] of Object.entries(kinds)) {
+    const backend = underTest(`${program} ${version}${kind}`, start);
+    mailboxContract(backend);
+    mailboxOwnersContract(backend);
+    leasesContract(backend);
+  }
 }
