@@ -28,7 +28,8 @@ function underTest(name: string, begin: () => Promise<Servers>, clockOf: () => C
     name,
     keeps: true,
     open: async (limits = ROOMY): Promise<BackendWorld> => {
-      const { url, folder, crash } = await begin();
+      const servers = await begin();
+      const { url, folder } = servers;
       const clock = clockOf();
       const open = (): Promise<RedisBackend> =>
         openRedis({ kind: "redis", url, replicas: 0, limits, now: clock.now, report: () => undefined });
@@ -41,7 +42,7 @@ function underTest(name: string, begin: () => Promise<Servers>, clockOf: () => C
         elapse: (ms) => Promise.resolve(clock.pass(ms)),
         counted: () => Promise.resolve(),
         async restart() {
-          await crash();
+          await servers.crash();
           await backend.close();
           backend = await open();
         },

@@ -66,12 +66,14 @@ export class Accounts {
     if (list.version !== before + 1) return { is: "conflict" };
     const kept = new Set(list.devices.map(({ device }) => device));
     const removed = known.record.devices.map(({ device }) => device).filter((device) => !kept.has(device));
-    const args = [String(before), String(list.version), Buffer.from(list.deviceList), removed.length];
+    const { keys, scripts, now } = this.#store;
+    const own = [keys.account(account), keys.counters(keys.shardOf(account))];
+    const versions = [String(before), String(list.version)];
+    const args = [...versions, Buffer.from(list.deviceList), now(), removed.length];
     const fields = [...removed.map(deviceField), ...list.devices.flatMap(deviceFields)];
-    const { keys, scripts } = this.#store;
     const put = await scripts.run(
       "put-list",
-      [keys.account(account), ...this.#keptOf(account, removed)],
+      [...own, ...this.#keptOf(account, removed)],
       [...args, ...fields],
     );
     if (put === 1) return { is: "put", removed };
@@ -80,15 +82,16 @@ export class Accounts {
 
   /** The name is in doubt before the account goes, so that it is freed also where this process ends in between. */
   async delete(account: AccountId): Promise<readonly DeviceAddress[] | undefined> {
-    const { keys, scripts } = this.#store;
+    const { keys, scripts, now } = this.#store;
+    const shard = keys.shardOf(account);
+    const own = [keys.account(account), keys.deleted(account), keys.use(shard), keys.counters(shard)];
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const known = await this.read(account);
       if (known === undefined) return undefined;
       const { name, listVersion, devices } = known.record;
       const holder = await this.#names.doubt(name, account);
       const numbers = devices.map(({ device }) => device);
-      const own = [keys.account(account), keys.deleted(account), keys.use(keys.shardOf(account))];
-      const args = [String(listVersion), bytesOf(account), markOf(account)];
+      const args = [String(listVersion), bytesOf(account), markOf(account), now()];
       if ((await scripts.run("delete-account", [...own, ...this.#keptOf(account, numbers)], args)) !== 1)
         continue;
       if (holder !== undefined) await this.#names.settle(name, holder, "free");

@@ -34,7 +34,7 @@ export class RedisDirectory implements Directory {
 
   private constructor(parts: RedisParts) {
     const { connection, scripts } = parts;
-    const keys = new DirectoryKeys(parts.keys.shards);
+    const keys = new DirectoryKeys(parts.keys);
     const store: DirectoryStore = { connection, scripts, keys, now: () => nowArg(parts) };
     this.#names = new Names(store);
     this.#accounts = new Accounts(store, this.#names);

@@ -8,13 +8,20 @@ import {
   deviceOf,
   type UserName,
 } from "@lethe/protocol";
-import { keyOf, shardOf, storeKey } from "../keys.ts";
+import { type Keys, keyOf, shardOf, storeKey } from "../keys.ts";
 
 export class DirectoryKeys {
   readonly shards: number;
+  readonly #keys: Keys;
 
-  constructor(shards: number) {
-    this.shards = shards;
+  constructor(keys: Keys) {
+    this.shards = keys.shards;
+    this.#keys = keys;
+  }
+
+  /** Whoever deletes says so in them, so that files are rewritten. */
+  counters(shard: number): Buffer {
+    return this.#keys.counters(shard);
   }
 
   /** Hash: `n` name, `k` account key, `h` access key hash, `v` list version, `l` list, `r` attempt, `p` hides, `d..` devices. */

@@ -2,6 +2,7 @@
 // account that its entry names only while that account is there and has this name, which the account's shard decides; an
 // entry of which that is not known yet is in doubt, and who settles a doubt first ends the attempt that reserved the name.
 import type { AccountId, UserName } from "@lethe/protocol";
+import { shardOf } from "../keys.ts";
 import { bytesOf, byPlace, buffersOf, type DirectoryStore, markOf, unexpected, wordOf } from "./store.ts";
 
 const ID_BYTES = 16;
@@ -72,7 +73,9 @@ export class Names {
   }
 
   async settle(name: UserName, holder: Holder, how: "keep" | "free"): Promise<void> {
-    await this.#store.scripts.run("settle-name", this.#keysOf(name), [name, entryOf(holder), how]);
+    const { scripts, keys, now } = this.#store;
+    const own = [...this.#keysOf(name), keys.counters(shardOf(name, keys.shards))];
+    await scripts.run("settle-name", own, [name, entryOf(holder), how, now()]);
   }
 
   /** Ends the holder's attempt; then the name is its, or free. */
