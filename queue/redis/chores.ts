@@ -21,6 +21,7 @@ const PREFIX = "{lethe}";
 const MAX_RUNNING = 4;
 /** How long `close` waits for handlers that have begun; after that they run again elsewhere, or at the next start. */
 const CLOSE_WAIT_MS = 5_000;
+const LOCK_MS = 30_000;
 /** A job that is not on record yet looks again after a second, for a minute: its scheduling is under way. */
 const LOOK_AGAIN_MS = 1_000;
 const UNRECORDED_MS = 60_000;
@@ -44,6 +45,8 @@ interface JobContent {
 export interface ChoreTuning {
   readonly pauseAfter: (failures: number) => number;
   readonly closeWaitMs: number;
+  /** How long a job stays with a relay that says nothing of it: then it ended, and another runs the job. */
+  readonly lockMs: number;
 }
 
 type Parts = Pick<RedisParts, "config" | "connection" | "scripts">;
@@ -60,7 +63,7 @@ export class RedisChores implements Chores {
 
   constructor(parts: Parts, commandMs: number, tuning: Partial<ChoreTuning> = {}) {
     this.#parts = parts;
-    this.#tuning = { pauseAfter, closeWaitMs: CLOSE_WAIT_MS, ...tuning };
+    this.#tuning = { pauseAfter, closeWaitMs: CLOSE_WAIT_MS, lockMs: LOCK_MS, ...tuning };
     this.#asking = askingClient(parts.connection.url, commandMs);
     this.#queue = new Queue(QUEUE, {
       connection: this.#asking,
@@ -94,6 +97,8 @@ export class RedisChores implements Chores {
       connection: client,
       prefix: PREFIX,
       concurrency: MAX_RUNNING,
+      lockDuration: this.#tuning.lockMs,
+      stalledInterval: this.#tuning.lockMs,
       maxStalledCount: FOR_EVER,
       settings: { backoffStrategy: (attempts: number) => this.#tuning.pauseAfter(attempts - 1) },
     });

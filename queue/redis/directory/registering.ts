@@ -91,13 +91,14 @@ export class Registering {
 
   /** Another has the name: for good, not any more, or it is not known yet. */
   async #contestName(
-    { name }: AccountRecord,
+    { name, account }: AccountRecord,
     holder: Holder,
     patience: Patience,
   ): Promise<"name-taken" | "again"> {
     const { names, accounts } = this.#o;
     const has = await names.nameOf(holder.account);
-    if (has === name) return "name-taken";
+    // The account itself has it by now, from another attempt to register it: then it is known.
+    if (has === name) return holder.account === account ? "again" : "name-taken";
     const isOver = has !== undefined || (await accounts.wasDeleted(holder.account));
     if (isOver || (await patience.isOver(holder))) await names.resolve(name, holder);
     return "again";
