@@ -90,6 +90,11 @@ export class RedisServer implements AsyncDisposable {
     await within(PATIENCE_MS, `${this.#program}'s start`, ready(child));
   }
 
+  /** What `redis-cli` says to a command. */
+  cli(...args: readonly string[]): Promise<string> {
+    return runCli(this.#program, ["-p", String(this.port), ...args]);
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child?.kill(signal);
   }
@@ -112,6 +117,20 @@ export class RedisServer implements AsyncDisposable {
     await this.kill();
     await this.#own?.[Symbol.asyncDispose]();
   }
+}
+
+/** The command line client that belongs to a server program. @throws what it said, where it failed */
+export async function runCli(program: string, args: readonly string[]): Promise<string> {
+  const cli = program.replace(/-server$/, "-cli");
+  const child = spawn(cli, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+  const [status] = (await once(child, "close")) as [number | null];
+  if (status !== 0) throw new Error(`${cli} ${args.join(" ")}: ${said}`);
+  return said.trim();
 }
 
 /** Resolves when it says that it takes connections; rejects, with what it said, when it ends before. */
