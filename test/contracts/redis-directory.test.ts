@@ -42,8 +42,9 @@ function underTest(name: string, begin: () => Promise<Servers>, clockOf: () => C
         elapse: (ms) => Promise.resolve(clock.pass(ms)),
         counted: () => Promise.resolve(),
         async restart() {
-          await servers.crash();
+          // Closed first: its workers would find the servers again, and run what is left for those after the restart.
           await backend.close();
+          await servers.crash();
           backend = await open();
         },
         async forget() {
