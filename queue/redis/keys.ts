@@ -1,12 +1,17 @@
 // The names of everything that the store keeps in Redis: short and binary, since a million mailboxes have two each.
 // Always true: all that is of one account lies in one shard, whose two hexadecimal digits are the hash tag.
-import { type AccountId, type DeviceAddress, ID_BYTES, shardOf } from "@lethe/protocol";
+import { type AccountId, accountOf, type DeviceAddress, type UserName } from "@lethe/protocol";
 import type { NodeId } from "../mailbox.ts";
-
-export { shardOf } from "@lethe/protocol";
 
 /** Two hexadecimal digits name no more. */
 export const MAX_SHARDS = 256;
+
+/** FNV-1a (32 bits) over an account id (clause S-SHARD), a name or a node id, modulo `shards`. */
+export function shardOf(whose: AccountId | UserName | NodeId, shards: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < whose.length; i++) hash = Math.imul(hash ^ whose.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) % shards;
+}
 
 const TAGS = Array.from({ length: MAX_SHARDS }, (_, shard) => `l{${shard.toString(16).padStart(2, "0")}}`);
 
@@ -34,7 +39,7 @@ export class Keys {
   }
 
   shardOf(address: DeviceAddress): number {
-    return shardOf(address, this.shards);
+    return shardOf(accountOf(address), this.shards);
   }
 
   mailbox(address: DeviceAddress): Buffer {
@@ -55,7 +60,7 @@ export class Keys {
 
   /** Nodes' wakes are spread over the shards as accounts are. */
   wakes(node: NodeId): Buffer {
-    return keyOf(shardOf(node.padEnd(ID_BYTES) as string as AccountId, this.shards), "w", node);
+    return keyOf(shardOf(node, this.shards), "w", node);
   }
 
   /** A key of one account's. */
