@@ -59,6 +59,23 @@ export interface EmbeddedConfig {
   readonly report: (event: StoreEvent) => void;
 }
 
+export interface RedisConfig {
+  readonly kind: "redis";
+  /** `redis://`, `rediss://`, `redis-sentinel://host:port,host:port/master` or `redis-cluster://host:port,host:port`. */
+  readonly url: string;
+  /** Recorded in a store when it is first opened: 256 unless said otherwise. */
+  readonly shards?: number;
+  /** Replicas that must have a write before it is answered: the k of WAIT. */
+  readonly replicas: number;
+  readonly limits: MailboxLimits;
+  /** Only for tests: the store's own clock where it is left out. */
+  readonly now?: () => Time;
+  /** Time-out of every call, ms. */
+  readonly commandMs?: number;
+  /** Reports of the store's own health: codes and counts, never content. */
+  readonly report: (event: StoreEvent) => void;
+}
+
 export type StoreEvent =
   | { readonly is: "recovered"; readonly envelopes: number; readonly segments: number; readonly ms: number }
   | { readonly is: "torn-tail"; readonly segment: string; readonly bytes: number }
