@@ -2,6 +2,7 @@
 import type { Backend, RedisConfig } from "../backend.ts";
 import { StoreOpenError } from "../mailbox.ts";
 import { Connection } from "./connection.ts";
+import { doubtsOf } from "./doubts.ts";
 import { Keys, MAX_SHARDS } from "./keys.ts";
 import type { RedisParts } from "./parts.ts";
 import { Scripts } from "./scripts.ts";
@@ -22,6 +23,7 @@ export async function openRedis(config: RedisConfig): Promise<Backend> {
     directory: missing("directory"),
     leases: missing("leases"),
     chores: missing("chores"),
+    doubts: () => doubtsOf(connection),
     close: () => (closing ??= close(parts)),
   };
 }
