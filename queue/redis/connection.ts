@@ -6,7 +6,7 @@ import { StoreOpenError } from "../mailbox.ts";
 import { ClusterServers } from "./cluster.ts";
 import { closedError, storeError } from "./failures.ts";
 import { type Arg, type Caller, Server, type ServerParts } from "./server.ts";
-import { type Login, parseStoreUrl, type StoreUrl } from "./url.ts";
+import { type Address, type Login, parseStoreUrl, type StoreUrl } from "./url.ts";
 
 export type { Arg } from "./server.ts";
 
@@ -39,7 +39,7 @@ const PATIENCE = 2;
 export class Connection {
   readonly url: StoreUrl;
   readonly replicas: number;
-  readonly #commandMs: number;
+  readonly #config: ConnectionConfig;
   readonly #servers: Servers;
   readonly #blocking = new Set<Server>();
   #closed = false;
@@ -47,7 +47,7 @@ export class Connection {
   private constructor(url: StoreUrl, config: ConnectionConfig) {
     this.url = url;
     this.replicas = config.replicas;
-    this.#commandMs = config.commandMs;
+    this.#config = config;
     this.#servers =
       url.is === "cluster"
         ? new ClusterServers(url.nodes, optionsOf(url), config)
@@ -90,7 +90,7 @@ export class Connection {
   ): Promise<unknown> {
     if (this.#closed) throw closedError();
     try {
-      return await reader.read(command, args, blockMs + this.#commandMs);
+      return await reader.read(command, args, blockMs + this.#config.commandMs);
     } catch (error) {
       throw this.#closed ? closedError() : storeError(error);
     }
@@ -118,6 +118,13 @@ export class Connection {
 
   masters(): readonly Server[] {
     return this.#servers.masters();
+  }
+
+  /** A connection of its own to a server that is named otherwise, a replica for example. The caller ends it. */
+  to(address: Address): Server {
+    if (this.#closed) throw closedError();
+    const { sentinels: _, name: __, ...options } = optionsOf(this.url);
+    return new Server({ ...options, ...address }, this.#config);
   }
 
   /** Ends every connection; what waits is rejected. */

@@ -12,6 +12,8 @@ export interface Script {
 }
 
 const FOLDER = join(import.meta.dirname, "lua");
+/** What several scripts share stands here, and is put in place of the `USES` line of a script that names it. */
+const PARTS = "parts";
 /** In this order behind the shebang: each says what stands in it, or `none`. */
 const HEADINGS = ["KEYS", "ARGV", "RETURNS"] as const;
 
@@ -50,38 +52,57 @@ export class Scripts {
   }
 }
 
+/** The first time on a connection a script is sent whole: so calls behind it find it, and keep their order. */
 async function evaluate(
   caller: Caller,
   { digest, text }: Script,
   rest: readonly Arg[],
   how: "call" | "callDurably",
 ): Promise<unknown> {
-  try {
-    return await caller[how]("EVALSHA", [digest, ...rest]);
-  } catch (error) {
-    if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
-    return caller[how]("EVAL", [text, ...rest]);
+  if (caller.known.has(digest)) {
+    try {
+      return await caller[how]("EVALSHA", [digest, ...rest]);
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+      caller.known.clear();
+    }
   }
+  caller.known.add(digest);
+  return caller[how]("EVAL", [text, ...rest]);
 }
 
 /** @throws Error where a file's header is not as it must be: a fault of ours */
 export function loadScripts(folder: string = FOLDER): ReadonlyMap<string, Script> {
-  const files = readdirSync(folder).filter((file) => file.endsWith(".lua"));
-  return new Map(
-    files.map((file) => [basename(file, ".lua"), scriptOf(file, readFileSync(join(folder, file), "utf8"))]),
-  );
+  const parts = luaFiles(join(folder, PARTS));
+  const scripts = luaFiles(folder);
+  return new Map([...scripts].map(([name, text]) => [name, scriptOf(name, text, parts)]));
 }
 
-/** Checks the header, and holds `none` against the body. @throws Error */
-export function scriptOf(file: string, text: string): Script {
+function luaFiles(folder: string): ReadonlyMap<string, string> {
+  const files = readdirSync(folder).filter((file) => file.endsWith(".lua"));
+  return new Map(files.map((file) => [basename(file, ".lua"), readFileSync(join(folder, file), "utf8")]));
+}
+
+/** Checks the header, holds `none` against the body, and puts in the parts that it uses. @throws Error */
+export function scriptOf(name: string, text: string, parts: ReadonlyMap<string, string>): Script {
   const [shebang = "", ...lines] = text.split("\n");
-  if (!/^#!lua(?: flags=[a-z,-]+)?$/.test(shebang)) throw new Error(`${file}: its first line is not #!lua`);
+  if (!/^#!lua(?: flags=[a-z,-]+)?$/.test(shebang)) throw new Error(`${name}: its first line is not #!lua`);
   const body = lines.filter((line) => !line.startsWith("--")).join("\n");
   for (const heading of HEADINGS) {
-    const says = lines.find((line) => line.startsWith(`-- ${heading}: `))?.slice(heading.length + 5);
-    if (says === undefined || says === "") throw new Error(`${file}: its header has no ${heading}`);
-    if (heading !== "RETURNS" && (says === "none") === body.includes(`${heading}[`))
-      throw new Error(`${file}: its header and its body disagree on ${heading}`);
+    const says = under(heading, lines);
+    if (says === undefined) throw new Error(`${name}: its header has no ${heading}`);
+    if (heading !== "RETURNS" && (says === "none") === body.includes(heading))
+      throw new Error(`${name}: its header and its body disagree on ${heading}`);
   }
-  return { text, digest: createHash("sha1").update(text).digest("hex") };
+  const used = (under("USES", lines)?.split(", ") ?? []).map((part) => {
+    const of = parts.get(part);
+    if (of === undefined) throw new Error(`${name}: there is no part ${part}`);
+    return of;
+  });
+  const whole = [shebang, ...used, body].map((piece) => piece.replaceAll(/^--.*\n/gm, "").trim()).join("\n");
+  return { text: whole, digest: createHash("sha1").update(whole).digest("hex") };
+}
+
+function under(heading: string, lines: readonly string[]): string | undefined {
+  return lines.find((line) => line.startsWith(`-- ${heading}: `))?.slice(heading.length + 5);
 }

@@ -4,8 +4,9 @@
 import { Redis, type RedisOptions } from "ioredis";
 import type { StoreEvent } from "../backend.ts";
 import { StoreFailedError } from "../mailbox.ts";
+import { type Arg, PackedCommand } from "./command.ts";
 
-export type Arg = Buffer | string | number;
+export type { Arg } from "./command.ts";
 
 export interface ServerParts {
   /** How long a call may take, ms. */
@@ -17,6 +18,8 @@ export interface ServerParts {
 
 /** What a call is made with: a server, or one that is asked for a slot that is on its way to it. */
 export interface Caller {
+  /** Digests of the scripts that were sent whole on this connection: until it breaks they need not be again. */
+  readonly known: Set<string>;
   /** One command; replies are Buffers, numbers, null and arrays of them. */
   call(command: string, args: readonly Arg[]): Promise<unknown>;
   /** One command, answered once the replicas have it too. @throws StoreFailedError where they fall short */
@@ -29,6 +32,7 @@ const LONGEST_PAUSE_MS = 2_000;
 export class Server implements Caller {
   readonly redis: Redis;
   readonly asking: Caller;
+  readonly known = new Set<string>();
   readonly #parts: ServerParts;
   /** Counts connections, so that an answer can be told to be of the same one as another. */
   #connection = 0;
@@ -49,11 +53,13 @@ export class Server implements Caller {
     };
     this.redis = new Redis({ ...all, replyMapping: "legacy" });
     this.asking = {
+      known: this.known,
       call: (command, args) => this.#asked(() => this.call(command, args)),
       callDurably: (command, args) => this.#asked(() => this.callDurably(command, args)),
     };
     this.redis.on("connect", () => {
       this.#connection++;
+      this.known.clear();
     });
     this.redis.on("ready", () => {
       this.#isDown = false;
@@ -77,7 +83,7 @@ export class Server implements Caller {
   }
 
   call(command: string, args: readonly Arg[]): Promise<unknown> {
-    return this.redis.callBuffer(command, [...args]);
+    return this.redis.sendCommand(new PackedCommand(command, args)) as Promise<unknown>;
   }
 
   async callDurably(command: string, args: readonly Arg[]): Promise<unknown> {

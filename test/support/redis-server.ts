@@ -4,7 +4,6 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
 import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { aFolder, type Folder } from "./folder.ts";
 import { within } from "./waiting.ts";
@@ -128,16 +127,20 @@ function ready(child: ChildProcess): Promise<void> {
   });
 }
 
-/** A port that nobody has now, below 55,000: a cluster node's bus is 10,000 above. */
+/** A port that nobody has now, and whose cluster bus (10,000 above) is free too; both below what the kernel hands out. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 30_000);
-    const server = createServer().unref();
-    const free = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => resolve((server.address() as AddressInfo).port === port));
-    });
-    await new Promise((resolve) => server.close(resolve));
-    if (free) return port;
+    const port = 10_000 + Math.floor(Math.random() * 12_000);
+    if ((await isFree(port)) && (await isFree(port + 10_000))) return port;
   }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  const free = await new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => resolve(true));
+  });
+  if (free) await new Promise((resolve) => server.close(resolve));
+  return free;
 }
