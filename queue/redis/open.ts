@@ -1,7 +1,9 @@
 // Opening and closing a store in Redis: connection, what the store says of itself, then the parts, and back again.
 import type { Backend, RedisConfig } from "../backend.ts";
 import { StoreOpenError } from "../mailbox.ts";
+import { RedisChores } from "./chores.ts";
 import { Connection } from "./connection.ts";
+import { RedisDirectory } from "./directory/directory.ts";
 import { doubtsOf } from "./doubts.ts";
 import { Keys, MAX_SHARDS } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
@@ -26,30 +28,43 @@ export async function openRedis(config: RedisConfig): Promise<RedisBackend> {
   const parts: RedisParts = { config, connection, keys: new Keys(shards), scripts: new Scripts(connection) };
   try {
     await checkStore(parts);
+    return openOver(parts, await openDirectory(parts));
   } catch (error) {
     connection.close();
     throw error;
   }
-  return openOver(parts);
 }
 
-function openOver(parts: RedisParts): RedisBackend {
+function openOver(parts: RedisParts, directory: RedisDirectory): RedisBackend {
   const mailbox = new RedisMailbox(parts);
   const leases = new RedisLeases(parts);
+  const chores = new RedisChores(parts, parts.config.commandMs ?? DEFAULT_COMMAND_MS);
   const close = async (): Promise<void> => {
+    await chores.close();
     leases.close();
     await mailbox.close();
+    await directory.close();
     parts.connection.close();
   };
   let closing: Promise<void> | undefined;
   return {
     mailbox,
-    directory: missing("directory"),
+    directory,
     leases,
-    chores: missing("chores"),
+    chores,
     doubts: () => doubtsOf(parts.connection),
     close: () => (closing ??= close()),
   };
+}
+
+/** @throws StoreOpenError */
+async function openDirectory(parts: RedisParts): Promise<RedisDirectory> {
+  try {
+    return await RedisDirectory.open(parts);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : "no answer";
+    throw new StoreOpenError("unreachable", `the directory cannot be opened: ${why}`);
+  }
 }
 
 /** Records format and shards in a store that is new, and holds them against one that is not. @throws StoreOpenError */
@@ -63,13 +78,4 @@ async function checkStore({ scripts, keys }: RedisParts): Promise<void> {
     throw new StoreOpenError("format-unknown", "the store has a format that this version does not know");
   if (Number(shards) !== keys.shards)
     throw new StoreOpenError("shards-differ", `the store has ${shards} shards, not ${keys.shards}`);
-}
-
-/** A part that does not exist yet: every use of it throws. */
-function missing<Part extends object>(name: string): Part {
-  return new Proxy({} as Part, {
-    get() {
-      throw new Error(`the redis backend has no ${name} yet`);
-    },
-  });
 }
