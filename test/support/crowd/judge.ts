@@ -124,17 +124,19 @@ function order(first: readonly Handed[], say: Say): void {
 /** Whatever came was sent by the one who is said to have sent it, under that id. */
 function origin(histories: Histories, first: readonly Handed[], say: Say): void {
   const accounts = new Map<string, string>();
-  const attempted = new Set<string>();
+  const attempted = new Map<string, string>();
   const ids = new Map<string, string>();
   for (const [name, lines] of histories)
     for (const line of lines) {
       if (line.is === "started") accounts.set(name, line.account);
-      if (line.is === "sending") attempted.add(keyOf(name, line.to, line.seq));
+      if (line.is === "sending") attempted.set(keyOf(name, line.to, line.seq), line.hash);
       if (line.is === "queued") ids.set(keyOf(name, line.to, line.seq), line.id);
     }
   for (const { line } of first) {
     const key = keyOf(line.from, line.to, line.seq);
-    if (!attempted.has(key)) say("phantom", `${key} was never sent`);
+    const hash = attempted.get(key);
+    if (hash === undefined) say("phantom", `${key} was never sent`);
+    else if (hash !== line.hash) say("phantom", `${key} came with another text`);
     const id = ids.get(key);
     if (id !== undefined && id !== line.id) say("phantom", `${key} came under another id`);
     if (accounts.get(line.from) !== line.account) say("forged", `${key} came from another account`);
@@ -147,7 +149,8 @@ function arrival(histories: Histories, first: readonly Handed[], say: Say): numb
   let missing = 0;
   for (const [name, lines] of histories)
     for (const line of lines) {
-      if (!("id" in line) || line.is === "handed" || arrived.has(line.id)) continue;
+      if (line.is !== "queued" && line.is !== "sent" && line.is !== "delivered") continue;
+      if (arrived.has(line.id)) continue;
       if (line.is === "queued") missing++;
       if (line.is === "queued") say("lost", `${keyOf(name, line.to, line.seq)} was taken and never came`);
       if (line.is === "sent") say("lost", `${line.id} of ${name} was accepted and never came`);
