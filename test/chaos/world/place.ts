@@ -3,6 +3,7 @@ import { writeFile, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { FORGET_MS } from "../../support/folder.ts";
 import type { Disk } from "../../support/small-disk.ts";
+import type { RelayNode } from "./node.ts";
 import type { RedisServer } from "./redis-server.ts";
 
 export interface Place extends AsyncDisposable {
@@ -13,6 +14,8 @@ export interface Place extends AsyncDisposable {
   readonly forgetMs: number;
   /** Flags of the relay that is called this. */
   flagsOf(node: string): readonly string[];
+  /** Envelopes in all mailboxes. */
+  held(nodes: readonly RelayNode[]): Promise<number>;
   /** Fills the disk until it is told to stop, where there is a small one. */
   readonly disk: FillableDisk | undefined;
   readonly redis: RedisServer | undefined;
@@ -50,6 +53,7 @@ export function embeddedPlace(folder: string, disk: FillableDisk | undefined): P
     folder: disk?.path ?? folder,
     forgetMs: FORGET_MS,
     flagsOf: () => [],
+    held: ([node]) => node?.metric("lethe_mailbox_envelopes") ?? Promise.resolve(0),
     disk,
     redis: undefined,
     async [Symbol.asyncDispose]() {

@@ -18,7 +18,9 @@ const DISK_MB = 192;
 const RECEIPT_JITTER_MS = 3_000;
 
 export interface WorldOptions {
+  /** For histories and clocks: it is left behind. */
   readonly folder: string;
+  readonly storeFolder: string;
   readonly chance: Chance;
   readonly seed: number;
   readonly nodes: number;
@@ -140,6 +142,18 @@ export class World implements AsyncDisposable {
     await Promise.all(this.nodes.map((node) => (node.isRunning ? undefined : node.start())));
   }
 
+  /** Whether this machine can have a fault of this name. */
+  can(fault: string): boolean {
+    if (fault === "disk-full") return this.place.disk !== undefined;
+    if (fault === "relay-clock") return this.nodes.every(({ hasClock }) => hasClock);
+    return true;
+  }
+
+  /** Envelopes in all mailboxes. */
+  async held(): Promise<number> {
+    return this.place.held(this.nodes);
+  }
+
   /** Ends of processes that nobody asked for. */
   get ends(): readonly string[] {
     return [...this.nodes.flatMap(({ ends }) => ends), ...(this.place.redis?.ends ?? [])];
@@ -153,10 +167,10 @@ export class World implements AsyncDisposable {
   }
 }
 
-async function aPlace({ folder, smallDisk }: WorldOptions, lacks: string[]): Promise<Place> {
+async function aPlace({ storeFolder, smallDisk }: WorldOptions, lacks: string[]): Promise<Place> {
   const disk = smallDisk ? await aSmallDisk(DISK_MB) : undefined;
   if (typeof disk === "string") lacks.push(disk);
-  return embeddedPlace(join(folder, "store"), typeof disk === "object" ? new FillableDisk(disk) : undefined);
+  return embeddedPlace(storeFolder, typeof disk === "object" ? new FillableDisk(disk) : undefined);
 }
 
 /** Everybody begins with another relay. */
