@@ -139,7 +139,7 @@ export class World implements AsyncDisposable {
   /** Whatever fell over by itself stands again: the verdict has it from the counts of ends. */
   async mend(): Promise<void> {
     await this.place.redis?.mend();
-    await Promise.all(this.nodes.map((node) => (node.isRunning ? undefined : node.start())));
+    await Promise.all(this.nodes.filter((node) => !node.isRunning).map((node) => node.start()));
   }
 
   /** Whether this machine can have a fault of this name. */
