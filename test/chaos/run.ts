@@ -165,7 +165,10 @@ async function calmDown(world: World, log: NemesisLog): Promise<Ending> {
 async function settled(world: World): Promise<boolean | undefined> {
   if (world.people.quiet < 2_000) return undefined;
   const histories = await world.people.histories();
-  if (judge(histories).missing === 0 && judgeWire(histories).missing === 0) return true;
+  const app = judge(histories);
+  if (app.missing === 0 && judgeWire(histories).missing === 0) return true;
+  // What is only missing may come; whatever else is broken stays broken.
+  if (app.faults.some(({ kind }) => kind !== "lost" && kind !== "receipt-without-delivery")) return false;
   return world.people.quiet > QUIET_MS ? false : undefined;
 }
 

@@ -50,7 +50,7 @@ export function clock(seconds: number, whole: number): string {
 export function duration(ms: number): string {
   if (ms < 1) return "0";
   if (ms < 1_000) return `${Math.round(ms)} ms`;
-  return ms < 10_000 ? `${(ms / 1_000).toFixed(1)} s` : `${Math.round(ms / 1_000)} s`;
+  return ms < 10_000 ? `${Number((ms / 1_000).toFixed(1))} s` : `${Math.round(ms / 1_000)} s`;
 }
 
 export interface Lanes {
