@@ -35,8 +35,28 @@ export interface Backend {
   readonly directory: Directory;
   readonly leases: Leases;
   readonly chores: Chores;
+  /** What of the store's own configuration contradicts what is promised of it; empty where nothing does. */
+  doubts(): Promise<readonly Doubt[]>;
   /** Settles what was begun and closes everything, in reverse order of opening. */
   close(): Promise<void>;
+}
+
+/** A setting of the store that is not what the promises need. */
+export interface Doubt {
+  /** Stable, for programs. */
+  readonly code:
+    | "evicts"
+    | "no-append-only-file"
+    | "not-synced"
+    | "snapshots"
+    | "rewrites-by-itself"
+    | "large-nodes"
+    | "replicas-missing"
+    | "not-readable";
+  /** `broken`: what was accepted may be lost although nothing fails. `weak`: it may be when something does, or is kept longer. */
+  readonly is: "broken" | "weak";
+  readonly says: string;
+  readonly mend: string;
 }
 
 /** Limits of mailboxes; each has its refusal. */
@@ -59,6 +79,23 @@ export interface EmbeddedConfig {
   readonly report: (event: StoreEvent) => void;
 }
 
+export interface RedisConfig {
+  readonly kind: "redis";
+  /** `redis://`, `rediss://`, `redis-sentinel://host:port,host:port/master` or `redis-cluster://host:port,host:port`. */
+  readonly url: string;
+  /** Recorded in a store when it is first opened: 256 unless said otherwise. */
+  readonly shards?: number;
+  /** Replicas that must have a write before it is answered: the k of WAIT. */
+  readonly replicas: number;
+  readonly limits: MailboxLimits;
+  /** Only for tests: the store's own clock where it is left out. */
+  readonly now?: () => Time;
+  /** Time-out of every call, ms. */
+  readonly commandMs?: number;
+  /** Reports of the store's own health: codes and counts, never content. */
+  readonly report: (event: StoreEvent) => void;
+}
+
 export type StoreEvent =
   | { readonly is: "recovered"; readonly envelopes: number; readonly segments: number; readonly ms: number }
   | { readonly is: "torn-tail"; readonly segment: string; readonly bytes: number }
@@ -66,4 +103,6 @@ export type StoreEvent =
   | { readonly is: "storage-full" }
   | { readonly is: "storage-room-again" }
   | { readonly is: "sync-failed"; readonly code: string }
-  | { readonly is: "storage-failed"; readonly code: string };
+  | { readonly is: "storage-failed"; readonly code: string }
+  /** A connection to the store was lost and is back, perhaps to another server: what was known of the store may not hold. */
+  | { readonly is: "store-moved" };
