@@ -1,6 +1,8 @@
 // Relay processes that share one Redis, each in a place of its own that it keeps. Always true: what was started is ended with
 // the fleet, by its process id.
 import { join } from "node:path";
+import { type Backend, DEFAULT_MAILBOX_LIMITS, openBackend } from "@lethe/queue";
+import { Redis } from "ioredis";
 import type { Chance } from "./chance.ts";
 import { aFolder, type Folder } from "./folder.ts";
 import { aQuietPort } from "./ports.ts";
@@ -24,6 +26,7 @@ export class Fleet implements AsyncDisposable {
   readonly #ports: readonly number[];
   readonly #flags: readonly string[];
   readonly #nodes: (RelayProcess | undefined)[];
+  #store: Backend | undefined;
 
   private constructor(redis: RedisServer, own: Folder, ports: readonly number[], flags: readonly string[]) {
     this.redis = redis;
@@ -89,8 +92,28 @@ export class Fleet implements AsyncDisposable {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
+  /** The ids of the nodes whose leases live. */
+  async nodeIds(): Promise<string[]> {
+    const { url } = this.redis;
+    const limits = DEFAULT_MAILBOX_LIMITS;
+    this.#store ??= await openBackend({ kind: "redis", url, replicas: 0, limits, report: () => undefined });
+    return [...(await this.#store.leases.addresses()).keys()];
+  }
+
+  /** How often Redis has run any of these commands. */
+  async calls(...names: readonly string[]): Promise<number> {
+    const redis = new Redis(this.redis.url);
+    const text = await redis.info("commandstats");
+    redis.disconnect();
+    let calls = 0;
+    for (const [, name = "", count] of text.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm))
+      if (names.includes(name)) calls += Number(count);
+    return calls;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#nodes.map((_, i) => this.killNode(i)));
+    await this.#store?.close();
     await this.redis[Symbol.asyncDispose]();
     await this.#own[Symbol.asyncDispose]();
   }
