@@ -46,8 +46,28 @@ export interface Backend {
   readonly directory: Directory;
   readonly leases: Leases;
   readonly chores: Chores;
+  /** What of the store's own configuration contradicts what is promised of it; empty where nothing does. */
+  doubts(): Promise<readonly Doubt[]>;
   /** Settles what was begun and closes everything, in reverse order of opening. */
   close(): Promise<void>;
+}
+
+/** A setting of the store that is not what the promises need. */
+export interface Doubt {
+  /** Stable, for programs. */
+  readonly code:
+    | "evicts"
+    | "no-append-only-file"
+    | "not-synced"
+    | "snapshots"
+    | "rewrites-by-itself"
+    | "large-nodes"
+    | "replicas-missing"
+    | "not-readable";
+  /** `broken`: what was accepted may be lost although nothing fails. `weak`: it may be when something does, or is kept longer. */
+  readonly is: "broken" | "weak";
+  readonly says: string;
+  readonly mend: string;
 }
 
 /** Limits of mailboxes; each has its refusal. */
@@ -94,4 +114,6 @@ export type StoreEvent =
   | { readonly is: "storage-full" }
   | { readonly is: "storage-room-again" }
   | { readonly is: "sync-failed"; readonly code: string }
-  | { readonly is: "storage-failed"; readonly code: string };
+  | { readonly is: "storage-failed"; readonly code: string }
+  /** A connection to the store was lost and is back, perhaps to another server: what was known of the store may not hold. */
+  | { readonly is: "store-moved" };

@@ -187,7 +187,8 @@ export class StoreOpenError extends Error {
     | "shards-differ"
     | "corrupt"
     | "url-malformed"
-    | "unreachable";
+    | "unreachable"
+    | "promise-broken";
 
   constructor(code: StoreOpenError["code"], message: string) {
     super(message);

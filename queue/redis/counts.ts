@@ -22,6 +22,7 @@ export class Counts {
   readonly #timer: NodeJS.Timeout;
   #last: Counters = NOTHING;
   #oldest: Time | undefined;
+  #expired = 0;
 
   constructor(parts: RedisParts) {
     this.#parts = parts;
@@ -34,6 +35,11 @@ export class Counts {
     this.#oldest = time;
   }
 
+  /** A sweep of this process removed so many. */
+  swept(count: number): void {
+    this.#expired += count;
+  }
+
   stats(): MailboxStats {
     const { mailboxes, envelopes, bytes, removedAt } = this.#last;
     const now = this.#parts.config.now?.() ?? Date.now();
@@ -42,6 +48,7 @@ export class Counts {
       envelopes,
       bytes,
       oldest: envelopes === 0 ? undefined : this.#oldest,
+      expired: this.#expired,
       forgetLag: removedAt === 0 ? 0 : Math.max(0, now - removedAt),
     };
   }

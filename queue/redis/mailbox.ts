@@ -135,6 +135,7 @@ export class RedisMailbox implements Mailbox {
   async sweep(): Promise<number> {
     return this.#calls.one(async () => {
       const { removed, oldest } = await this.#sweep.run(() => this.#calls.isClosed);
+      this.#counts.swept(removed);
       this.#counts.oldest = oldest;
       return removed;
     });

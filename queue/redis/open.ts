@@ -4,6 +4,7 @@ import { StoreOpenError } from "../mailbox.ts";
 import { RedisChores } from "./chores.ts";
 import { Connection } from "./connection.ts";
 import { RedisDirectory } from "./directory/directory.ts";
+import { doubtsOf } from "./doubts.ts";
 import { Keys, MAX_SHARDS } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
 import { RedisMailbox } from "./mailbox.ts";
@@ -27,17 +28,17 @@ export async function openRedis(config: RedisConfig): Promise<RedisBackend> {
   const parts: RedisParts = { config, connection, keys: new Keys(shards), scripts: new Scripts(connection) };
   try {
     await checkStore(parts);
-    return openOver(parts, await openDirectory(parts), commandMs);
+    return openOver(parts, await openDirectory(parts));
   } catch (error) {
     connection.close();
     throw error;
   }
 }
 
-function openOver(parts: RedisParts, directory: RedisDirectory, commandMs: number): RedisBackend {
+function openOver(parts: RedisParts, directory: RedisDirectory): RedisBackend {
   const mailbox = new RedisMailbox(parts);
   const leases = new RedisLeases(parts);
-  const chores = new RedisChores(parts, commandMs);
+  const chores = new RedisChores(parts, parts.config.commandMs ?? DEFAULT_COMMAND_MS);
   const close = async (): Promise<void> => {
     await chores.close();
     leases.close();
@@ -51,15 +52,19 @@ function openOver(parts: RedisParts, directory: RedisDirectory, commandMs: numbe
     directory,
     leases,
     chores,
+    doubts: () => doubtsOf(parts.connection),
     close: () => (closing ??= close()),
   };
 }
 
 /** @throws StoreOpenError */
-function openDirectory(parts: RedisParts): Promise<RedisDirectory> {
-  return RedisDirectory.open(parts).catch((error: unknown) => {
-    throw new StoreOpenError("unreachable", `the directory cannot be opened: ${String(error)}`);
-  });
+async function openDirectory(parts: RedisParts): Promise<RedisDirectory> {
+  try {
+    return await RedisDirectory.open(parts);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : "no answer";
+    throw new StoreOpenError("unreachable", `the directory cannot be opened: ${why}`);
+  }
 }
 
 /** Records format and shards in a store that is new, and holds them against one that is not. @throws StoreOpenError */

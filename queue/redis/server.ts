@@ -63,6 +63,7 @@ export class Server implements Caller {
     });
     this.redis.on("ready", () => {
       this.#isDown = false;
+      if (this.#connection > 1) this.#parts.report({ is: "store-moved" });
     });
     this.redis.on("error", (error: NodeJS.ErrnoException) => this.#reportOnce(error.code ?? "unknown"));
   }
