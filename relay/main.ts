@@ -26,8 +26,11 @@ function settings(): Settings {
 
 function whyNot(error: unknown, read: Settings): string {
   const code = (error as NodeJS.ErrnoException).code;
+  if (error instanceof StoreOpenError && read.store !== "embedded") return `${error.message} (--store)`;
   if (error instanceof StoreOpenError)
     return `${error.message}: ${read.data}; give another folder with --data`;
+  if (code === "EADDRINUSE" && (error as { port?: number }).port === read.linkPort)
+    return `port ${read.linkPort} is taken; stop what listens there, or give another with --link-port`;
   if (code === "EADDRINUSE")
     return `port ${read.port} is taken; stop what listens there, or give another with --port`;
   if (code === "EACCES")
@@ -54,7 +57,11 @@ try {
 
 process.stdout.write(`listening ${relay.url}\n`);
 if (process.stdout.isTTY)
-  process.stdout.write(dim(`mail is kept in ${read.data} until it is delivered; Ctrl-C stops the relay\n`));
+  process.stdout.write(
+    dim(
+      `mail is kept in ${read.store === "embedded" ? read.data : "the store"} until it is delivered; Ctrl-C stops the relay\n`,
+    ),
+  );
 
 let closing = false;
 function stop(): void {

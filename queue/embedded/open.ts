@@ -82,6 +82,7 @@ async function openOver(
     directory: embeddedDirectory(client, now),
     leases,
     chores,
+    doubts: () => Promise.resolve([]),
     forget: (which) => forgetting.pass(which),
     close: () => (closing ??= close()),
   };

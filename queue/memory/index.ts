@@ -25,6 +25,7 @@ export function openMemoryBackend(config: MemoryConfig): Backend {
     directory,
     leases,
     chores,
+    doubts: () => Promise.resolve([]),
     async close() {
       await chores.close();
       leases.close();

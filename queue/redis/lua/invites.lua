@@ -1,0 +1,14 @@
+#!lua flags=no-writes
+-- Lists the invites that have not expired, the earliest to expire first.
+-- KEYS: 1 by expiry, 2 uses that are left
+-- ARGV: now or 0, in ARGV[1]
+-- RETURNS: marks and expiries; marks and uses
+local now = tonumber(ARGV[1])
+if now == 0 then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+return {
+  redis.call('ZRANGEBYSCORE', KEYS[1], string.format('(%.0f', now), '+inf', 'WITHSCORES'),
+  redis.call('HGETALL', KEYS[2])
+}

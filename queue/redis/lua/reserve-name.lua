@@ -1,0 +1,15 @@
+#!lua
+-- Reserves a name for an attempt to register an account, unless somebody has it. It is in doubt until it is settled.
+-- KEYS: 1 the name, 2 names in doubt
+-- ARGV: 1 now or 0, 2 the name, 3 the holder: account and attempt
+-- RETURNS: now, or the holder that has it
+local now = tonumber(ARGV[1])
+if now == 0 then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[3] then return holder end
+redis.call('SET', KEYS[1], ARGV[3])
+redis.call('ZADD', KEYS[2], now, ARGV[3] .. ARGV[2])
+return now
