@@ -9,7 +9,10 @@ usage() {
 sh deploy/try-with-podman.sh COMMAND DIR, as root; needs podman, docker-compose, mmdebstrap, openssl and npm.
 
   images DIR           make the images that are missing, and the relay's image anew
-  up DIR [ARGUMENT…]   bring the stack up in DIR (a new folder); arguments go to docker-compose up, --scale relay=3
+  up DIR [ARGUMENT…]   bring the stack up in DIR (a new folder) until all of it is healthy; arguments go to docker-compose up, --scale relay=3;
+                       PORT is the balancer's (8443)
+  crash DIR            kill one node's process
+  roll DIR             deploy/rolling-restart.sh on that stack
   compose DIR …        docker-compose on that stack
   down DIR             end and remove all of it, volumes included
 HELP
@@ -88,11 +91,42 @@ up() {
     echo $! > "$dir/service.pid"
   fi
   if ! is_running "$dir/health.pid"; then
-    health > /dev/null 2>&1 &
+    # A process of its own, which keeps nothing open of whoever called.
+    sh "$0" health "$dir" > /dev/null 2>&1 &
     echo $! > "$dir/health.pid"
   fi
   while [ ! -S "$dir/podman.sock" ]; do sleep 0.1; done
   compose up --detach --no-build "$@"
+  wait_healthy
+}
+
+# Prints what is not healthy.
+unhealthy() {
+  for id in $(podman ps --all --quiet --filter "label=com.docker.compose.project=$project"); do
+    podman inspect --format '{{.State.Health.Status}} {{.Name}}' "$id" | grep -v '^healthy ' || true
+  done
+}
+
+wait_healthy() {
+  waited=0
+  while missing=$(unhealthy); [ -n "$missing" ]; do
+    [ "$waited" -lt 120 ] || { echo "not healthy after $waited s: $missing" >&2; exit 1; }
+    sleep 1
+    waited=$((waited + 1))
+  done
+  echo "healthy after $waited s"
+}
+
+# The first node's first process, by its id, as a crash would: SIGKILL from outside. Prints the container that lost it.
+crash() {
+  id=$(compose ps -q relay | head -n 1)
+  kill -9 "$(podman inspect --format '{{.State.Pid}}' "$id")"
+  echo "$id"
+}
+
+roll() {
+  (cd "$dir" && ENGINE=podman sh deploy/rolling-restart.sh env "DOCKER_HOST=unix://$dir/podman.sock" docker-compose \
+    --project-name "$project" --file docker-compose.yml --file deploy/podman/override.yml)
 }
 
 down() {
@@ -107,6 +141,9 @@ case "$act" in
   images) images ;;
   up) up "$@" ;;
   compose) compose "$@" ;;
+  health) health ;;
+  crash) crash ;;
+  roll) roll ;;
   down) down ;;
   *) usage >&2; exit 2 ;;
 esac

@@ -153,26 +153,6 @@ describe("docker-compose.yml", () => {
       2 * SETTINGS.ping.fallback,
     );
   });
-
-  it.skipIf(!isThere("docker-compose"))(
-    "is valid for docker-compose, with the .env that is made",
-    async () => {
-      await using folder = await aFolder();
-      await makeEnv("relay.example", "--dir", folder.path);
-      const env = ["--env-file", join(folder.path, ".env"), "--file", projectPath("docker-compose.yml")];
-      const PATH = process.env["PATH"];
-      const config = await run("docker-compose", [...env, "--profile", "media", "config"], { env: { PATH } });
-      const made = parse(config.stdout) as typeof compose;
-      expect(Object.keys(made.services).sort()).toEqual(["balancer", "minio", "redis", "relay"]);
-      const { LETHE_STORE = "", LETHE_NAME } = made.services["relay"]?.environment ?? {};
-      expect(LETHE_NAME).toBe("relay.example");
-      expect(new URL(LETHE_STORE).password).toBe(made.services["redis"]?.environment?.["REDIS_PASSWORD"]);
-      await writeFile(join(folder.path, "empty"), "");
-      const empty = ["--env-file", join(folder.path, "empty"), ...env.slice(2)];
-      const without = run("docker-compose", [...empty, "config"], { env: { PATH } });
-      await expect(without).rejects.toThrow("run sh deploy/make-env.sh");
-    },
-  );
 });
 
 describe("deploy/make-env.sh", () => {
