@@ -49,6 +49,7 @@ const standalone = (clockOf: () => Clock): BackendUnderTest => ({
       async elapse(ms) {
         clock.pass(ms);
       },
+      counted: () => Promise.resolve(),
       async restart() {
         await backend.close();
         backend = await start();

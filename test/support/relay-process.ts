@@ -23,6 +23,10 @@ export interface RelayOptions {
   readonly flags?: readonly string[];
   /** Flags of Node itself. */
   readonly node?: readonly string[];
+  /** What is started instead of the product's `main.ts`. */
+  readonly main?: string;
+  /** Added to this process's environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Exit {
@@ -49,9 +53,12 @@ export class RelayProcess {
 
   /** Starts a relay and waits for the line that says where it listens. */
   static async start(options: RelayOptions): Promise<RelayProcess> {
-    const { data, port = 0, log = "silent", flags = [], node = [] } = options;
+    const { data, port = 0, log = "silent", flags = [], node = [], main = MAIN, env = {} } = options;
     const args = ["--port", String(port), "--data", data, "--name", RELAY_NAME, "--log", log, ...flags];
-    const child = spawn(process.execPath, [...node, MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [...node, main, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+    });
     const output: Buffer[] = [];
     const exited = new Promise<Exit>((resolve) =>
       child.once("exit", (code, signal) => resolve({ code, signal })),
