@@ -1,7 +1,7 @@
 // What operators of many nodes start, held against itself and the code: the compose file, the image, the balancer, the secrets.
 import { execFile, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { chmod, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
