@@ -18,10 +18,21 @@ export interface Leases {
 
 export type ChoreHandler = (payload: string) => Promise<void>;
 
+/** A chore's payload, bytes: a word or a number, never an envelope and never a person's id, since it lies about in the clear. */
+export const MAX_PAYLOAD_BYTES = 256;
+
+/** @throws RangeError */
+export function checkPayload(payload: string): void {
+  if (Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES)
+    throw new RangeError(`a chore's payload has at most ${MAX_PAYLOAD_BYTES} bytes`);
+}
+
 /**
  * Deferred work, at least once, never on a message's way.
  * - C1: a chore that was scheduled runs at or after its time, also after a restart, until its handler has resolved.
  * - C2: one that fails runs again later, with growing pauses; scheduling the same key again replaces it.
+ * - C3: where several relays share a store, one of them runs a chore, and no two at the same time.
+ * - C4: a payload is short (MAX_PAYLOAD_BYTES); a longer one is refused by a RangeError.
  */
 export interface Chores {
   /** One handler a name; set before `start`. */

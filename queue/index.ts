@@ -1,7 +1,6 @@
 // What a relay keeps, and who keeps it: the interfaces, and the one way to open a backend.
 import type { Backend, EmbeddedConfig, RedisConfig } from "./backend.ts";
 import { openEmbedded } from "./embedded/open.ts";
-import { openRedis } from "./redis/open.ts";
 
 export * from "./backend.ts";
 export * from "./directory.ts";
@@ -12,8 +11,11 @@ export { type MemoryConfig, openMemoryBackend } from "./memory/index.ts";
 export type BackendConfig = EmbeddedConfig | RedisConfig;
 
 /** @throws StoreOpenError */
-export function openBackend(config: BackendConfig): Promise<Backend> {
-  return config.kind === "embedded" ? openEmbedded(config) : openRedis(config);
+export async function openBackend(config: BackendConfig): Promise<Backend> {
+  if (config.kind === "embedded") return openEmbedded(config);
+  // Loaded only where it is used: clients of Redis and BullMQ cost every start some tenths of a second.
+  const { openRedis } = await import("./redis/open.ts");
+  return openRedis(config);
 }
 
 export { realTimers, type Timers } from "./timers.ts";

@@ -1,15 +1,15 @@
 // The names of everything that the store keeps in Redis: short and binary, since a million mailboxes have two each.
 // Always true: all that is of one account lies in one shard, whose two hexadecimal digits are the hash tag.
-import { type AccountId, accountOf, type DeviceAddress, ID_BYTES } from "@lethe/protocol";
+import { type AccountId, accountOf, type DeviceAddress, type UserName } from "@lethe/protocol";
 import type { NodeId } from "../mailbox.ts";
 
 /** Two hexadecimal digits name no more. */
 export const MAX_SHARDS = 256;
 
-/** FNV-1a (32 bits) over the account id, modulo `shards`. */
-export function shardOf(account: AccountId, shards: number): number {
+/** FNV-1a (32 bits) over an account id, a name or a node id, modulo `shards`. */
+export function shardOf(whose: AccountId | UserName | NodeId, shards: number): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < ID_BYTES; i++) hash = Math.imul(hash ^ account.charCodeAt(i), 0x01000193);
+  for (let i = 0; i < whose.length; i++) hash = Math.imul(hash ^ whose.charCodeAt(i), 0x01000193);
   return (hash >>> 0) % shards;
 }
 
@@ -60,7 +60,7 @@ export class Keys {
 
   /** Nodes' wakes are spread over the shards as accounts are. */
   wakes(node: NodeId): Buffer {
-    return keyOf(shardOf(node.padEnd(ID_BYTES) as string as AccountId, this.shards), "w", node);
+    return keyOf(shardOf(node, this.shards), "w", node);
   }
 
   /** A key of one account's. */

@@ -1,7 +1,9 @@
 // Opening and closing a store in Redis: connection, what the store says of itself, then the parts, and back again.
 import type { Backend, RedisConfig } from "../backend.ts";
 import { StoreOpenError } from "../mailbox.ts";
+import { RedisChores } from "./chores.ts";
 import { Connection } from "./connection.ts";
+import { RedisDirectory } from "./directory/directory.ts";
 import { doubtsOf } from "./doubts.ts";
 import { Keys, MAX_SHARDS } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
@@ -26,30 +28,40 @@ export async function openRedis(config: RedisConfig): Promise<RedisBackend> {
   const parts: RedisParts = { config, connection, keys: new Keys(shards), scripts: new Scripts(connection) };
   try {
     await checkStore(parts);
+    return openOver(parts, await openDirectory(parts), commandMs);
   } catch (error) {
     connection.close();
     throw error;
   }
-  return openOver(parts);
 }
 
-function openOver(parts: RedisParts): RedisBackend {
+function openOver(parts: RedisParts, directory: RedisDirectory, commandMs: number): RedisBackend {
   const mailbox = new RedisMailbox(parts);
   const leases = new RedisLeases(parts);
+  const chores = new RedisChores(parts, commandMs);
   const close = async (): Promise<void> => {
+    await chores.close();
     leases.close();
+    await directory.close();
     await mailbox.close();
     parts.connection.close();
   };
   let closing: Promise<void> | undefined;
   return {
     mailbox,
-    directory: missing("directory"),
+    directory,
     leases,
-    chores: missing("chores"),
+    chores,
     doubts: () => doubtsOf(parts.connection),
     close: () => (closing ??= close()),
   };
+}
+
+/** @throws StoreOpenError */
+function openDirectory(parts: RedisParts): Promise<RedisDirectory> {
+  return RedisDirectory.open(parts).catch((error: unknown) => {
+    throw new StoreOpenError("unreachable", `the directory cannot be opened: ${String(error)}`);
+  });
 }
 
 /** Records format and shards in a store that is new, and holds them against one that is not. @throws StoreOpenError */
@@ -63,13 +75,4 @@ async function checkStore({ scripts, keys }: RedisParts): Promise<void> {
     throw new StoreOpenError("format-unknown", "the store has a format that this version does not know");
   if (Number(shards) !== keys.shards)
     throw new StoreOpenError("shards-differ", `the store has ${shards} shards, not ${keys.shards}`);
-}
-
-/** A part that does not exist yet: every use of it throws. */
-function missing<Part extends object>(name: string): Part {
-  return new Proxy({} as Part, {
-    get() {
-      throw new Error(`the redis backend has no ${name} yet`);
-    },
-  });
 }
