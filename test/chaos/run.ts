@@ -178,6 +178,7 @@ async function forgotten(world: World, marks: Marks): Promise<string[]> {
   const where = async (): Promise<string[]> => [
     ...new Set((await keptIn(folder, marks)).map(({ path }) => path)),
   ];
+  await world.place.forget();
   const files = await eventually(
     forgetMs,
     "the end of what was delivered in the files",
