@@ -116,7 +116,7 @@ export class World implements AsyncDisposable {
       chance,
       wire: true,
       receiptJitterMs: RECEIPT_JITTER_MS,
-      patienceMs: 120_000,
+      patienceMs: 180_000,
       relays: (name, at) => turned(ways.get(name) ?? [], at).map(({ port }) => `http://127.0.0.1:${port}`),
     });
     const world = new World({ nodes, place, people, links, lacks, proxy });
@@ -159,6 +159,11 @@ export class World implements AsyncDisposable {
   /** Ends of processes that nobody asked for. */
   get ends(): readonly string[] {
     return [...this.nodes.flatMap(({ ends }) => ends), ...(this.place.redis?.ends ?? [])];
+  }
+
+  /** Named points at which relays ended themselves. */
+  get crashes(): number {
+    return this.nodes.reduce((sum, node) => sum + node.crashes, 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
