@@ -118,14 +118,16 @@ async function strikeRound(round: Round, { options, world, log, tell }: Striking
   const began = performance.now();
   const isLong = options.minutes >= LONG_MINUTES;
   const struck: { kind: FaultKind; says: string; n: number; heal: Struck["heal"] }[] = [];
-  for (const { kind, seed } of round.faults) {
-    const alone = round.faults.length === 1;
-    const blow = await kind.strike({ world, chance: new Chance(seed), holdMs: round.holdMs, isLong });
-    if (blow === undefined) continue;
-    const n = log.begun({ kind: kind.name, group: kind.group, says: blow.says, alone });
-    struck.push({ kind, says: blow.says, n, heal: () => blow.heal() });
-    tell.struck(kind, blow.says);
-  }
+  const alone = round.faults.length === 1;
+  await Promise.all(
+    round.faults.map(async ({ kind, seed }) => {
+      const blow = await kind.strike({ world, chance: new Chance(seed), holdMs: round.holdMs, isLong });
+      if (blow === undefined) return;
+      const n = log.begun({ kind: kind.name, group: kind.group, says: blow.says, alone });
+      struck.push({ kind, says: blow.says, n, heal: () => blow.heal() });
+      tell.struck(kind, blow.says);
+    }),
+  );
   await lasting(Math.max(0, round.holdMs - (performance.now() - began)));
   await Promise.all(
     struck.map(async ({ kind, n, heal }) => {
@@ -158,7 +160,7 @@ async function calmDown(world: World, log: NemesisLog): Promise<Ending> {
   const marks = marksOf(await world.people.histories());
   const kept = await forgotten(world, marks);
   log.phase("over");
-  return { complete, settledMs, held, kept, marks: marks.size, ends: world.ends };
+  return { complete, settledMs, held, kept, marks: marks.size, ends: world.ends, crashes: world.crashes };
 }
 
 /** Undefined: something may still come. */
@@ -178,6 +180,7 @@ async function forgotten(world: World, marks: Marks): Promise<string[]> {
   const where = async (): Promise<string[]> => [
     ...new Set((await keptIn(folder, marks)).map(({ path }) => path)),
   ];
+  await world.place.forget();
   const files = await eventually(
     forgetMs,
     "the end of what was delivered in the files",

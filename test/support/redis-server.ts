@@ -67,6 +67,15 @@ export class RedisServer implements AsyncDisposable {
     return `redis://127.0.0.1:${this.port}`;
   }
 
+  /** Resolves when it has ended, this time. */
+  get ended(): Promise<unknown> {
+    return this.#exited;
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   get pid(): number {
     return this.#child?.pid ?? 0;
   }
@@ -78,7 +87,7 @@ export class RedisServer implements AsyncDisposable {
 
   /** Starts it over its folder, if it does not run, and waits until it has loaded what is there. */
   async restart(): Promise<void> {
-    if (this.#child !== undefined) return;
+    if (this.running) return;
     const settings = Object.entries(this.#configuration).flatMap(([name, value]) => [`--${name}`, value]);
     const where = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.folder];
     const child = spawn(this.#program, [...where, ...settings], { stdio: ["ignore", "pipe", "inherit"] });

@@ -24,8 +24,9 @@ const kill: FaultKind = {
     const node = takeNode(blow);
     if (node === undefined) return undefined;
     await node.kill();
-    if (blow.chance.oneIn(3)) await node.start();
-    return { says: node.name, heal: async () => void (node.isRunning || (await node.start())) };
+    const over = blow.chance.oneIn(3) ? node.start() : undefined;
+    over?.catch(() => undefined); // heal tells
+    return { says: node.name, heal: () => over ?? node.start() };
   },
 };
 
@@ -55,13 +56,13 @@ const crash: FaultKind = {
     if (node === undefined) return undefined;
     const at = `${blow.chance.pick(CRASH_POINTS)}:${blow.chance.below(20)}`;
     await node.kill();
-    await node.start({ LETHE_CRASH_AT: at });
-    const reached = await within(CRASH_PATIENCE_MS, at, node.exited).then(
-      () => true,
-      () => false,
-    );
-    if (!reached) await node.kill();
-    return { says: `${node.name} ${at}${reached ? "" : " (not reached)"}`, heal: () => node.start() };
+    const over = (async () => {
+      await node.start({ LETHE_CRASH_AT: at });
+      await within(CRASH_PATIENCE_MS, at, node.exited).catch(() => node.kill());
+      await node.start();
+    })();
+    over.catch(() => undefined); // heal tells
+    return { says: `${node.name} ${at}`, heal: () => over };
   },
 };
 

@@ -1,7 +1,7 @@
 // Faults of what is under the relays: a disk that is full, and Redis killed, stopped, asleep, without memory, clients or
 // scripts.
 import type { FillableDisk } from "../world/place.ts";
-import type { RedisServer } from "../world/redis-server.ts";
+import type { RunRedis } from "../world/redis.ts";
 import { anywhere, type Blow, type FaultKind, lasting, onlyRedis, type Struck } from "./fault.ts";
 
 const diskFull: FaultKind = {
@@ -12,12 +12,15 @@ const diskFull: FaultKind = {
   async strike({ world, chance }) {
     const disk: FillableDisk | undefined = world.place.disk;
     if (disk === undefined || world.take(["disk"], (name) => name, chance) === undefined) return undefined;
+    const { redis } = world.place;
+    if (redis !== undefined) redis.mayEnd = true; // as it should when its append-only file cannot be written
     await disk.fill();
     return {
       says: "every byte taken",
       heal: async () => {
         await disk.clear();
-        await world.place.redis?.mend(); // whose append-only file could not be written ends, as it should
+        await redis?.mend();
+        if (redis !== undefined) redis.mayEnd = false;
       },
     };
   },
@@ -27,7 +30,7 @@ const diskFull: FaultKind = {
 function ofRedis(
   name: string,
   says: string,
-  strike: (redis: RedisServer, blow: Blow) => Promise<Struck>,
+  strike: (redis: RunRedis, blow: Blow) => Promise<Struck>,
 ): FaultKind {
   return {
     name,
@@ -49,11 +52,11 @@ export const STORE_FAULTS: readonly FaultKind[] = [
   diskFull,
   ofRedis("redis-kill", "SIGKILL of Redis", async (redis) => {
     await redis.end("SIGKILL");
-    return { says: "SIGKILL", heal: () => redis.start() };
+    return { says: "SIGKILL", heal: () => redis.mend() };
   }),
   ofRedis("redis-stop", "SIGTERM of Redis", async (redis) => {
     await redis.end("SIGTERM");
-    return { says: "SIGTERM", heal: () => redis.start() };
+    return { says: "SIGTERM", heal: () => redis.mend() };
   }),
   ofRedis("redis-pause", "SIGSTOP of Redis", async (redis) => {
     redis.signal("SIGSTOP");

@@ -30,6 +30,8 @@ export interface Ending {
   readonly marks: number;
   /** Processes that ended by themselves. */
   readonly ends: readonly string[];
+  /** Named points at which relays ended themselves. */
+  readonly crashes: number;
 }
 
 export interface Counts {

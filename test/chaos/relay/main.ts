@@ -2,12 +2,11 @@
 // point; LETHE_RULE_OFF leaves a rule of delivery out, which the judge must notice; SIGUSR2 stops its event loop for
 // LETHE_STALL_MS.
 import { readFileSync } from "node:fs";
-import type { Time } from "@lethe/protocol";
-import { openBackend } from "@lethe/queue";
 import { ALL_DELIVERY_RULES, type DeliveryRules } from "../../../relay/delivery/types.ts";
 import { type Level, openLog } from "../../../relay/log.ts";
 import { startRelayOn } from "../../../relay/relay.ts";
 import { readSettings } from "../../../relay/settings.ts";
+import { openStore, StoreReports } from "../../../relay/store.ts";
 import { crashing, crashOf } from "./crash-points.ts";
 
 const settings = readSettings(process.argv.slice(2), process.env, (path) => readFileSync(path, "utf8"));
@@ -19,13 +18,8 @@ if (ruleOff !== "") {
   (ALL_DELIVERY_RULES as Record<keyof DeliveryRules, boolean>)[ruleOff as keyof DeliveryRules] = false;
 }
 
-const opened = await openBackend({
-  kind: "embedded",
-  folder: settings.data,
-  now: () => Date.now() as Time,
-  limits: { envelopes: settings.mailboxEnvelopes, bytes: settings.mailboxBytes },
-  report: (event) => log.warn({ event: event.is }, "the store reports"),
-});
+const reports = new StoreReports(log);
+const { backend: opened, doubts, port } = await openStore(settings, log, reports);
 const crashAt = process.env["LETHE_CRASH_AT"] ?? "";
 const backend =
   crashAt === ""
@@ -33,9 +27,8 @@ const backend =
     : {
         ...opened,
         mailbox: crashing(opened.mailbox, crashOf(crashAt), () => process.kill(process.pid, "SIGKILL")),
-        close: () => opened.close(),
       };
-const relay = await startRelayOn(backend, settings, log);
+const relay = await startRelayOn(backend, { ...settings, port }, log, { reports, doubts });
 process.stdout.write(`listening ${relay.url}\n`);
 
 process.on("SIGUSR2", () => {

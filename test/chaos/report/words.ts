@@ -22,7 +22,7 @@ export function words(verdict: Verdict, options: Options, lacks: readonly string
     "## Counts",
     `- messages: ${whole(counts.queued)} taken by the library, ${whole(counts.sent)} told as accepted, ${whole(counts.handed)} handed over; ${whole(counts.repeated)} handed over again after a start, under the same id`,
     `- envelopes, receipts included: ${whole(counts.envelopes)} submitted, ${whole(counts.resubmitted)} of these submits repeated; ${whole(counts.received)} came, ${whole(counts.redelivered)} pushes were repeats on a later connection`,
-    `- faults: ${counts.strikes}`,
+    `- faults: ${counts.strikes}; relays ended themselves at ${ending.crashes} named crash points`,
     `- after the last healing all had arrived within ${(ending.settledMs / 1_000).toFixed(0)} s; ${ending.held} envelopes left in mailboxes; ${whole(ending.marks)} ciphertexts searched for in the files, found in ${ending.kept.length}`,
     "",
     "## Latency, ms, from the wish to send to the hand-over",

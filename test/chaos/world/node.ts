@@ -8,6 +8,10 @@ const MAIN = fileURLToPath(new URL("../relay/main.ts", import.meta.url));
 /** How long the event loop stops when it is told to, ms. */
 export const STALL_MS = 4_000;
 
+/** Machines on which chaos runs are busy with it, ms. */
+const PATIENCE_MS = 180_000;
+const ATTEMPTS = 3;
+
 export interface NodeOptions {
   readonly name: string;
   readonly data: string;
@@ -26,6 +30,8 @@ export class RelayNode implements AsyncDisposable {
   #process: RelayProcess | undefined;
   #isMeant = false;
   lives = 0;
+  /** How often it reached a crash point. */
+  crashes = 0;
   /** How often it ended by itself, and how. */
   readonly ends: string[] = [];
 
@@ -43,7 +49,22 @@ export class RelayNode implements AsyncDisposable {
     return this.#process?.exited ?? Promise.resolve();
   }
 
+  /** Until it listens; a start that fails is counted as an end by itself, and tried again. */
   async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    const mayCrash = env["LETHE_CRASH_AT"] !== undefined;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#startOnce(env, mayCrash);
+        return;
+      } catch (error) {
+        if (mayCrash) return;
+        this.ends.push(`${this.name} did not start: ${String(error).slice(0, 400)}`);
+        if (attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  async #startOnce(env: Readonly<Record<string, string>>, mayCrash: boolean): Promise<void> {
     const { data, port, flags, env: always } = this.#options;
     this.#isMeant = false;
     const started = await RelayProcess.start({
@@ -52,15 +73,16 @@ export class RelayNode implements AsyncDisposable {
       flags,
       log: "warn",
       main: MAIN,
+      patienceMs: PATIENCE_MS,
       env: { LETHE_STALL_MS: String(STALL_MS), ...always, ...env },
     });
     this.#process = started;
     this.lives++;
-    const mayCrash = env["LETHE_CRASH_AT"] !== undefined;
     void started.exited.then(({ code, signal }) => {
       this.#written.push(started.output);
-      if (!this.#isMeant && !(mayCrash && signal === "SIGKILL"))
-        this.ends.push(`${this.name} ended with ${code ?? signal}: ${lastLine(started.output)}`);
+      if (this.#isMeant) return;
+      if (mayCrash && signal === "SIGKILL") this.crashes++;
+      else this.ends.push(`${this.name} ended with ${code ?? signal}: ${lastLine(started.output)}`);
     });
   }
 

@@ -1,10 +1,14 @@
 // Where a run's relays keep their mail: the embedded store's folder, or a Redis server of the run's own.
-import { writeFile, rm, statfs } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { FORGET_MS } from "../../support/folder.ts";
 import type { Disk } from "../../support/small-disk.ts";
 import type { RelayNode } from "./node.ts";
-import type { RedisServer } from "./redis-server.ts";
+import { RunRedis } from "./redis.ts";
+
+/** After a rewrite nothing is left: what is found later is what came later. */
+const REDIS_FORGET_MS = 30_000;
 
 export interface Place extends AsyncDisposable {
   readonly kind: "embedded" | "redis";
@@ -12,13 +16,13 @@ export interface Place extends AsyncDisposable {
   readonly folder: string;
   /** After so long, ms. */
   readonly forgetMs: number;
-  /** Flags of the relay that is called this. */
-  flagsOf(node: string): readonly string[];
+  /** Has the store forget what it would at its next interval. */
+  forget(): Promise<void>;
   /** Envelopes in all mailboxes. */
   held(nodes: readonly RelayNode[]): Promise<number>;
   /** Fills the disk until it is told to stop, where there is a small one. */
   readonly disk: FillableDisk | undefined;
-  readonly redis: RedisServer | undefined;
+  readonly redis: RunRedis | undefined;
 }
 
 /** A small file system that can be full. */
@@ -35,7 +39,11 @@ export class FillableDisk {
 
   async fill(): Promise<void> {
     const { bavail, bsize } = await statfs(this.path);
-    await writeFile(join(this.path, "filler"), Buffer.alloc(bavail * bsize)).catch(() => undefined); // full is full
+    try {
+      execFileSync("fallocate", ["-l", String(bavail * bsize), join(this.path, "filler")], { stdio: "pipe" });
+    } catch {
+      // full is full
+    }
   }
 
   async clear(): Promise<void> {
@@ -52,11 +60,29 @@ export function embeddedPlace(folder: string, disk: FillableDisk | undefined): P
     kind: "embedded",
     folder: disk?.path ?? folder,
     forgetMs: FORGET_MS,
-    flagsOf: () => [],
+    forget: () => Promise.resolve(),
     held: ([node]) => node?.metric("lethe_mailbox_envelopes") ?? Promise.resolve(0),
     disk,
     redis: undefined,
     async [Symbol.asyncDispose]() {
+      await disk?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Several relays share it; what is delivered leaves its file when that is rewritten. */
+export async function redisPlace(folder: string, disk: FillableDisk | undefined): Promise<Place> {
+  const redis = await RunRedis.start(disk?.path ?? folder);
+  return {
+    kind: "redis",
+    folder: disk?.path ?? folder,
+    forgetMs: REDIS_FORGET_MS,
+    held: () => redis.held(),
+    forget: () => redis.forget(),
+    disk,
+    redis,
+    async [Symbol.asyncDispose]() {
+      await redis[Symbol.asyncDispose]();
       await disk?.[Symbol.asyncDispose]();
     },
   };

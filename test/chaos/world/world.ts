@@ -9,12 +9,13 @@ import { aSmallDisk } from "../../support/small-disk.ts";
 import type { LinkHandle } from "../proxy/shape.ts";
 import { fakedClock } from "./clock.ts";
 import { RelayNode } from "./node.ts";
-import { embeddedPlace, FillableDisk, type Place } from "./place.ts";
+import { embeddedPlace, FillableDisk, type Place, redisPlace } from "./place.ts";
 import { ProxyProcess } from "./proxy-process.ts";
 
 /** Silence after which an end of a connection is given up, ms: shorter than the relay's default, so that runs see it. */
 const PING_MS = 5_000;
-const DISK_MB = 192;
+const DISK_MB = { embedded: 192, redis: 2_048 } as const;
+const CLUSTER_SECRET = "a secret that only the relays of this run know";
 const RECEIPT_JITTER_MS = 3_000;
 
 export interface WorldOptions {
@@ -79,17 +80,18 @@ export class World implements AsyncDisposable {
     const clock = options.clocks ? fakedClock() : undefined;
     if (typeof clock === "string") lacks.push(clock);
     const place = await aPlace(options, lacks);
+    const links = { people: [] as LinkHandle[], store: [] as LinkHandle[], nodes: [] as LinkHandle[] };
     const nodes: RelayNode[] = [];
-    for (let i = 0; i < options.nodes; i++) {
-      const name = `relay-${i + 1}`;
+    for (let i = 1; i <= options.nodes; i++) {
+      const name = `relay-${i}`;
       const clockFile = typeof clock === "object" ? join(folder, `${name}.clock`) : undefined;
       if (clockFile !== undefined) await writeFile(clockFile, "+0s\n");
       nodes.push(
         new RelayNode({
           name,
-          data: join(place.folder, place.kind === "embedded" ? "data" : name),
+          data: join(place.kind === "embedded" ? place.folder : options.storeFolder, name),
           port: await aQuietPort(chance),
-          flags: ["--ping", String(PING_MS), ...place.flagsOf(name)],
+          flags: ["--ping", String(PING_MS), ...(await clusterFlags(name, { place, proxy, chance, links }))],
           env: {
             ...(typeof clock === "object" && clockFile !== undefined ? clock.env(clockFile) : {}),
             ...(options.ruleOff === undefined ? {} : { LETHE_RULE_OFF: options.ruleOff }),
@@ -104,6 +106,7 @@ export class World implements AsyncDisposable {
       const own: LinkHandle[] = [];
       for (const node of nodes) own.push(await proxy.open(`${name}>${node.name}`, { target: node.port }));
       ways.set(name, own);
+      links.people.push(...own);
     }
     const people = new People({
       folder: join(folder, "people"),
@@ -113,10 +116,9 @@ export class World implements AsyncDisposable {
       chance,
       wire: true,
       receiptJitterMs: RECEIPT_JITTER_MS,
-      patienceMs: 120_000,
+      patienceMs: 180_000,
       relays: (name, at) => turned(ways.get(name) ?? [], at).map(({ port }) => `http://127.0.0.1:${port}`),
     });
-    const links: Links = { people: [...ways.values()].flat(), store: [], nodes: [] };
     const world = new World({ nodes, place, people, links, lacks, proxy });
     await Promise.all(nodes.map((node) => node.start()));
     await people.start();
@@ -159,6 +161,11 @@ export class World implements AsyncDisposable {
     return [...this.nodes.flatMap(({ ends }) => ends), ...(this.place.redis?.ends ?? [])];
   }
 
+  /** Named points at which relays ended themselves. */
+  get crashes(): number {
+    return this.nodes.reduce((sum, node) => sum + node.crashes, 0);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.people[Symbol.asyncDispose]();
     await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
@@ -167,10 +174,37 @@ export class World implements AsyncDisposable {
   }
 }
 
-async function aPlace({ storeFolder, smallDisk }: WorldOptions, lacks: string[]): Promise<Place> {
-  const disk = smallDisk ? await aSmallDisk(DISK_MB) : undefined;
+async function aPlace({ storeFolder, smallDisk, store }: WorldOptions, lacks: string[]): Promise<Place> {
+  const disk = smallDisk ? await aSmallDisk(DISK_MB[store]) : undefined;
   if (typeof disk === "string") lacks.push(disk);
-  return embeddedPlace(storeFolder, typeof disk === "object" ? new FillableDisk(disk) : undefined);
+  const fillable = typeof disk === "object" ? new FillableDisk(disk) : undefined;
+  if (store === "embedded") return embeddedPlace(storeFolder, fillable);
+  return redisPlace(join(storeFolder, "redis"), fillable);
+}
+
+interface Among {
+  readonly place: Place;
+  readonly proxy: ProxyProcess;
+  readonly chance: Chance;
+  readonly links: { readonly store: LinkHandle[]; readonly nodes: LinkHandle[] };
+}
+
+/** What a relay needs to be one of several: both its ways, to the store and from the others, lead through the proxy. */
+async function clusterFlags(
+  name: string,
+  { place, proxy, chance, links }: Among,
+): Promise<readonly string[]> {
+  if (place.redis === undefined) return [];
+  const port = await aQuietPort(chance);
+  const toStore = await proxy.open(`${name}>redis`, { target: place.redis.port });
+  const toNode = await proxy.open(`others>${name}`, { target: port });
+  links.store.push(toStore);
+  links.nodes.push(toNode);
+  return [
+    ...["--store", `redis://127.0.0.1:${toStore.port}`],
+    ...["--link-port", String(port), "--link-address", `ws://127.0.0.1:${toNode.port}`],
+    ...["--cluster-secret", CLUSTER_SECRET],
+  ];
 }
 
 /** Everybody begins with another relay. */
