@@ -3,6 +3,7 @@
 // a commit that has resolved is on the disk; what is deleted is overwritten in the file (best effort: see the docs).
 import { randomBytes } from "node:crypto";
 import { chmodSync, closeSync, existsSync, openSync } from "node:fs";
+import type * as Sqlite from "node:sqlite";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { ready } from "@lethe/crypto";
 import type { Row, Write } from "../delivery/events.ts";
@@ -38,7 +39,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Clie
 }
 
 /** Not imported, so that an older Node says what it lacks and not that a module is missing. */
-function sqlite(): typeof import("node:sqlite") {
+function sqlite(): typeof Sqlite {
   const found = process.getBuiltinModule?.("node:sqlite");
   if (found === undefined)
     throw new StoreError(
