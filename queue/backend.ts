@@ -48,6 +48,8 @@ export interface Backend {
   readonly chores: Chores;
   /** What of the store's own configuration contradicts what is promised of it; empty where nothing does. */
   doubts(): Promise<readonly Doubt[]>;
+  /** The store's own clock, by which mail expires and leases end. */
+  clock(): Promise<Time>;
   /** Settles what was begun and closes everything, in reverse order of opening. */
   close(): Promise<void>;
 }

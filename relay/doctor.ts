@@ -6,16 +6,10 @@ import { access, mkdir, readFile, rm, stat, statfs, writeFile } from "node:fs/pr
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { PATHS } from "@lethe/protocol";
+import { examineCluster } from "./doctor-cluster.ts";
+import { doubtful, type Finding, type Machine, well, wrong } from "./finding.ts";
 import { openRegistrar } from "./http/registration.ts";
 import type { Settings } from "./settings.ts";
-
-export interface Finding {
-  readonly check: string;
-  readonly state: "well" | "doubtful" | "wrong";
-  readonly says: string;
-  /** What to do about it. */
-  readonly mend?: string;
-}
 
 const MIB = 1_048_576;
 /** Less free disk than this is doubtful. */
@@ -26,13 +20,6 @@ const SOON_MS = 14 * 86_400_000;
 const OTHER_FILES = 200;
 const PATIENCE_MS = 5_000;
 
-export interface Machine {
-  readonly now: number;
-  /** Files that a process may have open; infinity where that is not known. */
-  readonly openFiles: number;
-  readonly node: string;
-}
-
 export async function examine(settings: Settings, machine: Machine): Promise<Finding[]> {
   const running = await isRelay(settings);
   return [
@@ -42,17 +29,9 @@ export async function examine(settings: Settings, machine: Machine): Promise<Fin
     await port(settings, running),
     ...(settings.tlsCert === "" ? [exposed(settings)] : [await certificate(settings, machine)]),
     ...(settings.registration === "jwt" ? [await keys(settings)] : []),
+    ...(settings.store === "embedded" ? [] : await examineCluster(settings)),
   ];
 }
-
-const well = (check: string, says: string): Finding => ({ check, state: "well", says });
-const doubtful = (check: string, says: string, mend: string): Finding => ({
-  check,
-  state: "doubtful",
-  says,
-  mend,
-});
-const wrong = (check: string, says: string, mend: string): Finding => ({ check, state: "wrong", says, mend });
 
 function node({ node: version }: Machine): Finding {
   const [major = 0] = version.split(".").map(Number);

@@ -12,12 +12,14 @@ export interface FiguresOf {
   readonly backend: Backend;
   readonly member: Member;
   readonly doubts: readonly Doubt[];
+  /** How long bytes of delivered mail may be in a file, ms. */
+  readonly forgetMs: number;
   /** Wall clock, ms. */
   readonly started: number;
 }
 
 export function figuresOf(of: FiguresOf): Record<string, number | string> {
-  const { metrics, gateway, node, backend, started } = of;
+  const { metrics, gateway, node, backend, forgetMs, started } = of;
   const { mailboxes, envelopes, bytes, oldest, forgetLag } = backend.mailbox.stats();
   const now = Date.now();
   return {
@@ -31,6 +33,7 @@ export function figuresOf(of: FiguresOf): Record<string, number | string> {
     mailboxBytes: bytes,
     oldestMs: oldest === undefined ? 0 : Math.max(0, now - oldest),
     forgetLagMs: forgetLag,
+    forgetBoundMs: forgetMs,
     ...clusterFigures(of),
     ...metrics.totals(),
   };

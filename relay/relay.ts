@@ -102,7 +102,10 @@ export async function startRelayOn(
     doubts: () => doubts.map(({ code }) => code),
     terms: () => terms,
     token: await adminToken(settings.data),
-    figures: () => figuresOf({ metrics, gateway, node, backend, member, doubts, started }),
+    figures: () => {
+      const { forgetMs } = terms.policy.retention;
+      return figuresOf({ metrics, gateway, node, backend, member, doubts, forgetMs, started });
+    },
     remove,
     retire: (account, devices) => retire(backend, gateway, account, devices),
   });

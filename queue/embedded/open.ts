@@ -83,6 +83,7 @@ async function openOver(
     leases,
     chores,
     doubts: () => Promise.resolve([]),
+    clock: () => Promise.resolve(now()),
     forget: (which) => forgetting.pass(which),
     close: () => (closing ??= close()),
   };

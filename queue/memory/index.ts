@@ -26,6 +26,7 @@ export function openMemoryBackend(config: MemoryConfig): Backend {
     leases,
     chores,
     doubts: () => Promise.resolve([]),
+    clock: () => Promise.resolve(config.now()),
     async close() {
       await chores.close();
       leases.close();

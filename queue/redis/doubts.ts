@@ -1,5 +1,6 @@
 // What of the servers' configuration contradicts what is promised of a store in Redis. Always true: it only reads; a server
 // that does not let itself be read is a doubt, too.
+import type { Time } from "@lethe/protocol";
 import type { Doubt } from "../backend.ts";
 import type { Connection } from "./connection.ts";
 import type { Server } from "./server.ts";
@@ -34,6 +35,13 @@ export async function doubtsOf(connection: Connection): Promise<readonly Doubt[]
     for (const doubt of doubts) found.set(doubt.code, doubt);
   }
   return [...found.values()];
+}
+
+/** By the first master; where there are several, each store verb goes by its own. */
+export async function clockOf(connection: Connection): Promise<Time> {
+  const [server] = connection.masters();
+  const [seconds, micros] = ((await server?.call("TIME", [])) ?? []) as readonly unknown[];
+  return (Number(String(seconds)) * 1_000 + Math.floor(Number(String(micros)) / 1_000)) as Time;
 }
 
 const UNREADABLE: Doubt = {

@@ -4,7 +4,7 @@ import { StoreOpenError } from "../mailbox.ts";
 import { RedisChores } from "./chores.ts";
 import { Connection } from "./connection.ts";
 import { RedisDirectory } from "./directory/directory.ts";
-import { doubtsOf } from "./doubts.ts";
+import { clockOf, doubtsOf } from "./doubts.ts";
 import { Keys, MAX_SHARDS } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
 import { RedisMailbox } from "./mailbox.ts";
@@ -53,6 +53,7 @@ function openOver(parts: RedisParts, directory: RedisDirectory): RedisBackend {
     leases,
     chores,
     doubts: () => doubtsOf(parts.connection),
+    clock: () => clockOf(parts.connection),
     close: () => (closing ??= close()),
   };
 }

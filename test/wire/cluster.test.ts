@@ -3,7 +3,8 @@
 import { PATHS } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Chance } from "../support/chance.ts";
-import { Fleet } from "../support/fleet.ts";
+import { CLUSTER_SECRET, Fleet } from "../support/fleet.ts";
+import { lethe } from "../support/command.ts";
 import { ask, Person } from "../support/person.ts";
 import { RedisServer } from "../support/redis-server.ts";
 import { RelayProcess } from "../support/relay-process.ts";
@@ -97,6 +98,26 @@ describe("a device that is removed at one node", () => {
     await phone.take("drained");
     await ben.request(here(), "DELETE", PATHS.account);
     expect(await phone.ending()).toMatchObject({ code: "device-removed" });
+  });
+});
+
+describe("the operator of two nodes", () => {
+  it("sees at either how many live and are linked, whose clock is how far, how many devices are there", async () => {
+    const ben = await Person.called("ben").register(there());
+    await using device = await Wire.device(there(), ben);
+    await device.take("drained");
+    const door = ["--relay", here().url, "--data", `${fleet.folder}/node-0`];
+    const figures = await eventually(PATIENCE_MS, "the other node's devices", async () => {
+      const told = JSON.parse((await lethe("status", "--json", ...door)).out) as Record<string, unknown>;
+      return Number(told["otherSessions"]) >= 1 ? told : undefined;
+    });
+    expect(figures).toMatchObject({ nodes: 1, links: 1, storeDoubts: "" });
+    expect(Math.abs(Number(figures["clockAheadMs"]))).toBeLessThan(1_000);
+    const store = ["--store", fleet.redis.url, "--cluster-secret", CLUSTER_SECRET];
+    const { out } = await lethe("doctor", "--port", "0", "--data", `${fleet.folder}/node-0`, ...store);
+    expect(out).toMatch(/✓ store\s+reached, and set as it should be/);
+    expect(out).toMatch(/✓ clock/);
+    expect(out).toMatch(/✓ nodes\s+2 live, all are reached from here/);
   });
 });
 
