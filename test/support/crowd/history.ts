@@ -36,6 +36,8 @@ export type AppLine =
   | { readonly is: "connection"; readonly state: string }
   /** Everything that had waited has come, says the relay. */
   | { readonly is: "drained" }
+  /** Work in the background met a relay in trouble, and is tried again. */
+  | { readonly is: "put-off"; readonly code: string }
   /** The library told of something that must not happen here. */
   | { readonly is: "trouble"; readonly what: string };
 

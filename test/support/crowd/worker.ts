@@ -36,7 +36,9 @@ export type News = { readonly news: "ready" | "sent" | "handed" };
 
 /** Messages of one person that the relay has not accepted yet: more are not begun. */
 const UNSENT = 24;
-/** Most random characters in a text. */
+/** What a relay or its store says of itself, not of what was asked. */
+const RELAYS_OWN: readonly string[] = ["storage-failed", "storage-full", "not-ready", "relay-unreachable"];
+/** Most random bytes in a text. */
 const PADDING = 300;
 
 class Talker {
@@ -104,7 +106,12 @@ class Talker {
       client.on(event, (about) => this.#write({ is: "trouble", what: `${event} ${JSON.stringify(about)}` }));
     for (const event of ["key-changed", "unknown-content"] as const)
       client.on(event, () => this.#write({ is: "trouble", what: event }));
-    client.on("error", ({ error }) => this.#write({ is: "trouble", what: `error ${error.message}` }));
+    client.on("error", ({ error }) => {
+      // Work in the background that met a relay in trouble is tried again by the library.
+      if (error instanceof ClientError && RELAYS_OWN.includes(error.code))
+        this.#write({ is: "put-off", code: error.code });
+      else this.#write({ is: "trouble", what: `error ${error.message}` });
+    });
   }
 
   allow(messages: number): void {
