@@ -11,6 +11,7 @@ import { idle } from "./cases/idle.ts";
 import { latency } from "./cases/latency.ts";
 import { live } from "./cases/live.ts";
 import { mosquitto } from "./cases/mosquitto.ts";
+import { redisStore } from "./cases/redis-store.ts";
 import { restart } from "./cases/restart.ts";
 import { simulation } from "./cases/simulation.ts";
 import { store } from "./cases/store.ts";
@@ -31,6 +32,7 @@ const CASES: readonly BenchCase[] = [
   simulation,
   crypto,
   mosquitto,
+  redisStore,
 ];
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 

@@ -9,6 +9,7 @@ usage() {
 sh deploy/install.sh [options]: lays the relay and the lethe command out on this machine, from this checkout.
 
   --root DIR    put everything under DIR instead of /, and start nothing (for a package or an image)
+  --without-node  leave the Node that the project pins out, where there is another (in an image)
   --uninstall   remove what was laid out; /etc/lethe and /var/lib/lethe stay
   --help        this
 
@@ -23,9 +24,11 @@ fail() {
 
 root=
 act=install
+with_node=yes
 while [ $# -gt 0 ]; do
   case "$1" in
     --root) [ $# -ge 2 ] || fail "--root needs a folder"; root=${2%/}; shift ;;
+    --without-node) with_node=no ;;
     --uninstall) act=uninstall ;;
     --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
@@ -57,7 +60,7 @@ uninstall() {
 # The sources of one room, without what only its development needs. Node strips their types: there is no build step.
 put_room() {
   (cd "$checkout" && find "$1" \( -name node_modules -o -name dist -o -name vectors \) -prune -o \
-    -type f \( -name '*.ts' -o -name '*.js' -o -name 'package.json' \) -print) |
+    -type f \( -name '*.ts' -o -name '*.js' -o -name '*.lua' -o -name 'package.json' \) -print) |
     while IFS= read -r file; do
       mkdir -p "$lib.new/${file%/*}"
       cp "$checkout/$file" "$lib.new/$file"
@@ -122,7 +125,7 @@ install() {
   mkdir -p "$lib.new"
   for room in $rooms; do put_room "$room"; done
   put_packages
-  put_node
+  [ "$with_node" = no ] || put_node
   cp "$checkout/package.json" "$checkout/LICENSE" "$lib.new/"
   chmod -R u=rwX,go=rX "$lib.new"
   rm -rf "$lib"

@@ -93,10 +93,13 @@ export function fromHex<T extends string>(hex: string, length: number): T {
 /** Number of mailbox shards; recorded in the store and checked when it is opened (clause S-SHARD). */
 export const SHARDS = 256;
 
-/** The shard of a mailbox: FNV-1a (32 bits) over the 18 bytes of its address, modulo `shards`. */
-export function shardOf(address: DeviceAddress, shards: number = SHARDS): number {
+/**
+ * The shard of an account, and so of each of its mailboxes: FNV-1a (32 bits) over the 16 bytes of the account id, with
+ * which an address begins, modulo `shards`.
+ */
+export function shardOf(of: AccountId | DeviceAddress, shards: number = SHARDS): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < ADDRESS_BYTES; i++) hash = Math.imul(hash ^ address.charCodeAt(i), 0x01000193);
+  for (let i = 0; i < ID_BYTES; i++) hash = Math.imul(hash ^ of.charCodeAt(i), 0x01000193);
   return (hash >>> 0) % shards;
 }
 

@@ -18,10 +18,21 @@ export interface Leases {
 
 export type ChoreHandler = (payload: string) => Promise<void>;
 
+/** A chore's payload, bytes: a word or a number, never an envelope and never a person's id, since it lies about in the clear. */
+export const MAX_PAYLOAD_BYTES = 256;
+
+/** @throws RangeError */
+export function checkPayload(payload: string): void {
+  if (Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES)
+    throw new RangeError(`a chore's payload has at most ${MAX_PAYLOAD_BYTES} bytes`);
+}
+
 /**
  * Deferred work, at least once, never on a message's way.
  * - C1: a chore that was scheduled runs at or after its time, also after a restart, until its handler has resolved.
  * - C2: one that fails runs again later, with growing pauses; scheduling the same key again replaces it.
+ * - C3: where several relays share a store, one of them runs a chore, and no two at the same time.
+ * - C4: a payload is short (MAX_PAYLOAD_BYTES); a longer one is refused by a RangeError.
  */
 export interface Chores {
   /** One handler a name; set before `start`. */
@@ -35,8 +46,30 @@ export interface Backend {
   readonly directory: Directory;
   readonly leases: Leases;
   readonly chores: Chores;
+  /** What of the store's own configuration contradicts what is promised of it; empty where nothing does. */
+  doubts(): Promise<readonly Doubt[]>;
+  /** The store's own clock, by which mail expires and leases end. */
+  clock(): Promise<Time>;
   /** Settles what was begun and closes everything, in reverse order of opening. */
   close(): Promise<void>;
+}
+
+/** A setting of the store that is not what the promises need. */
+export interface Doubt {
+  /** Stable, for programs. */
+  readonly code:
+    | "evicts"
+    | "no-append-only-file"
+    | "not-synced"
+    | "snapshots"
+    | "rewrites-by-itself"
+    | "large-nodes"
+    | "replicas-missing"
+    | "not-readable";
+  /** `broken`: what was accepted may be lost although nothing fails. `weak`: it may be when something does, or is kept longer. */
+  readonly is: "broken" | "weak";
+  readonly says: string;
+  readonly mend: string;
 }
 
 /** Limits of mailboxes; each has its refusal. */
@@ -59,6 +92,23 @@ export interface EmbeddedConfig {
   readonly report: (event: StoreEvent) => void;
 }
 
+export interface RedisConfig {
+  readonly kind: "redis";
+  /** `redis://`, `rediss://`, `redis-sentinel://host:port,host:port/master` or `redis-cluster://host:port,host:port`. */
+  readonly url: string;
+  /** Recorded in a store when it is first opened: 256 unless said otherwise. */
+  readonly shards?: number;
+  /** Replicas that must have a write before it is answered: the k of WAIT. */
+  readonly replicas: number;
+  readonly limits: MailboxLimits;
+  /** Only for tests: the store's own clock where it is left out. */
+  readonly now?: () => Time;
+  /** Time-out of every call, ms. */
+  readonly commandMs?: number;
+  /** Reports of the store's own health: codes and counts, never content. */
+  readonly report: (event: StoreEvent) => void;
+}
+
 export type StoreEvent =
   | { readonly is: "recovered"; readonly envelopes: number; readonly segments: number; readonly ms: number }
   | { readonly is: "torn-tail"; readonly segment: string; readonly bytes: number }
@@ -66,4 +116,6 @@ export type StoreEvent =
   | { readonly is: "storage-full" }
   | { readonly is: "storage-room-again" }
   | { readonly is: "sync-failed"; readonly code: string }
-  | { readonly is: "storage-failed"; readonly code: string };
+  | { readonly is: "storage-failed"; readonly code: string }
+  /** A connection to the store was lost and is back, perhaps to another server: what was known of the store may not hold. */
+  | { readonly is: "store-moved" };

@@ -86,8 +86,8 @@ export const MAX_INVITES = 10_000;
  * - D5 repeat: the same requester asking for the same device within 10 minutes gets the same bundle.
  * - D6 deletion: after `deleteAccount` nothing of the account is in any answer, nor in the files one checkpoint later
  *   (`secure_delete`); its name may be registered again; its account id may not.
- * - D8 invites: a use is taken only by a registration that succeeds, in the same transaction; none is left, or it has
- *   expired, or is unknown: `invite-invalid`, and nothing is registered.
+ * - D8 invites: a use is taken only by a registration that succeeds, in the same transaction, or held until it is known
+ *   whether it did; none is left, or it has expired, or is unknown: `invite-invalid`, and nothing is registered.
  * - D9 idle: an account counts as used when it was registered, and when `used` was said of it, to the day. Days
  *   on which `dayPasses` was not said do not count: a relay that was away has not seen who was not there.
  * - D7 closed: as the mailbox's M13.

@@ -1,5 +1,5 @@
 // What a relay keeps, and who keeps it: the interfaces, and the one way to open a backend.
-import type { Backend, EmbeddedConfig } from "./backend.ts";
+import type { Backend, EmbeddedConfig, RedisConfig } from "./backend.ts";
 import { openEmbedded } from "./embedded/open.ts";
 
 export * from "./backend.ts";
@@ -8,11 +8,14 @@ export * from "./mailbox.ts";
 export { type MemoryConfig, openMemoryBackend } from "./memory/index.ts";
 
 /** Every configuration names its backend. */
-export type BackendConfig = EmbeddedConfig;
+export type BackendConfig = EmbeddedConfig | RedisConfig;
 
 /** @throws StoreOpenError */
-export function openBackend(config: BackendConfig): Promise<Backend> {
-  return openEmbedded(config);
+export async function openBackend(config: BackendConfig): Promise<Backend> {
+  if (config.kind === "embedded") return openEmbedded(config);
+  // Loaded only where it is used: clients of Redis and BullMQ cost every start some tenths of a second.
+  const { openRedis } = await import("./redis/open.ts");
+  return openRedis(config);
 }
 
 export { realTimers, type Timers } from "./timers.ts";

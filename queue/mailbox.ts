@@ -177,10 +177,18 @@ export class StoreFailedError extends Error {
   }
 }
 
-/** The data folder cannot be used; the message says why and what to do. */
+/** The store cannot be used; the message says why and what to do. */
 export class StoreOpenError extends Error {
   override readonly name = "StoreOpenError";
-  readonly code: "folder-in-use" | "folder-unusable" | "format-unknown" | "shards-differ" | "corrupt";
+  readonly code:
+    | "folder-in-use"
+    | "folder-unusable"
+    | "format-unknown"
+    | "shards-differ"
+    | "corrupt"
+    | "url-malformed"
+    | "unreachable"
+    | "promise-broken";
 
   constructor(code: StoreOpenError["code"], message: string) {
     super(message);

@@ -1,7 +1,8 @@
 // `lethe doctor`: reads the settings as the relay would, and says what is wrong. Ends with 0 where the relay would start,
 // with 1 where it would not, with 2 where the settings cannot be read.
 import { readFileSync } from "node:fs";
-import { examine, type Finding, type Machine } from "./doctor.ts";
+import { examine } from "./doctor.ts";
+import type { Finding, Machine } from "./finding.ts";
 import { readSettings, type Settings, SettingsError, settingsHelp, strangers } from "./settings.ts";
 
 const MARKS: Readonly<Record<Finding["state"], readonly [mark: string, colour: number]>> = {

@@ -8,17 +8,11 @@ import https from "node:https";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { PATHS } from "@lethe/protocol";
+import { examineCluster } from "./doctor-cluster.ts";
+import { doubtful, type Finding, type Machine, well, wrong } from "./finding.ts";
 import { openRegistrar } from "./http/registration.ts";
 import { pinnedName } from "./pinned-name.ts";
 import type { Settings } from "./settings.ts";
-
-export interface Finding {
-  readonly check: string;
-  readonly state: "well" | "doubtful" | "wrong";
-  readonly says: string;
-  /** What to do about it. */
-  readonly mend?: string;
-}
 
 const MIB = 1_048_576;
 /** Less free disk than this is doubtful. */
@@ -31,15 +25,6 @@ const PATIENCE_MS = 5_000;
 /** Characters of an answer that are read. */
 const MAX_ANSWER = 65_536;
 
-export interface Machine {
-  readonly now: number;
-  /** Files that a process may have open; infinity where that is not known. */
-  readonly openFiles: number;
-  readonly node: string;
-  /** Variables of the environment that look like settings and are none. */
-  readonly strangers: readonly string[];
-}
-
 export async function examine(settings: Settings, machine: Machine): Promise<Finding[]> {
   const answers = await answering(settings);
   return [
@@ -50,17 +35,9 @@ export async function examine(settings: Settings, machine: Machine): Promise<Fin
     await port(settings, answers),
     ...(settings.tlsCert === "" ? [exposed(settings)] : [await certificate(settings, machine)]),
     ...(settings.registration === "jwt" ? [await keys(settings)] : []),
+    ...(settings.store === "embedded" ? [] : await examineCluster(settings)),
   ];
 }
-
-const well = (check: string, says: string): Finding => ({ check, state: "well", says });
-const doubtful = (check: string, says: string, mend: string): Finding => ({
-  check,
-  state: "doubtful",
-  says,
-  mend,
-});
-const wrong = (check: string, says: string, mend: string): Finding => ({ check, state: "wrong", says, mend });
 
 function stranger(name: string): Finding {
   return doubtful(

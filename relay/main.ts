@@ -101,5 +101,9 @@ try {
 
 process.stdout.write(`listening ${relay.url}\n`);
 if (process.stdout.isTTY)
-  process.stdout.write(dim(`mail is kept in ${read.data} until it is delivered; Ctrl-C stops the relay\n`));
+  process.stdout.write(
+    dim(
+      `mail is kept in ${read.store === "embedded" ? read.data : "the store"} until it is delivered; Ctrl-C stops the relay\n`,
+    ),
+  );
 early?.();

@@ -3,12 +3,16 @@ import type { ProblemCode } from "@lethe/protocol";
 import type { MailboxStats } from "@lethe/queue";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Counted } from "./delivery/types.ts";
+import type { LinkEnd } from "./link/frames.ts";
 
 export interface Sizes {
   readonly connections: number;
   readonly sessions: number;
   readonly unsettledBytes: number;
   readonly mailbox: MailboxStats;
+  /** Other nodes that live, and links that stand. */
+  readonly nodes: number;
+  readonly links: number;
   readonly now: number;
 }
 
@@ -17,6 +21,7 @@ export class Metrics {
   readonly #counted: Record<Counted, Counter>;
   readonly #refused: Counter;
   readonly #ended: Counter;
+  readonly #linkEnds: Counter;
   readonly #totals: Record<Counted, number>;
 
   constructor(sizes: () => Sizes) {
@@ -58,6 +63,12 @@ export class Metrics {
       labelNames: ["code"],
       registers,
     });
+    this.#linkEnds = new Counter({
+      name: "lethe_link_ends_total",
+      help: "Links to other nodes that ended or did not come to stand, by reason",
+      labelNames: ["why"],
+      registers,
+    });
     this.#gauges(sizes);
   }
 
@@ -75,6 +86,8 @@ export class Metrics {
     };
     gauge("lethe_connections", "Open client connections", (s) => s.connections);
     gauge("lethe_sessions", "Devices with a session at this node", (s) => s.sessions);
+    gauge("lethe_nodes", "Other nodes whose leases live", (s) => s.nodes);
+    gauge("lethe_links", "Links to other nodes that stand", (s) => s.links);
     gauge("lethe_unsettled_bytes", "Bytes of envelopes that are not settled yet", (s) => s.unsettledBytes);
     gauge("lethe_mailboxes", "Mailboxes with undelivered mail", (s) => s.mailbox.mailboxes);
     gauge("lethe_mailbox_envelopes", "Undelivered envelopes", (s) => s.mailbox.envelopes);
@@ -108,6 +121,10 @@ export class Metrics {
 
   ended(code: ProblemCode): void {
     this.#ended.inc({ code });
+  }
+
+  linkEnded(why: LinkEnd): void {
+    this.#linkEnds.inc({ why });
   }
 
   totals(): Readonly<Record<Counted, number>> {

@@ -1,19 +1,21 @@
-// One relay process put together: backend, delivery node, gateway, HTTP, timers. Whoever opens, closes: in reverse
-// order, once. Closing spills and releases every session before anything else goes away.
-import { randomBytes } from "node:crypto";
+// One relay process put together: backend, delivery node, gateway, other nodes, HTTP, timers. Whoever opens, closes: in
+// reverse order, once. Closing spills and releases every session before anything else goes away.
 import { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { type AccountId, addressOf, type DeviceNumber, type Time } from "@lethe/protocol";
-import { type AccountRecord, type Backend, type NodeId, openBackend, type StoreEvent } from "@lethe/queue";
+import type { AccountRecord, Backend, Doubt } from "@lethe/queue";
+import { Member } from "./cluster/member.ts";
 import { DeliveryNode } from "./delivery/node.ts";
 import { DELIVERY_LIMITS } from "./delivery/types.ts";
 import { Gateway } from "./edge/gateway.ts";
+import { figuresOf } from "./figures.ts";
 import { adminToken } from "./http/admin.ts";
 import { openHttp } from "./http/server.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { pinName } from "./pinned-name.ts";
+import { removeAccount, removeIdle, retire } from "./removing.ts";
 import type { Settings } from "./settings.ts";
+import { openStore, StoreReports } from "./store.ts";
 import { changes, termsOf } from "./terms.ts";
 
 export interface Relay {
@@ -29,45 +31,50 @@ export interface Relay {
 }
 
 const TICK_MS = 50;
-const LEASE_MS = 10_000;
-const RENEW_MS = 3_000;
 const SWEEP_MS = 60_000;
 const IDLE_EVERY_MS = 3_600_000;
-/** Idle accounts asked for at once. */
-const IDLE_AT_ONCE = 100;
 /** How long closing waits for stores to answer, ms. */
 const CLOSE_MS = 10_000;
 
 export async function startRelay(settings: Settings, log: Log): Promise<Relay> {
-  const backend = await openBackend({
-    kind: "embedded",
-    folder: settings.data,
-    now: () => Date.now() as Time,
-    limits: { envelopes: settings.mailboxEnvelopes, bytes: settings.mailboxBytes },
-    report: (event) => reportStore(event, log),
-  });
+  const reports = new StoreReports(log);
+  const { backend, doubts, port } = await openStore(settings, log, reports);
   try {
     await pinName(settings.data, settings.name);
-    return await startRelayOn(backend, settings, log);
+    return await startRelayOn(backend, { ...settings, port }, log, { reports, doubts });
   } catch (error) {
     await backend.close();
     throw error;
   }
 }
 
+/** What is known of a store beside what it does. */
+export interface StoreKnown {
+  readonly reports: StoreReports;
+  readonly doubts: readonly Doubt[];
+}
+
 /** A relay on a backend that is open already; closing the relay closes it. */
-export async function startRelayOn(backend: Backend, settings: Settings, log: Log): Promise<Relay> {
+export async function startRelayOn(
+  backend: Backend,
+  settings: Settings,
+  log: Log,
+  { reports, doubts }: StoreKnown = { reports: new StoreReports(log), doubts: [] },
+): Promise<Relay> {
   let terms = await termsOf(settings, () => Date.now());
   let running = settings;
+  const member = new Member({ backend, settings, log });
   const node = new DeliveryNode({
-    node: randomBytes(16).toString("hex") as NodeId,
+    node: member.id,
     limits: { ...DELIVERY_LIMITS, liveStart: settings.liveWindow },
-    cluster: false,
+    cluster: settings.clusterSecret !== "",
   });
   const metrics = new Metrics(() => ({
     connections: gateway.connections,
     ...node.sizes(),
     mailbox: backend.mailbox.stats(),
+    nodes: member.standing().alive,
+    links: member.standing().links.length,
     now: Date.now(),
   }));
   const gateway = new Gateway({
@@ -76,6 +83,7 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
     node,
     metrics,
     log,
+    peers: member.peers,
     limits: terms.limits,
     now: () => Date.now(),
     instant: () => performance.now(),
@@ -83,7 +91,8 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
   const started = Date.now();
   const remove = (record: AccountRecord): Promise<void> => removeAccount(backend, gateway, record);
   const state = { at: "open" as "open" | "closing" };
-  await backend.leases.renew(node.id, "", LEASE_MS);
+  reports.moved = () => gateway.step({ is: "store-moved" });
+  await member.join({ gateway, metrics, sessions: () => node.sizes().sessions });
   const http = await openHttp({
     relay: settings.name,
     backend,
@@ -91,17 +100,20 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
     metrics,
     log,
     now: () => Date.now(),
-    ready: () => state.at === "open",
+    ready: () => state.at === "open" && member.holds,
+    doubts: () => doubts.map(({ code }) => code),
     terms: () => terms,
     token: await adminToken(settings.data),
-    figures: () => figures(metrics, gateway, node, backend, started),
+    figures: () => {
+      const { forgetMs } = terms.policy.retention;
+      return figuresOf({ metrics, gateway, node, backend, member, doubts, forgetMs, started });
+    },
     remove,
     retire: (account, devices) => retire(backend, gateway, account, devices),
   });
   await http.listen({ host: settings.host, port: settings.port });
   const sweepIdle = (): Promise<number> => removeIdle(backend, gateway, () => terms.idleMs, remove);
-  const timers = startTimers(backend, node, gateway, log, sweepIdle);
-  void followWakes(backend, node, gateway, log);
+  const timers = startTimers(backend, member, gateway, log, sweepIdle);
   const { address, port, family } = http.server.address() as AddressInfo;
   const url = `${settings.tlsCert === "" ? "http" : "https"}://${family === "IPv6" ? `[${address}]` : address}:${port}`;
   log.info({ port }, "listening");
@@ -133,131 +145,35 @@ export async function startRelayOn(backend: Backend, settings: Settings, log: Lo
       gateway.endAll();
       await http.close();
       gateway.terminateAll();
-      await backend.leases.release(node.id);
+      await member.end();
       await backend.close();
       log.info({}, "closed");
     },
   };
 }
 
-function figures(
-  metrics: Metrics,
-  gateway: Gateway,
-  node: DeliveryNode,
-  backend: Backend,
-  started: number,
-): Record<string, number | string> {
-  const { mailboxes, envelopes, bytes, oldest, expired, forgetLag } = backend.mailbox.stats();
-  const now = Date.now();
-  return {
-    now,
-    uptimeMs: now - started,
-    residentBytes: process.memoryUsage.rss(),
-    connections: gateway.connections,
-    ...node.sizes(),
-    mailboxes,
-    envelopes,
-    mailboxBytes: bytes,
-    oldestMs: oldest === undefined ? 0 : Math.max(0, now - oldest),
-    expired,
-    forgetLagMs: forgetLag,
-    ...metrics.totals(),
-  };
-}
-
-/** Mail first: whoever is told nothing, because the relay ended in between, can still ask again. */
-async function removeAccount(
-  backend: Backend,
-  gateway: Gateway,
-  { account, devices }: AccountRecord,
-): Promise<void> {
-  await retire(
-    backend,
-    gateway,
-    account,
-    devices.map((d) => d.device),
-  );
-  await backend.directory.deleteAccount(account);
-  gateway.keyReplaced(account);
-}
-
-/** Resolves with the number of accounts removed. */
-async function removeIdle(
-  backend: Backend,
-  gateway: Gateway,
-  idleMs: () => number | undefined,
-  remove: (record: AccountRecord) => Promise<void>,
-): Promise<number> {
-  await backend.directory.dayPasses();
-  gateway.noteUsage();
-  let removed = 0;
-  for (;;) {
-    const period = idleMs();
-    if (period === undefined) return removed;
-    const idle = await backend.directory.idle((Date.now() - period) as Time, IDLE_AT_ONCE);
-    for (const account of idle) {
-      const record = await backend.directory.account(account);
-      if (record !== undefined) await remove(record);
-    }
-    removed += idle.length;
-    if (idle.length < IDLE_AT_ONCE) return removed;
-  }
-}
-
-async function retire(
-  backend: Backend,
-  gateway: Gateway,
-  account: AccountId,
-  devices: readonly number[],
-): Promise<void> {
-  for (const device of devices) {
-    const address = addressOf(account, device as DeviceNumber);
-    await backend.mailbox.retire(address);
-    gateway.step({ is: "wakes", addresses: [address] }); // its session reads, finds no mailbox, and closes
-  }
-}
-
 function startTimers(
   backend: Backend,
-  node: DeliveryNode,
+  member: Member,
   gateway: Gateway,
   log: Log,
   sweepIdle: () => Promise<number>,
 ): NodeJS.Timeout[] {
   const fault = (what: string) => (error: unknown) =>
     log.error({ code: "internal", what, reason: String(error) }, "a timer's work failed");
-  const renew = async (): Promise<void> => {
-    if ((await backend.leases.renew(node.id, "", LEASE_MS)) === "held") return;
-    log.warn({ code: "fenced" }, "the lease was lost: every session is closed and the node takes a new id");
-    gateway.step({ is: "fenced" });
-    gateway.step({ is: "renamed", node: randomBytes(16).toString("hex") as NodeId });
-    gateway.step({ is: "leases", alive: new Set([node.id]) });
-    await backend.leases.renew(node.id, "", LEASE_MS);
-  };
   const idle = async (): Promise<void> => {
     const removed = await sweepIdle();
     if (removed > 0) log.info({ count: removed }, "idle accounts removed");
   };
   idle().catch(fault("idle accounts"));
   return [
-    setInterval(() => gateway.tick(), TICK_MS),
-    setInterval(() => void renew().catch(fault("lease")), RENEW_MS),
+    setInterval(() => {
+      gateway.tick();
+      member.tick();
+    }, TICK_MS),
     setInterval(() => void idle().catch(fault("idle accounts")), IDLE_EVERY_MS),
     setInterval(() => void backend.mailbox.sweep().catch(fault("sweep")), SWEEP_MS),
   ];
-}
-
-/** Wakes that others have left for this node, until the store closes. */
-async function followWakes(backend: Backend, node: DeliveryNode, gateway: Gateway, log: Log): Promise<void> {
-  try {
-    for (;;) {
-      const addresses = await backend.mailbox.takeWakes(node.id);
-      if (addresses.length === 0) return;
-      gateway.step({ is: "wakes", addresses });
-    }
-  } catch (error) {
-    log.warn({ code: "storage-failed", reason: String(error) }, "wakes are no longer followed");
-  }
 }
 
 /** Until no store call is under way, but no longer than the deadline. */
@@ -267,11 +183,4 @@ async function settled(node: DeliveryNode, gateway: Gateway): Promise<void> {
     gateway.tick();
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-}
-
-function reportStore(event: StoreEvent, log: Log): void {
-  const { is, ...fields } = event;
-  if (is === "recovered") log.info({ ...fields }, "mail recovered");
-  else if (is === "storage-room-again") log.info({}, "the disk has room again");
-  else log.warn({ event: is, ...fields }, "the store reports trouble");
 }

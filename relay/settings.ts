@@ -58,6 +58,66 @@ export const SETTINGS = {
     string(/^[\w.:-]{1,255}$/, "an address"),
   ),
   port: row("port", 8787, "port", "Port to listen on; 0 takes a free one", integer(0, 65_535)),
+  store: row(
+    "store",
+    "embedded",
+    "store",
+    "Where mail and accounts are kept: embedded (in the data folder), or redis://, rediss://, redis-sentinel://host:port,host:port/master, redis-cluster://host:port,host:port, which any number of nodes share",
+    string(/^(?:embedded|rediss?(?:-sentinel|-cluster)?:\/\/\S{1,2000})$/, "embedded, or the URL of a Redis"),
+  ),
+  storeReplicas: row(
+    "store-replicas",
+    0,
+    "replicas",
+    "With Redis: replicas that must have a write before it is accepted",
+    integer(0, 16),
+  ),
+  linkHost: row(
+    "link-host",
+    "127.0.0.1",
+    "address",
+    "With Redis: address to listen on for the other nodes; never one that clients reach",
+    string(/^[\w.:-]{1,255}$/, "an address"),
+  ),
+  linkPort: row(
+    "link-port",
+    8_788,
+    "port",
+    "With Redis: port to listen on for the other nodes; 0 takes a free one",
+    integer(0, 65_535),
+  ),
+  linkAddress: row(
+    "link-address",
+    "",
+    "url",
+    "With Redis: where other nodes reach this one, like ws://relay-1:8788; made from host and port if not given",
+    string(
+      /^(?:wss?:\/\/[\w.-]{1,255}:\d{1,5}|wss?:\/\/\[[0-9a-fA-F:.]+\]:\d{1,5})?$/,
+      "ws://host:port or wss://host:port",
+    ),
+  ),
+  linkCert: row(
+    "link-cert",
+    "",
+    "file",
+    "Certificate chain (PEM) of the links' port: nodes speak TLS to each other",
+    anything,
+  ),
+  linkKey: row("link-key", "", "file", "Private key of that certificate (PEM)", anything),
+  linkCa: row(
+    "link-ca",
+    "",
+    "file",
+    "Authorities (PEM) that other nodes' certificates are held against; none given: the system's",
+    anything,
+  ),
+  clusterSecret: row(
+    "cluster-secret",
+    "",
+    "secret",
+    "With Redis: what all nodes know and nobody else, at least 32 characters; better in the file or environment than in a flag",
+    string(/^(?:.{32,1024})?$/, "32 to 1024 characters"),
+  ),
   data: row(
     "data",
     "lethe-data",
@@ -254,6 +314,15 @@ function togetherFaults(settings: Settings): string[] {
       : []),
     ...(settings.tlsCert === "" ? [] : needed(["tlsKey"], "--tls-cert")),
     ...(settings.tlsKey === "" ? [] : needed(["tlsCert"], "--tls-key")),
+    ...(settings.linkCert === "" ? [] : needed(["linkKey"], "--link-cert")),
+    ...(settings.linkKey === "" ? [] : needed(["linkCert"], "--link-key")),
+    ...(settings.store === "embedded" ? [] : needed(["clusterSecret"], "--store redis")),
+    ...(settings.store === "embedded" && settings.clusterSecret !== ""
+      ? ["--cluster-secret (LETHE_CLUSTER_SECRET) is for nodes that share a --store"]
+      : []),
+    ...(settings.linkPort !== 0 && settings.linkPort === settings.port && settings.store !== "embedded"
+      ? ["--link-port (LETHE_LINK_PORT) is another port than the clients'"]
+      : []),
   ];
 }
 

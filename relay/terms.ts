@@ -10,6 +10,15 @@ import type { SettingName, Settings } from "./settings.ts";
 const FIXED: readonly SettingName[] = [
   "host",
   "port",
+  "store",
+  "storeReplicas",
+  "linkHost",
+  "linkPort",
+  "linkAddress",
+  "linkCert",
+  "linkKey",
+  "linkCa",
+  "clusterSecret",
   "data",
   "name",
   "mailboxEnvelopes",
@@ -35,6 +44,8 @@ export interface Terms {
 
 /** The forget bound of the embedded store, ms. */
 const FORGET_MS = 60_000;
+/** That of Redis: the interval at which append-only files are rewritten, and a minute for the rewriting itself, ms. */
+const REDIS_FORGET_MS = 360_000;
 
 /** @throws Error where a file that the settings name cannot be read. */
 export async function termsOf(settings: Settings, now: () => number): Promise<Terms> {
@@ -104,9 +115,12 @@ function policyOf(settings: Settings): Omit<PolicyJson, "now"> {
     retention: {
       mailMs: settings.ttl * 1_000,
       idleAccountMs: idleMsOf(settings) ?? null,
-      forgetMs: FORGET_MS,
+      forgetMs: settings.store === "embedded" ? FORGET_MS : REDIS_FORGET_MS,
     },
-    durability: { accepted: "synced", copies: 1 },
+    durability: {
+      accepted: settings.storeReplicas === 0 ? "synced" : "replicated",
+      copies: settings.storeReplicas + 1,
+    },
   };
 }
 
@@ -114,6 +128,6 @@ function idleMsOf({ idleDays }: Settings): number | undefined {
   return idleDays === 0 ? undefined : idleDays * 86_400_000;
 }
 
-async function tlsOf({ tlsCert, tlsKey }: Settings): Promise<Terms["tls"]> {
+export async function tlsOf({ tlsCert, tlsKey }: Settings): Promise<Terms["tls"]> {
   return tlsCert === "" ? undefined : { cert: await readFile(tlsCert), key: await readFile(tlsKey) };
 }

@@ -12,8 +12,8 @@ const TOTALS = [
   ["refused", "refused"],
   ["expired", "expired undelivered"],
 ] as const;
-/** Bytes of delivered mail that are in a file for longer are a fault. */
-const FORGET_MS = 60_000;
+/** A clock that is further from this node's is a fault of the machines, ms. */
+const CLOCK_MS = 1_000;
 const HOUR_MS = 3_600_000;
 
 export function statusView(
@@ -32,6 +32,7 @@ export function statusView(
     return paint(each > 0 ? "green" : "grey", `${whole(each)}/s`);
   };
   const lag = number("forgetLagMs");
+  const bound = number("forgetBoundMs");
   const oldest = number("oldestMs");
   return [
     `${paint("bold", relay)}  up ${spanOf(number("uptimeMs"))}, ${bytesOf(number("residentBytes"))} of memory`,
@@ -47,10 +48,33 @@ export function statusView(
       spanOf(oldest),
       oldest > 24 * HOUR_MS ? paint("yellow", "more than a day") : "",
     ),
-    row("forget lag", spanOf(lag), lag > FORGET_MS ? paint("red", "over the bound of 60 s") : ""),
+    row("forget lag", spanOf(lag), lag > bound ? paint("red", `over the bound of ${spanOf(bound)}`) : ""),
     row("under way", bytesOf(number("unsettledBytes"))),
+    ...clusterRows(figures, row, paint),
     ...TOTALS.map(([name, label]) => row(label, whole(number(name)), rate(name))),
   ];
+}
+
+/** Nothing where there are no other nodes and the store is as it should be. */
+function clusterRows(
+  figures: Figures,
+  row: (label: string, value: string, more?: string) => string,
+  paint: Paint,
+): string[] {
+  const [nodes, links] = [Number(figures["nodes"] ?? 0), Number(figures["links"] ?? 0)];
+  const word = (name: string): string => (typeof figures[name] === "string" ? figures[name] : "");
+  const doubts = word("storeDoubts");
+  const rows: string[] = [];
+  if (nodes > 0) {
+    const unlinked = links < nodes ? paint("red", `${nodes - links} without a link`) : "a link to each";
+    rows.push(row("other nodes", whole(nodes), unlinked));
+    rows.push(row("devices there", word("otherSessions")));
+    const ahead = Number(figures["clockAheadMs"] ?? 0);
+    if (Math.abs(ahead) > CLOCK_MS)
+      rows.push(row("clocks apart", `${whole(ahead)} ms`, paint("red", "set them by NTP")));
+  }
+  if (doubts !== "") rows.push(row("store", paint("yellow", doubts), "lethe doctor says more"));
+  return rows;
 }
 
 export function whole(value: number): string {

@@ -82,6 +82,8 @@ async function openOver(
     directory: embeddedDirectory(client, now),
     leases,
     chores,
+    doubts: () => Promise.resolve([]),
+    clock: () => Promise.resolve(now()),
     forget: (which) => forgetting.pass(which),
     close: () => (closing ??= close()),
   };

@@ -2,7 +2,7 @@
 // chore that failed waits. Always true: a chore leaves the table only after its handler resolved, and one that was
 // scheduled anew meanwhile stays (its serial has changed).
 import type { Time } from "@lethe/protocol";
-import type { ChoreHandler, Chores } from "../backend.ts";
+import { type ChoreHandler, type Chores, checkPayload } from "../backend.ts";
 import { StoreClosedError } from "../mailbox.ts";
 import type { Timers } from "../timers.ts";
 
@@ -67,6 +67,7 @@ export class LocalChores implements Chores {
 
   async schedule(chore: { name: string; key: string; at: Time; payload: string }): Promise<void> {
     if (this.#state === "closed") throw new StoreClosedError("the store is closed");
+    checkPayload(chore.payload);
     await this.#table.put(chore);
     this.#lookNow();
   }

@@ -25,6 +25,8 @@ export function openMemoryBackend(config: MemoryConfig): Backend {
     directory,
     leases,
     chores,
+    doubts: () => Promise.resolve([]),
+    clock: () => Promise.resolve(config.now()),
     async close() {
       await chores.close();
       leases.close();

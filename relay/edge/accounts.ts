@@ -13,11 +13,6 @@ import {
 import type { AccountRecord, Directory } from "@lethe/queue";
 import { TokenBucket } from "./token-bucket.ts";
 
-/**
- * How long an account's record may be used without asking again, ms. Every change of an account is made through this
- * process, which drops what it holds; where other nodes change accounts too, theirs must hold within 10 s.
- */
-export const ACCOUNT_CACHE_MS = 60_000;
 /** Accounts held at most. */
 export const ACCOUNT_CACHE = 50_000;
 
@@ -63,15 +58,20 @@ export class Accounts {
   readonly #directory: Directory;
   #rate: number;
   readonly #now: () => number;
+  readonly #cacheMs: number;
   readonly #cache = new Map<AccountId, Cached>();
   /** Changes told so far: what was read before one of them is not kept. */
   #changes = 0;
 
-  /** @param rate envelopes a second that one account may be sent. */
-  constructor(directory: Directory, rate: number, now: () => number) {
+  /**
+   * @param rate envelopes a second that one account may be sent.
+   * @param cacheMs how long a record may be used without asking again.
+   */
+  constructor(directory: Directory, rate: number, now: () => number, cacheMs: number) {
     this.#directory = directory;
     this.#rate = rate;
     this.#now = now;
+    this.#cacheMs = cacheMs;
   }
 
   /** For accounts that are read from now on. */
@@ -124,7 +124,7 @@ export class Accounts {
     const isNews = this.#changes !== before;
     const known = this.#atHand(account);
     if (known !== undefined && !isNews) return known;
-    const until = this.#now() + ACCOUNT_CACHE_MS;
+    const until = this.#now() + this.#cacheMs;
     const envelopes = new TokenBucket(this.#rate, this.#rate * 2, this.#now());
     const fresh: Cached = {
       record: knownOf(record),

@@ -1,28 +1,22 @@
 // Between sockets, delivery machines and stores: turns frames into events, carries effects out, gathers both once a
 // turn of the event loop. It decides nothing about delivery; who may submit is decided by `submitting.ts`.
 import type { Duplex } from "node:stream";
-import {
-  type AccountId,
-  accountOf,
-  addressOf,
-  agreeOn,
-  type ClientFrame,
-  type ConnectionKind,
-  type FrameOf,
-  type Time,
-} from "@lethe/protocol";
-import { type Backend, StoreFailedError } from "@lethe/queue";
+import { type AccountId, accountOf, type ConnectionKind, type DeviceAddress } from "@lethe/protocol";
+import type { Backend } from "@lethe/queue";
 import type { WebSocket } from "ws";
 import type { DeliveryNode } from "../delivery/node.ts";
 import type { Effect, NodeEvent } from "../delivery/types.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { Accounts, type Cached } from "./accounts.ts";
+import { Accounts } from "./accounts.ts";
 import { Addresses, type AddressLimits } from "./addresses.ts";
+import { Changes } from "./changes.ts";
+import { ClientFrames } from "./client-frames.ts";
 import { ClientSocket, type From, type SocketPort } from "./client-socket.ts";
-import { GREETING_MS, greet, proves } from "./greeting.ts";
+import { GREETING_MS } from "./greeting.ts";
 import { HandOut } from "./hand-out.ts";
 import { LookUps } from "./look-ups.ts";
+import type { Peers } from "./peers.ts";
 import { Presence } from "./presence.ts";
 import { StoreCalls } from "./store-calls.ts";
 import { Submitting } from "./submitting.ts";
@@ -47,6 +41,8 @@ export interface GatewayOptions {
   readonly limits: GatewayLimits;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** The other nodes, or that there are none. */
+  readonly peers: Peers;
   /** Wall clock, ms. */
   readonly now: () => number;
   /** Monotonic clock, ms. */
@@ -58,10 +54,12 @@ export class Gateway {
   readonly accounts: Accounts;
   readonly presence: Presence;
   readonly addresses: Addresses;
+  readonly changes: Changes;
   readonly #sockets = new Map<number, ClientSocket>();
   readonly #lookUps: LookUps;
   readonly #stores: StoreCalls;
   readonly #submitting: Submitting;
+  readonly #frames: ClientFrames;
   readonly #usage: Usage;
   readonly #port: SocketPort;
   #limits: GatewayLimits;
@@ -73,38 +71,59 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     this.#o = options;
     this.#limits = options.limits;
-    const { accountEnvelopes, addresses } = options.limits;
-    this.accounts = new Accounts(options.backend.directory, accountEnvelopes, options.instant);
-    this.addresses = new Addresses(addresses, options.instant);
-    const handOut = new HandOut(options.limits.prekeyFetches, options.instant);
-    this.#lookUps = new LookUps(this.accounts, options.backend.directory, handOut);
+    const { backend, limits, peers, node, now, instant, log } = options;
+    const { directory } = backend;
+    this.accounts = new Accounts(directory, limits.accountEnvelopes, instant, peers.accountCacheMs);
+    this.addresses = new Addresses(limits.addresses, instant);
+    this.#lookUps = new LookUps(this.accounts, directory, new HandOut(limits.prekeyFetches, instant));
     this.presence = new Presence({
-      mailbox: options.backend.mailbox,
-      now: options.now,
-      instant: options.instant,
+      mailbox: backend.mailbox,
+      me: () => node.id,
+      alive: (id) => peers.isAlive(id),
+      now,
+      instant,
       notify: (socket, frame) => this.#sockets.get(socket)?.send(frame),
+    });
+    this.changes = new Changes({
+      accounts: this.accounts,
+      presence: this.presence,
+      peers,
+      step: (event) => this.step(event),
     });
     this.#submitting = new Submitting({
       accounts: this.accounts,
-      limits: options.limits,
+      limits,
       metrics: options.metrics,
-      log: options.log,
-      now: options.now,
+      log,
+      now,
       step: (event) => this.step(event),
     });
-    this.#usage = new Usage((account) => this.#noteUse(account), options.now);
-    this.#stores = new StoreCalls(options.backend.mailbox, {
+    this.#usage = new Usage((account) => this.#noteUse(account), now);
+    this.#frames = new ClientFrames({
+      relay: options.relay,
+      directory,
+      accounts: this.accounts,
+      addresses: this.addresses,
+      presence: this.presence,
+      lookUps: this.#lookUps,
+      submitting: this.#submitting,
+      limits: () => this.#limits,
+      log,
+      now,
+      instant,
+      step: (event) => this.step(event),
+    });
+    this.#stores = new StoreCalls(backend.mailbox, {
       result: (call, result) => this.step({ is: "result", call, result }),
-      turn: () => this.#schedule(),
-      fault: (error) =>
-        options.log.error({ code: "internal", reason: String(error) }, "a store verb rejected"),
+      turn: () => this.turn(),
+      fault: (error) => log.error({ code: "internal", reason: String(error) }, "a store verb rejected"),
     });
     this.#port = {
-      frame: (socket, frame) => this.#frame(socket, frame),
+      frame: (socket, frame) => this.#frames.frame(socket, frame),
       closed: (socket) => this.#closed(socket),
       dirty: (socket) => {
         this.#dirty.push(socket);
-        this.#schedule();
+        this.turn();
       },
       ended: (code) => options.metrics.ended(code),
     };
@@ -159,14 +178,12 @@ export class Gateway {
         socket.send({ frame: "ping", token: 0 });
       }
     }
-    this.#schedule();
+    this.turn();
   }
 
   /** Accounts with a device connected are in use, however long ago it connected. */
   noteUsage(): void {
-    for (const { greeting } of this.#sockets.values())
-      if (greeting.at === "open" && greeting.address !== undefined)
-        this.#usage.inUse(accountOf(greeting.address));
+    for (const address of this.present()) this.#usage.inUse(accountOf(address));
   }
 
   #noteUse(account: AccountId): void {
@@ -196,10 +213,12 @@ export class Gateway {
     for (const socket of this.#sockets.values()) socket.terminate();
   }
 
-  /** An account's access key is no longer what it was: whoever came with the old one has nothing to see any more. */
-  keyReplaced(account: AccountId): void {
-    this.accounts.changed(account);
-    this.presence.revoke(account);
+  /** The devices that are connected here. */
+  present(): DeviceAddress[] {
+    const addresses: DeviceAddress[] = [];
+    for (const { greeting } of this.#sockets.values())
+      if (greeting.at === "open" && greeting.address !== undefined) addresses.push(greeting.address);
+    return addresses;
   }
 
   // --- effects -------------------------------------------------------------------------------------------------------
@@ -208,7 +227,7 @@ export class Gateway {
     switch (effect.do) {
       case "call":
         this.#stores.add(effect.call, effect.on);
-        this.#schedule();
+        this.turn();
         return;
       case "push":
         this.#sockets
@@ -234,20 +253,20 @@ export class Gateway {
         if (effect.code !== "shutting-down") this.#sockets.get(effect.connection)?.end(effect.code);
         return;
       case "presence":
-        this.presence.changed(effect.address, effect.online);
-        return;
+        this.presence.changed(effect.address, effect.online, this.#o.node.id);
+        return this.#o.peers.moved(effect.address, effect.online);
       case "count":
         this.#o.metrics.count(effect.what, effect.by);
         return;
       case "link-open":
-        this.step({ is: "link-down", peer: effect.peer }); // no links in a single node: whoever is named there is gone
-        return;
+        return this.#o.peers.open(effect.peer);
       case "link-send":
-        return;
+        return this.#o.peers.send(effect.peer, effect.frame);
     }
   }
 
-  #schedule(): void {
+  /** What was gathered goes out at the end of this turn of the event loop. */
+  turn(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(() => this.#flush());
@@ -256,100 +275,10 @@ export class Gateway {
   #flush(): void {
     this.#scheduled = false;
     this.#stores.flush();
+    this.#o.peers.flush();
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const socket of dirty) if (!socket.ended) socket.flush();
-  }
-
-  #closed(socket: ClientSocket): void {
-    if (!this.#sockets.delete(socket.number)) return;
-    this.addresses.closed(socket.address, socket.greeting.at === "open");
-    this.presence.gone(socket.number);
-    if (socket.kind === "device") this.step({ is: "gone", connection: socket.number });
-  }
-
-  // --- frames --------------------------------------------------------------------------------------------------------
-
-  #frame(socket: ClientSocket, frame: ClientFrame): void {
-    if (frame.frame === "ping") return socket.send({ frame: "pong", token: frame.token });
-    if (frame.frame === "pong") return;
-    if (socket.greeting.at === "open") return this.#openFrame(socket, frame);
-    if (frame.frame === "hello" && socket.greeting.at === "awaiting-hello") return this.#hello(socket, frame);
-    if (frame.frame === "hello-anonymous" && socket.greeting.at === "awaiting-hello")
-      return this.#helloAnonymous(socket, frame);
-    if (frame.frame === "proof" && socket.greeting.at === "awaiting-proof") return this.#proof(socket, frame);
-    socket.end("unexpected-frame");
-  }
-
-  #openFrame(socket: ClientSocket, frame: ClientFrame): void {
-    switch (frame.frame) {
-      case "submit":
-        return this.#submit(socket, frame);
-      case "submit-group":
-        return this.#submitting.submitGroup(socket, frame);
-      case "signal":
-        return this.#withAccount(socket, frame.recipient, frame.accessKey, (cached) =>
-          this.#submitting.signal(socket, frame, cached),
-        );
-      case "delivered":
-        return this.step({ is: "acked", connection: socket.number, ids: frame.ids });
-      case "watch":
-        return this.#withAccount(socket, frame.account, frame.accessKey, (cached) =>
-          this.presence.watch(socket.number, frame.account, cached?.record),
-        );
-      case "unwatch":
-        return this.presence.unwatch(socket.number, frame.account);
-      case "ask-name":
-        return this.#wait(socket, () => this.#lookUps.name(socket, frame));
-      case "ask-devices":
-        return this.#withAccount(socket, frame.account, frame.accessKey, (cached) =>
-          this.#waitIf(socket, this.#lookUps.devices(socket, frame, cached)),
-        );
-      case "ask-prekeys":
-        return this.#withAccount(socket, frame.account, frame.accessKey, (cached) =>
-          this.#wait(socket, () => this.#lookUps.prekeys(socket, frame, cached)),
-        );
-      case "hello":
-      case "hello-anonymous":
-      case "proof":
-      case "ping":
-      case "pong":
-        return socket.end("unexpected-frame");
-    }
-  }
-
-  #hello(socket: ClientSocket, hello: FrameOf<"hello">): void {
-    const greeted = greet(hello, this.#o.relay, this.#o.instant());
-    if (typeof greeted === "string") return socket.end(greeted);
-    socket.version = greeted.challenge.version;
-    socket.greeting = greeted.greeting;
-    socket.send(greeted.challenge);
-  }
-
-  #helloAnonymous(socket: ClientSocket, hello: FrameOf<"hello-anonymous">): void {
-    const version = agreeOn({ min: hello.minVersion, max: hello.maxVersion });
-    if (version === undefined) return socket.end("version-unsupported");
-    socket.version = version;
-    socket.open(undefined);
-    this.addresses.proven(socket.address);
-    this.#sendWelcome(socket);
-  }
-
-  #proof(socket: ClientSocket, frame: FrameOf<"proof">): void {
-    const { greeting } = socket;
-    if (greeting.at !== "awaiting-proof") return;
-    const { hello } = greeting;
-    // Straight from the directory: what is at hand would tell a stranger by its speed that the account is in use.
-    this.#wait(socket, async () => {
-      const record = await this.#o.backend.directory.account(hello.account);
-      const key = record?.devices.find((d) => d.device === hello.device)?.signingKey;
-      const isProved = await proves(greeting, this.#o.relay, socket.version, key, frame.signature);
-      if (socket.ended) return; // a proof of somebody who is gone would make a session that nobody ends
-      if (!isProved) return socket.end("authentication-failed");
-      const address = addressOf(hello.account, hello.device);
-      socket.greeting = { at: "claiming", since: this.#o.instant(), address };
-      this.step({ is: "connected", connection: socket.number, address, epoch: hello.epoch });
-    });
   }
 
   #welcome(connection: number): void {
@@ -359,67 +288,13 @@ export class Gateway {
     socket.open(address);
     this.#usage.inUse(accountOf(address));
     this.addresses.proven(socket.address);
-    this.#sendWelcome(socket);
+    this.#frames.welcome(socket);
   }
 
-  #sendWelcome(socket: ClientSocket): void {
-    const limits = this.#limits;
-    socket.send({
-      frame: "welcome",
-      version: socket.version,
-      relay: this.#o.relay,
-      now: this.#o.now() as Time,
-      maxEnvelopeBytes: limits.envelopeBytes,
-      maxTtlMs: limits.ttlMs,
-      pingMs: limits.pingMs,
-    });
-  }
-
-  // --- accounts ------------------------------------------------------------------------------------------------
-
-  /**
-   * Runs `then` with the account if what is shown is right for it, else with `undefined`: at once where it is at hand, else
-   * later, with later frames held behind it.
-   */
-  #withAccount(
-    socket: ClientSocket,
-    account: AccountId,
-    accessKey: Uint8Array | undefined,
-    then: (cached: Cached | undefined) => void,
-  ): void {
-    const identified = socket.kind === "device";
-    const cached = this.accounts.admitted(account, accessKey, identified);
-    if (cached !== undefined) return then(cached);
-    this.#wait(socket, async () => {
-      const admitted = await this.accounts.admit({ account, accessKey, identified });
-      if (!socket.ended) then(admitted);
-    });
-  }
-
-  #waitIf(socket: ClientSocket, work: Promise<void> | undefined): void {
-    if (work !== undefined) this.#wait(socket, () => work);
-  }
-
-  #wait(socket: ClientSocket, work: () => Promise<void>): void {
-    socket.hold();
-    work().then(
-      () => socket.resume(),
-      (error: unknown) => {
-        if (!(error instanceof StoreFailedError))
-          this.#o.log.error({ code: "internal", reason: String(error) }, "a frame could not be handled");
-        socket.end(error instanceof StoreFailedError ? error.code : "internal");
-      },
-    );
-  }
-
-  // The way of every message: no closure where the account is at hand.
-  #submit(socket: ClientSocket, frame: FrameOf<"submit">): void {
-    const { recipient, accessKey } = frame;
-    const cached = this.accounts.admitted(recipient, accessKey, socket.kind === "device");
-    if (cached !== undefined) this.#submitting.submit(socket, frame, cached);
-    else
-      this.#withAccount(socket, recipient, accessKey, (admitted) =>
-        this.#submitting.submit(socket, frame, admitted),
-      );
+  #closed(socket: ClientSocket): void {
+    if (!this.#sockets.delete(socket.number)) return;
+    this.addresses.closed(socket.address, socket.greeting.at === "open");
+    this.presence.gone(socket.number);
+    if (socket.kind === "device") this.step({ is: "gone", connection: socket.number });
   }
 }

@@ -1,6 +1,7 @@
 // Who watches whom on this node, and what they are told. A watch needs the contact's access key (checked before it gets
-// here); a person is online while a device of theirs has a live owner. Always true: one notice a change and watcher; who
-// goes and comes back within the grace was not away.
+// here); a person is online while a device of theirs has a live owner, here or at another node, which says so to all:
+// there are more watches than comings and goings. Always true: one notice a change and watcher; who goes and comes back
+// within the grace was not away; a node that is dead has nobody online.
 import {
   type AccountId,
   accountOf,
@@ -9,11 +10,14 @@ import {
   MAX_WATCHES,
   type Time,
 } from "@lethe/protocol";
-import type { Mailbox } from "@lethe/queue";
+import type { LookUpResult, Mailbox, NodeId } from "@lethe/queue";
 import type { KnownAccount } from "./accounts.ts";
 
 export interface PresenceOptions {
-  readonly mailbox: Mailbox;
+  readonly mailbox: Pick<Mailbox, "lookUp">;
+  /** This node's id now, and whether another one is known to live. */
+  readonly me: () => NodeId;
+  readonly alive: (node: NodeId) => boolean;
   /** Wall clock, ms. */
   readonly now: () => number;
   /** Monotonic clock, ms. */
@@ -23,9 +27,10 @@ export interface PresenceOptions {
 
 interface Watched {
   readonly watchers: Set<number>;
-  readonly online: Set<DeviceAddress>;
-  /** Devices that were heard to come or go since this began. */
-  readonly heard: Set<DeviceAddress>;
+  /** Devices that are connected, each with the node that it is connected to. */
+  readonly online: Map<DeviceAddress, NodeId>;
+  /** Devices that were heard to go since this began, and have not come back; with the node that said so. */
+  readonly gone: Map<DeviceAddress, NodeId>;
   hidesLastSeen: boolean;
   /** What the watchers know. */
   told: "online" | "offline";
@@ -40,12 +45,16 @@ interface Leaving {
 /** How long somebody may be gone without being told offline, ms: a new connection after a lost one takes less. */
 export const GRACE_MS = 3_000;
 const MINUTE_MS = 60_000;
+/** Look-ups of one watch: what other nodes say in the meantime makes another one necessary. */
+const LOOKS = 3;
 
 export class Presence {
   readonly #o: PresenceOptions;
   readonly #watched = new Map<AccountId, Watched>();
   readonly #bySocket = new Map<number, Set<AccountId>>();
   readonly #leaving = new Map<AccountId, Leaving>();
+  /** Counts what was learned of whole nodes: a look-up that was under way may be older. */
+  #news = 0;
 
   constructor(options: PresenceOptions) {
     this.#o = options;
@@ -66,29 +75,46 @@ export class Presence {
   async #begin(socket: number, account: AccountId, record: KnownAccount): Promise<void> {
     const devices = record.devices.map((d) => d.address);
     const watched = this.#watched.get(account) ?? this.#newWatched(account, record);
-    const found = await this.#o.mailbox.lookUp(devices).catch(() => []);
+    const found = await this.#lookUp(devices);
     if (this.#bySocket.get(socket)?.has(account) !== true) {
       if (watched.watchers.size === 0 && this.#watched.get(account) === watched) this.#forget(account);
       return;
     }
     let lastSeen = 0;
-    found.forEach((result, i) => {
-      if (result.is !== "found") return;
-      const device = devices[i] as DeviceAddress;
+    found.forEach(({ owner, lastSeen: seen }, device) => {
       // What was heard of a device since the look-up began is newer than its answer.
-      if (result.owner !== undefined && !watched.heard.has(device)) watched.online.add(device);
-      lastSeen = Math.max(lastSeen, result.lastSeen);
+      const isNews = !watched.online.has(device) && watched.gone.get(device) !== owner?.node;
+      if (owner !== undefined && isNews && this.#isAlive(owner.node)) watched.online.set(device, owner.node);
+      lastSeen = Math.max(lastSeen, seen);
     });
     if (watched.online.size > 0) watched.told = "online";
     watched.watchers.add(socket);
     this.#notice(account, watched, [socket], minuteOf(lastSeen));
   }
 
+  async #lookUp(devices: readonly DeviceAddress[]): Promise<ReadonlyMap<DeviceAddress, LookUpResult>> {
+    const results = new Map<DeviceAddress, LookUpResult>();
+    for (let look = 1; look <= LOOKS; look++) {
+      const before = this.#news;
+      const found = await this.#o.mailbox.lookUp(devices).catch(() => []);
+      results.clear();
+      found.forEach((result, i) => {
+        if (result.is === "found") results.set(devices[i] as DeviceAddress, result);
+      });
+      if (this.#news === before) break;
+    }
+    return results;
+  }
+
+  #isAlive(node: NodeId): boolean {
+    return node === this.#o.me() || this.#o.alive(node);
+  }
+
   #newWatched(account: AccountId, { hidesLastSeen }: KnownAccount): Watched {
     const watched: Watched = {
       watchers: new Set(),
-      online: new Set(),
-      heard: new Set(),
+      online: new Map(),
+      gone: new Map(),
       hidesLastSeen,
       told: "offline",
     };
@@ -96,22 +122,51 @@ export class Presence {
     return watched;
   }
 
-  changed(address: DeviceAddress, online: boolean): void {
+  /** A device has come to a node, or gone from it. Who went to another node in between is there, whatever the first one says. */
+  changed(address: DeviceAddress, online: boolean, node: NodeId): void {
     const account = accountOf(address);
     const watched = this.#watched.get(account);
     if (watched === undefined) return;
-    watched.heard.add(address);
-    if (online) watched.online.add(address);
-    else watched.online.delete(address);
-    if (watched.online.size === 0) {
-      if (watched.told === "online" && !this.#leaving.has(account))
-        this.#leaving.set(account, { since: this.#o.instant(), lastSeen: minuteOf(this.#o.now()) });
-      return;
+    if (online) {
+      watched.online.set(address, node);
+      watched.gone.delete(address);
+    } else {
+      watched.gone.set(address, node);
+      if (watched.online.get(address) === node) watched.online.delete(address);
     }
+    if (watched.online.size > 0) this.#isOnline(account, watched);
+    else if (watched.told === "online" && !this.#leaving.has(account))
+      this.#leaving.set(account, { since: this.#o.instant(), lastSeen: minuteOf(this.#o.now()) });
+  }
+
+  #isOnline(account: AccountId, watched: Watched): void {
     this.#leaving.delete(account);
     if (watched.told === "online") return;
     watched.told = "online";
     this.#notice(account, watched, watched.watchers, 0 as Time);
+  }
+
+  /** All devices that are connected to another node, when a link to it stands: some may have moved unheard. */
+  present(node: NodeId, devices: ReadonlySet<DeviceAddress>): void {
+    this.#news++;
+    for (const watched of this.#watched.values())
+      for (const [device, at] of watched.online)
+        if (at === node && !devices.has(device)) this.changed(device, false, node);
+    for (const device of devices) if (this.#watched.has(accountOf(device))) this.changed(device, true, node);
+  }
+
+  /** Nodes have died: whoever was connected there is gone, and has had a lease's time to come back. */
+  nodesChanged(): void {
+    this.#news++;
+    for (const [account, watched] of this.#watched) {
+      let isLost = false;
+      for (const [device, node] of watched.online)
+        if (!this.#isAlive(node)) isLost = watched.online.delete(device);
+      if (!isLost || watched.online.size > 0 || watched.told === "offline") continue;
+      this.#leaving.delete(account);
+      watched.told = "offline";
+      this.#notice(account, watched, watched.watchers, minuteOf(this.#o.now()));
+    }
   }
 
   /** Time passes: those who have not come back are told to be gone. */

@@ -54,7 +54,7 @@ export function accountRoutes(app: FastifyInstance, options: HttpOptions): void 
     const devices = [{ device: body.device, signingKey, certificate }];
     const record = { account, name, accountKey, accessKeyHash, listVersion, deviceList, devices };
     const outcome = (await isKnown(record)) ? "same" : await registered(record, body.ticket);
-    gateway.accounts.changed(account);
+    gateway.changes.made(account, "record");
     return reply.status(outcome === "registered" ? 201 : 200).send({ name, now: options.now() });
   });
 
@@ -93,7 +93,7 @@ export function accountRoutes(app: FastifyInstance, options: HttpOptions): void 
     const put = await directory.putDeviceList(record.account, body());
     if (put.is === "conflict") throw new Refusal("list-conflict");
     if (put.is === "no-account") throw new Refusal("unauthorized");
-    gateway.accounts.changed(record.account);
+    gateway.changes.made(record.account, "record");
     await options.retire(record.account, put.removed);
     return { now: options.now() };
   });
@@ -101,7 +101,7 @@ export function accountRoutes(app: FastifyInstance, options: HttpOptions): void 
   serve(app, "putAccessKey", async (request, _reply, body) => {
     const { record } = await device(request);
     await directory.putAccessKeyHash(record.account, body().accessKeyHash);
-    gateway.keyReplaced(record.account);
+    gateway.changes.made(record.account, "access-key");
     return { now: options.now() };
   });
 
@@ -109,8 +109,7 @@ export function accountRoutes(app: FastifyInstance, options: HttpOptions): void 
     const { record } = await device(request);
     const { lastSeen } = body();
     await directory.putHidesLastSeen(record.account, !lastSeen);
-    gateway.accounts.changed(record.account);
-    gateway.presence.wishesChanged(record.account, !lastSeen);
+    gateway.changes.made(record.account, lastSeen ? "shows-last-seen" : "hides-last-seen");
     return { now: options.now() };
   });
 

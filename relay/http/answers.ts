@@ -39,7 +39,15 @@ export const policy: z.ZodType<PolicyJson> = z.strictObject({
 });
 
 export const up = z.strictObject({ status: z.literal("up") });
-export const ready = z.strictObject({ status: z.literal("ready") });
+export const ready = z.strictObject({
+  status: z.literal("ready"),
+  doubts: z
+    .array(z.string())
+    .optional()
+    .describe(
+      "Codes of what the store's own configuration contradicts of what is promised; lethe doctor says more",
+    ),
+});
 
 export const taken = z.strictObject({ now: clock });
 export const registered = z.strictObject({ name: z.string(), now: clock });

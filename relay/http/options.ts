@@ -14,6 +14,8 @@ export interface HttpOptions {
   readonly log: Log;
   readonly now: () => number;
   readonly ready: () => boolean;
+  /** Codes of what the store's configuration contradicts. */
+  readonly doubts: () => readonly string[];
   /** What may change while the relay runs. */
   readonly terms: () => Terms;
   readonly token: string;

@@ -6,7 +6,7 @@ import type { HttpOptions } from "./options.ts";
 import { serve } from "./serve.ts";
 
 export function publicRoutes(app: FastifyInstance, options: HttpOptions): void {
-  const { relay, metrics, now, ready, terms } = options;
+  const { relay, metrics, now, ready, doubts, terms } = options;
 
   serve(app, "about", () => ({
     lethe: "relay" as const,
@@ -21,7 +21,7 @@ export function publicRoutes(app: FastifyInstance, options: HttpOptions): void {
   serve(app, "health", () => ({ status: "up" as const }));
   serve(app, "ready", () => {
     if (!ready()) throw new Refusal("not-ready");
-    return { status: "ready" as const };
+    return { status: "ready" as const, ...(doubts().length === 0 ? {} : { doubts: [...doubts()] }) };
   });
   serve(app, "metrics", async (_request, reply) => {
     reply.type(metrics.registry.contentType);

@@ -20,6 +20,7 @@ import {
   text,
   time,
   toHex,
+  u32,
   u64,
   u8,
   type Writer,
@@ -113,7 +114,8 @@ export const LINK_FRAMES = {
   proof: { opcode: 0x03, when: "opening", since: 0, body: struct({ mac }) },
   /** The caller keeps this link, and no other to the same node. */
   ready: { opcode: 0x04, when: "opening", since: 0, body: struct({}) },
-  heartbeat: { opcode: 0x08, when: "standing", since: 1, body: struct({ clock: time }) },
+  /** The sender's wall clock, and how many devices have their sessions there. */
+  heartbeat: { opcode: 0x08, when: "standing", since: 1, body: struct({ clock: time, sessions: u32 }) },
   /** To a session of the receiver's. */
   offer: {
     opcode: 0x10,

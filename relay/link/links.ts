@@ -38,6 +38,14 @@ export interface LinksOptions {
   readonly instant: () => number;
   readonly now: () => number;
   readonly nonce: () => Uint8Array;
+  /** Devices whose sessions are here: for the operator of another node. */
+  readonly sessions: () => number;
+}
+
+/** What is known of the other nodes: how many live, and what each that a link stands to has told. */
+export interface Standing {
+  readonly alive: number;
+  readonly links: readonly LinkSocket["told"][];
 }
 
 export class Links {
@@ -143,7 +151,7 @@ export class Links {
       const { link } = pair;
       if (link === undefined) continue;
       if (stoodStill || now - link.lastHeard <= SILENCE_MS)
-        link.send({ frame: "heartbeat", clock: this.#o.now() as Time });
+        link.send({ frame: "heartbeat", clock: this.#o.now() as Time, sessions: this.#o.sessions() });
       else this.#break(pair, link, "silent");
     }
     for (const socket of this.#strangers)
@@ -153,11 +161,10 @@ export class Links {
       }
   }
 
-  /** What the operator sees: the living nodes, and of each that a link stands to how far its clock is ahead, ms. */
-  standing(): { alive: number; clocks: (number | undefined)[] } {
+  standing(): Standing {
     const links = [...this.#pairs.values()].flatMap(({ link }) => (link === undefined ? [] : [link]));
     const alive = [...this.#alive.keys()].filter((id) => id !== this.#self.id).length;
-    return { alive, clocks: links.map(({ clockAhead }) => clockAhead) };
+    return { alive, links: links.map(({ told }) => told) };
   }
 
   // --- what sockets tell -----------------------------------------------------------------------------------------------
@@ -205,7 +212,7 @@ export class Links {
       case "signal":
         return this.#o.port.delivery(pair.peer, readDelivery(frame, { me: socket.me, peer: pair.peer }));
       case "heartbeat":
-        socket.clockAhead = frame.clock - this.#o.now();
+        socket.told = { clockAhead: frame.clock - this.#o.now(), sessions: frame.sessions };
         return;
       case "changed":
       case "retired":

@@ -38,8 +38,8 @@ export class LinkSocket {
   #dirty = false;
   #uncount: (() => void) | undefined = undefined;
   lastHeard: number;
-  /** How far the other node's clock is ahead of ours, ms, as its last heartbeat said; undefined before the first. */
-  clockAhead: number | undefined = undefined;
+  /** What the last heartbeat said; undefined before the first. */
+  told: { readonly clockAhead: number; readonly sessions: number } | undefined = undefined;
 
   /** @param state `calling` for one that this node opened, `called` for one that came in. */
   constructor(ws: WebSocket, state: Opening, port: LinkSocketPort) {

@@ -40,6 +40,7 @@ const embedded: BackendUnderTest = {
       },
       clock,
       elapse: (ms) => elapse(clock, ms, backend),
+      counted: () => Promise.resolve(),
       async restart() {
         await backend.close();
         backend = await start();
@@ -75,6 +76,7 @@ const memory: BackendUnderTest = {
       backend,
       clock,
       elapse: (ms) => elapse(clock, ms, backend),
+      counted: () => Promise.resolve(),
       restart: () => Promise.reject(new Error("nothing is kept")),
       forget: () => Promise.resolve(),
       holds: () => Promise.resolve(false),

@@ -161,6 +161,7 @@ export function mailboxOwnersContract({ name, keeps, open }: BackendUnderTest): 
         backend.mailbox.claim(claims),
       ]);
       expect(await backend.mailbox.look([address])).toEqual([{ is: "no-device" }]);
+      await world.counted();
       expect(backend.mailbox.stats()).toMatchObject({ mailboxes: 0, envelopes: 0, bytes: 0 });
     });
 
@@ -175,6 +176,7 @@ export function mailboxOwnersContract({ name, keeps, open }: BackendUnderTest): 
         { is: "no-device" },
         { is: "no-device" },
       ]);
+      await world.counted();
       expect(world.backend.mailbox.stats().envelopes).toBe(0);
     });
 

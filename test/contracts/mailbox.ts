@@ -287,9 +287,11 @@ export function mailboxContract({ name, keeps, open }: BackendUnderTest): void {
       clock.pass(180_000);
       expect(await backend.mailbox.sweep()).toBe(3);
       expect(await backend.mailbox.sweep()).toBe(0);
+      await world.counted();
       expect(backend.mailbox.stats()).toMatchObject({ envelopes: 7, expired: 3 });
       clock.pass(HOUR);
       expect(await backend.mailbox.sweep()).toBe(7);
+      await world.counted();
       expect(backend.mailbox.stats()).toMatchObject({ mailboxes: 0, envelopes: 0, bytes: 0, expired: 10 });
     });
 
@@ -324,6 +326,7 @@ export function mailboxContract({ name, keeps, open }: BackendUnderTest): void {
           expect(await world.holds(ciphertext.subarray(80, 112))).toBe(false);
         }
         expect(await world.holds(kept.ciphertext)).toBe(true);
+        await world.counted();
         expect(backend.mailbox.stats().forgetLag).toBe(0);
         expect((await all(backend, address)).map((entry) => entry.id)).toContain(kept.id);
       },
@@ -364,8 +367,10 @@ export function mailboxContract({ name, keeps, open }: BackendUnderTest): void {
       await store(backend, first, anEnvelope(clock, { bytes: 10 }));
       clock.pass(500);
       await store(backend, second, anEnvelope(clock, { bytes: 20 }), anEnvelope(clock, { bytes: 30 }));
+      await world.counted();
       expect(backend.mailbox.stats()).toMatchObject({ mailboxes: 2, envelopes: 3, bytes: 60, oldest: begin });
       await remove(backend, first, await all(backend, first));
+      await world.counted();
       expect(backend.mailbox.stats()).toMatchObject({
         mailboxes: 1,
         envelopes: 2,
@@ -373,6 +378,7 @@ export function mailboxContract({ name, keeps, open }: BackendUnderTest): void {
         oldest: begin + 500,
       });
       await remove(backend, second, await all(backend, second));
+      await world.counted();
       expect(backend.mailbox.stats()).toMatchObject({
         mailboxes: 0,
         envelopes: 0,

@@ -29,6 +29,8 @@ export interface BackendWorld extends AsyncDisposable {
   restart(): Promise<void>;
   /** Lets this much of the store's time pass, with what is to happen in it. */
   elapse(ms: number): Promise<void>;
+  /** Has `stats` tell what is there now, where it is told a little later. */
+  counted(): Promise<void>;
   /** Lets the forget bound pass. */
   forget(): Promise<void>;
   /** Whether any file of the store holds these bytes. */

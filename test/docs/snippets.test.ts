@@ -102,6 +102,7 @@ function fault(line: string): string | undefined {
   if (command === "npx" && args[0] === "lethe") return letheFault(args.slice(1));
   if (command === "lethe") return letheFault(args);
   if (command === "sh") return scriptFault(args);
+  if (command === "docker") return dockerFault(args);
   return SYSTEM.has(command) ? undefined : `no command ${command}`;
 }
 
@@ -136,6 +137,19 @@ function scriptFault([script = "", ...args]: readonly string[]): string | undefi
   if (!existsSync(projectPath(script))) return `no script ${script}`;
   const text = readFileSync(projectPath(script), "utf8");
   return args.find((arg) => arg.startsWith("--") && !text.includes(`${arg})`));
+}
+
+/** Compose with services that there are; what is run in one of them is a command too. */
+function dockerFault([compose = "", action = "", ...args]: readonly string[]): string | undefined {
+  const services = [...readFileSync(projectPath("docker-compose.yml"), "utf8").matchAll(/^ {2}(\w+):$/gm)];
+  const unknown = (name: string | undefined): string | undefined =>
+    services.some(([, known]) => known === name) ? undefined : `no service ${name}`;
+  if (compose !== "compose") return `no docker ${compose}`;
+  if (action === "exec") return unknown(args[0]) ?? fault(args.slice(1).join(" "));
+  const named = args.flatMap((arg) => (arg.startsWith("--") ? [] : [arg.split("=")[0]]));
+  return ["up", "ps", "build", "kill"].includes(action)
+    ? named.map(unknown).find((each) => each !== undefined)
+    : `no docker compose ${action}`;
 }
 
 describe("commands in the documentation", () => {

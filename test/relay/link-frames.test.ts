@@ -38,7 +38,7 @@ const FIELDS: { readonly [N in LinkFrameName]: fc.Arbitrary<Record<string, unkno
   challenge: fc.record({ version: u8, nonce: fixed(32) }),
   proof: fc.record({ mac: fixed(32) }),
   ready: fc.constant({}),
-  heartbeat: fc.record({ clock: u64 }),
+  heartbeat: fc.record({ clock: u64, sessions: fc.integer({ min: 0, max: 0xffff_ffff }) }),
   offer: fc.record({
     address,
     session: u64,
@@ -134,7 +134,7 @@ describe("a frame between nodes", () => {
   });
 
   it("is refused at the wrong time, over its limits and where nobody knows it", () => {
-    const offer = encoded({ frame: "heartbeat", clock: 1 as Time });
+    const offer = encoded({ frame: "heartbeat", clock: 1 as Time, sessions: 0 });
     expect(codeOf(() => decodeLinkFrames(offer, { when: "opening", version: 1 }))).toBe("unexpected");
     expect(
       codeOf(() => decodeLinkFrames(encoded({ frame: "ready" }), { when: "standing", version: 1 })),
@@ -158,13 +158,13 @@ describe("a frame between nodes", () => {
     const envelope = { id: named, kind: "pairwise", expiry: 5 as Time, ciphertext } as const;
     expect({
       ready: hex({ frame: "ready" }),
-      heartbeat: hex({ frame: "heartbeat", clock: 1_700_000_000_000 as Time }),
+      heartbeat: hex({ frame: "heartbeat", clock: 1_700_000_000_000 as Time, sessions: 3 }),
       offer: hex({ frame: "offer", address: at, session: 9, envelopes: [envelope] }),
       answer: hex({ frame: "answer", address: at, session: 9, how: "stored", ids: [named] }),
       presence: hex({ frame: "presence", moved: [{ address: at, online: true }] }),
     }).toEqual({
       ready: "04000000",
-      heartbeat: "080000080000018bcfe56800",
+      heartbeat: "0800000c0000018bcfe5680000000003",
       offer: `1000003c${"41".repeat(18)}00000000000000090001${"69".repeat(16)}01000000000000000500000003010203`,
       answer: `1100002d${"41".repeat(18)}0000000000000009020001${"69".repeat(16)}`,
       presence: `220000150001${"41".repeat(18)}01`,

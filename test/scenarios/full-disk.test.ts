@@ -1,45 +1,20 @@
 // A relay whose disk is full, on a real file system of 20 MB: senders are told, nothing accepted is lost, live mail goes
 // on, and mail is taken again as soon as there is room.
-import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PATHS, PROBLEMS } from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
-import { aFolder } from "../support/folder.ts";
 import { aPrekey, Person } from "../support/person.ts";
 import { RelayProcess } from "../support/relay-process.ts";
+import { aSmallDisk, type Disk } from "../support/small-disk.ts";
 import { eventually } from "../support/waiting.ts";
 import { named, type Sealed, sealed, submitTo, Wire } from "../support/wire.ts";
 
-const DISK = "20m";
+const DISK_MB = 20;
 const LETTER_BYTES = 60_000;
 /** So many refusals one after the other are a full disk. */
 const REFUSALS = 5;
-
-interface Disk extends AsyncDisposable {
-  readonly path: string;
-}
-
-/** A file system of its own in memory, or why there is none. */
-async function aSmallDisk(): Promise<Disk | string> {
-  const folder = await aFolder();
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${DISK},mode=700`, "tmpfs", folder.path], {
-      stdio: "pipe",
-    });
-  } catch (error) {
-    await folder[Symbol.asyncDispose]();
-    return `no file system can be mounted here: ${String(error).split("\n")[0]}`;
-  }
-  return {
-    path: folder.path,
-    async [Symbol.asyncDispose]() {
-      execFileSync("umount", ["--lazy", folder.path]);
-      await folder[Symbol.asyncDispose]();
-    },
-  };
-}
 
 class FullRelay implements AsyncDisposable {
   readonly disk: Disk;
@@ -110,14 +85,14 @@ class FullRelay implements AsyncDisposable {
   }
 }
 
-const disk = await aSmallDisk();
+const disk = await aSmallDisk(DISK_MB);
 if (typeof disk === "string") process.stdout.write(`full-disk: skipped, ${disk}\n`);
 else await disk[Symbol.asyncDispose]();
 
 /** A test with a small disk and a relay on it. */
 function withSmallDisk(says: string, story: (full: FullRelay) => Promise<void>): void {
   it.skipIf(typeof disk === "string")(says, async () => {
-    const made = await aSmallDisk();
+    const made = await aSmallDisk(DISK_MB);
     if (typeof made === "string") throw new Error(made);
     await using place = made;
     await using full = await FullRelay.start(place);

@@ -1,7 +1,7 @@
 // The judge of the crowd is judged first: a history without faults is clean, and each fault that is planted is found.
 import { describe, expect, it } from "vitest";
-import { type FaultKind, judge } from "./crowd/judge.ts";
-import type { Line } from "./crowd/history.ts";
+import { type FaultKind, judge } from "../support/crowd/judge.ts";
+import type { Line } from "../support/crowd/history.ts";
 
 const ACCOUNTS = { anna: "aa", ben: "bb" } as const;
 type Name = keyof typeof ACCOUNTS;
@@ -10,7 +10,7 @@ const idOf = (from: Name, seq: number): string => `${from}-${seq}`;
 const started = (name: Name): Line => ({ is: "started", account: ACCOUNTS[name] });
 const other = (name: Name): Name => (name === "anna" ? "ben" : "anna");
 const sends = (from: Name, seq: number): Line[] => [
-  { is: "sending", to: other(from), seq },
+  { is: "sending", to: other(from), seq, hash: idOf(from, seq) },
   { is: "queued", to: other(from), seq, id: idOf(from, seq) },
   { is: "sent", id: idOf(from, seq) },
 ];
@@ -23,6 +23,7 @@ const gets = (at: Name, seq: number, change: Partial<Line> = {}): Line =>
     id: idOf(other(at), seq),
     account: ACCOUNTS[other(at)],
     late: false,
+    hash: idOf(other(at), seq),
     ...change,
   }) as Line;
 
@@ -73,7 +74,7 @@ describe("the judge", () => {
 
   it("permits what was being sent when the process died to arrive or not", () => {
     const histories = clean();
-    histories.anna.push({ is: "sending", to: "ben", seq: 4 }, started("anna"));
+    histories.anna.push({ is: "sending", to: "ben", seq: 4, hash: "anna-4" }, started("anna"));
     expect(kinds(histories)).toEqual([]);
     histories.ben.push(gets("ben", 4));
     expect(kinds(histories)).toEqual([]);
@@ -91,7 +92,8 @@ describe("the judge", () => {
     [
       "lost: accepted although the process died before it could note that it had queued it",
       ["lost"],
-      ({ anna }) => anna.push({ is: "sending", to: "ben", seq: 4 }, { is: "sent", id: "anna-4" }),
+      ({ anna }) =>
+        anna.push({ is: "sending", to: "ben", seq: 4, hash: "anna-4" }, { is: "sent", id: "anna-4" }),
     ],
     ["duplicated within one start", ["duplicated"], ({ ben }) => ben.push(gets("ben", 3))],
     [
@@ -104,12 +106,17 @@ describe("the judge", () => {
     [
       "phantom: for somebody else",
       ["phantom"],
-      ({ anna }) => anna.push(gets("ben", 9), { is: "sending", to: "ben", seq: 9 }),
+      ({ anna }) => anna.push(gets("ben", 9), { is: "sending", to: "ben", seq: 9, hash: "anna-9" }),
     ],
     [
       "phantom: under an id that was not its own",
       ["phantom", "lost"],
       ({ ben }) => ben.splice(last(ben), 1, gets("ben", 3, { id: "other" })),
+    ],
+    [
+      "phantom: with another text",
+      ["phantom"],
+      ({ ben }) => ben.splice(last(ben), 1, gets("ben", 3, { hash: "other" })),
     ],
     ["forged", ["forged"], ({ ben }) => ben.splice(last(ben), 1, gets("ben", 3, { account: "cc" }))],
     [
@@ -117,7 +124,7 @@ describe("the judge", () => {
       ["refused-and-delivered"],
       ({ anna, ben }) => {
         anna.push(
-          { is: "sending", to: "ben", seq: 4 },
+          { is: "sending", to: "ben", seq: 4, hash: "anna-4" },
           { is: "not-queued", to: "ben", seq: 4, code: "outbox-full" },
         );
         ben.push(gets("ben", 4));

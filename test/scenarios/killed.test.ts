@@ -4,8 +4,8 @@ import { expect, it } from "vitest";
 import { Chance } from "../support/chance.ts";
 import { aFolder } from "../support/folder.ts";
 import { eventually } from "../support/waiting.ts";
-import { Crowd } from "./crowd/crowd.ts";
-import { judge } from "./crowd/judge.ts";
+import { Crowd } from "../support/crowd/crowd.ts";
+import { judge } from "../support/crowd/judge.ts";
 
 const PEOPLE = 20;
 const PROCESSES = 4;

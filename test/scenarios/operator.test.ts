@@ -1,34 +1,16 @@
 // An operator's commands, as they are typed: status, admin, doctor, against a real relay and broken configurations.
-import { execFile } from "node:child_process";
 import { createServer } from "node:net";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { lethe } from "../support/command.ts";
 import { aFolder, type Folder } from "../support/folder.ts";
 import { Person } from "../support/person.ts";
 import { RELAY_NAME, RelayProcess } from "../support/relay-process.ts";
 import { sealed, submitTo, Wire } from "../support/wire.ts";
-
-const LETHE = fileURLToPath(new URL("../../client-lib/bin/lethe.js", import.meta.url));
-
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-function lethe(...args: string[]): Promise<Ended> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [LETHE, ...args], { timeout: 60_000 }, (error, out, err) => {
-      const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
-      resolve({ code, out, err });
-    });
-  });
-}
 
 let folder: Folder;
 let relay: RelayProcess;

@@ -14,6 +14,9 @@ export interface ChatOptions {
   readonly with: string;
   readonly relay: string;
   readonly store: string;
+  readonly ticket?: string;
+  /** Whom to believe beside the system's authorities (PEM). */
+  readonly authority?: string;
 }
 
 export class ChatProcess {
@@ -35,8 +38,15 @@ export class ChatProcess {
       options.relay,
       "--store",
       options.store,
+      ...(options.ticket === undefined ? [] : ["--ticket", options.ticket]),
     ];
-    const child = spawn(process.execPath, [LETHE, ...args], { stdio: ["pipe", "pipe", "inherit"] });
+    const child = spawn(process.execPath, [LETHE, ...args], {
+      env: {
+        ...process.env,
+        ...(options.authority === undefined ? {} : { NODE_EXTRA_CA_CERTS: options.authority }),
+      },
+      stdio: ["pipe", "pipe", "inherit"],
+    });
     this.#child = child;
     this.exited = new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })));
     createInterface({ input: child.stdout }).on("line", (line) => {

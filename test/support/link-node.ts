@@ -74,6 +74,7 @@ const { links, listening } = await openLinks({
   addresses: () => Promise.resolve(known),
   instant: () => performance.now(),
   now: () => Date.now(),
+  sessions: () => 7,
   port: {
     up: (peer) => tell({ is: "up", peer }),
     down: (peer) => tell({ is: "down", peer }),
@@ -114,6 +115,11 @@ process.on("message", (order: LinkOrder) => {
   }
   if ("open" in order) links.open(order.open as NodeId);
   if ("send" in order) offers(order.send as NodeId, order.count, order.bytes);
-  if ("asked" in order) tell({ is: "clocks", asked: order.asked, clocks: links.standing().clocks });
+  if ("asked" in order)
+    tell({
+      is: "clocks",
+      asked: order.asked,
+      clocks: links.standing().links.map((told) => told?.clockAhead),
+    });
 });
 process.on("disconnect", () => process.exit(1));

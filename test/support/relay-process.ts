@@ -23,6 +23,12 @@ export interface RelayOptions {
   readonly flags?: readonly string[];
   /** Flags of Node itself. */
   readonly node?: readonly string[];
+  /** What is started instead of the product's `main.ts`. */
+  readonly main?: string;
+  /** How long its start and its end may take, ms. */
+  readonly patienceMs?: number;
+  /** Added to this process's environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Exit {
@@ -37,9 +43,19 @@ export class RelayProcess {
   readonly exited: Promise<Exit>;
   readonly #child: ChildProcess;
   readonly #output: Buffer[];
+  readonly #patienceMs: number;
 
-  private constructor(child: ChildProcess, url: string, exited: Promise<Exit>, output: Buffer[]) {
+  private constructor(
+    child: ChildProcess,
+    {
+      url,
+      exited,
+      output,
+      patienceMs,
+    }: { url: string; exited: Promise<Exit>; output: Buffer[]; patienceMs: number },
+  ) {
     this.#child = child;
+    this.#patienceMs = patienceMs;
     this.url = url;
     this.port = Number(new URL(url).port);
     this.pid = child.pid ?? 0;
@@ -49,9 +65,13 @@ export class RelayProcess {
 
   /** Starts a relay and waits for the line that says where it listens. */
   static async start(options: RelayOptions): Promise<RelayProcess> {
-    const { data, port = 0, log = "silent", flags = [], node = [] } = options;
+    const { data, port = 0, log = "silent", flags = [], node = [], main = MAIN, env = {} } = options;
+    const { patienceMs = PATIENCE_MS } = options;
     const args = ["--port", String(port), "--data", data, "--name", RELAY_NAME, "--log", log, ...flags];
-    const child = spawn(process.execPath, [...node, MAIN, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [...node, main, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+    });
     const output: Buffer[] = [];
     const exited = new Promise<Exit>((resolve) =>
       child.once("exit", (code, signal) => resolve({ code, signal })),
@@ -74,8 +94,8 @@ export class RelayProcess {
     process.once("exit", killed); // not even a test that is broken off leaves a relay behind
     void exited.then(() => process.off("exit", killed));
     try {
-      const url = await within(PATIENCE_MS, "the relay's address", Promise.race([listening, died]));
-      return new RelayProcess(child, url, exited, output);
+      const url = await within(patienceMs, "the relay's address", Promise.race([listening, died]));
+      return new RelayProcess(child, { url, exited, output, patienceMs });
     } catch (error) {
       killed();
       throw error;
@@ -110,7 +130,7 @@ export class RelayProcess {
   /** Asks it to stop and waits for its end. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<Exit> {
     if (this.running) this.signal(signal);
-    return within(PATIENCE_MS, `the relay's end after ${signal}`, this.exited);
+    return within(this.#patienceMs, `the relay's end after ${signal}`, this.exited);
   }
 
   /** Ends it at once: nothing of its own runs after this. */

@@ -3,6 +3,7 @@ import { hash } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import type { AccountId, DeviceNumber, Time, UserName } from "@lethe/protocol";
 import type { AccountRecord, DeviceRecord } from "../../directory.ts";
+import { isSameAccount } from "../../same-account.ts";
 import type { AccountOrNobody, Verbs } from "./calls.ts";
 import { blob, bytesOf, idOf, numberOf, type Row, textOf } from "./rows.ts";
 
@@ -90,7 +91,7 @@ export function accountVerbs(db: DatabaseSync): AccountVerbs {
 
     register(record, invite, now) {
       const known = account(record.account);
-      if (known !== undefined) return isSame(known, record) ? "same" : "account-exists";
+      if (known !== undefined) return isSameAccount(known, record) ? "same" : "account-exists";
       if (deletedMark.get(markOf(record.account)) !== undefined) return "account-exists";
       if (byName.get(record.name) !== undefined) return "name-taken";
       if (invite !== undefined && takeUse.run(invite, now).changes === 0) return "invite-invalid";
@@ -185,30 +186,4 @@ function deviceOf(row: Row): DeviceRecord {
     signingKey: bytesOf(row, "signing_key"),
     certificate: bytesOf(row, "certificate"),
   };
-}
-
-function isSame(a: AccountRecord, b: AccountRecord): boolean {
-  const devices = b.devices.toSorted((x, y) => x.device - y.device);
-  return (
-    a.name === b.name &&
-    a.listVersion === b.listVersion &&
-    equal(a.accountKey, b.accountKey) &&
-    equal(a.accessKeyHash, b.accessKeyHash) &&
-    equal(a.deviceList, b.deviceList) &&
-    a.devices.length === devices.length &&
-    a.devices.every((device, i) => isSameDevice(device, devices[i]))
-  );
-}
-
-function isSameDevice(a: DeviceRecord, b: DeviceRecord | undefined): boolean {
-  return (
-    b !== undefined &&
-    a.device === b.device &&
-    equal(a.signingKey, b.signingKey) &&
-    equal(a.certificate, b.certificate)
-  );
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0;
 }

@@ -1,17 +1,26 @@
 // A process of the crowd: some people's clients with their stores on disk, and an application that writes down what it
 // sees. It may be killed at any moment; started again with the same folder it goes on where its histories end.
+import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Client, ClientError } from "@lethe/client";
-import { Chance } from "../../support/chance.ts";
+import { Chance } from "../chance.ts";
 import { type Line, readHistory, writeLine } from "./history.ts";
+import { notedSockets } from "./wire-notes.ts";
 
 /** What a worker is started with, as JSON. */
 export interface Task {
-  readonly relay: string;
   readonly folder: string;
   readonly seed: number;
-  readonly people: readonly { readonly name: string; readonly peers: readonly string[] }[];
+  /** What passes on the sockets is noted too. */
+  readonly wire: boolean;
+  readonly receiptJitterMs: number;
+  readonly people: readonly {
+    readonly name: string;
+    readonly peers: readonly string[];
+    /** Addresses of relays, the one that is tried first in front. */
+    readonly relays: readonly string[];
+  }[];
 }
 
 /** What the crowd tells its workers. */
@@ -27,6 +36,10 @@ export type News = { readonly news: "ready" | "sent" | "handed" };
 
 /** Messages of one person that the relay has not accepted yet: more are not begun. */
 const UNSENT = 24;
+/** What a relay or its store says of itself, not of what was asked. */
+const RELAYS_OWN: readonly string[] = ["storage-failed", "storage-full", "not-ready", "relay-unreachable"];
+/** Most random bytes in a text. */
+const PADDING = 300;
 
 class Talker {
   readonly client: Client;
@@ -57,12 +70,10 @@ class Talker {
 
   #listen(): void {
     const { client } = this;
-    client.on("message", (message) => {
-      const said = /^(\S+) to (\S+) #(\d+)$/.exec(message.text ?? "");
-      if (said === null) return this.#write({ is: "trouble", what: "a text that nobody sent" });
-      const [, from = "", to = "", seq = ""] = said;
-      const { id, account, late } = message;
-      this.#write({ is: "handed", from, to, seq: Number(seq), id, account, late });
+    client.on("message", ({ id, account, late, text = "" }) => {
+      const said = saidIn(text);
+      if (said === undefined) return this.#write({ is: "trouble", what: "a text that nobody sent" });
+      this.#write({ is: "handed", ...said, id, account, late });
       tell({ news: "handed" });
     });
     client.on("sent", ({ id }) => {
@@ -72,6 +83,14 @@ class Talker {
     client.on("receipt", ({ id, state }) => {
       if (state === "delivered") this.#write({ is: "delivered", id });
     });
+    client.on("waiting", ({ id, code }) => this.#write({ is: "waiting", id, code }));
+    client.on("connection", ({ state }) => this.#write({ is: "connection", state }));
+    client.on("drained", () => this.#write({ is: "drained" }));
+    this.#listenForTrouble();
+  }
+
+  #listenForTrouble(): void {
+    const { client } = this;
     for (const event of [
       "gap",
       "expired",
@@ -80,11 +99,19 @@ class Talker {
       "stopped",
       "restored",
       "quarantined",
+      "ratchet-reset",
+      "resent",
+      "store-copied",
     ] as const)
       client.on(event, (about) => this.#write({ is: "trouble", what: `${event} ${JSON.stringify(about)}` }));
     for (const event of ["key-changed", "unknown-content"] as const)
       client.on(event, () => this.#write({ is: "trouble", what: event }));
-    client.on("error", ({ error }) => this.#write({ is: "trouble", what: `error ${error.message}` }));
+    client.on("error", ({ error }) => {
+      // Work in the background that met a relay in trouble is tried again by the library.
+      if (error instanceof ClientError && RELAYS_OWN.includes(error.code))
+        this.#write({ is: "put-off", code: error.code });
+      else this.#write({ is: "trouble", what: `error ${error.message}` });
+    });
   }
 
   allow(messages: number): void {
@@ -104,9 +131,12 @@ class Talker {
     const seq = this.#next.get(to) ?? 0;
     this.#next.set(to, seq + 1);
     this.#begun++;
-    this.#write({ is: "sending", to, seq });
+    const padding = Buffer.from(this.#chance.bytes(this.#chance.below(PADDING))).toString("base64url");
+    const text = `${this.client.user} to ${to} #${seq} ${padding}`;
+    const hash = hashOf(text);
+    this.#write({ is: "sending", to, seq, hash });
     try {
-      const message = await this.client.queue(to, `${this.client.user} to ${to} #${seq}`);
+      const message = await this.client.queue(to, `${text} ${hash}`);
       this.#write({ is: "queued", to, seq, id: message.id });
       this.#unsent++;
       message.sent.then(
@@ -125,6 +155,18 @@ class Talker {
   }
 }
 
+/** What a text says of itself, if it is whole. */
+function saidIn(text: string): { from: string; to: string; seq: number; hash: string } | undefined {
+  const said = /^((\S+) to (\S+) #(\d+) \S*) ([0-9a-f]{16})$/.exec(text);
+  if (said === null) return undefined;
+  const [, whole = "", from = "", to = "", seq = "", hash = ""] = said;
+  return hashOf(whole) === hash ? { from, to, seq: Number(seq), hash } : undefined;
+}
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}
+
 function tell(news: News): void {
   process.send?.(news);
 }
@@ -132,14 +174,14 @@ function tell(news: News): void {
 const task = JSON.parse(process.argv[2] ?? "") as Task;
 mkdirSync(task.folder, { recursive: true });
 const talkers = await Promise.all(
-  task.people.map(async ({ name, peers }) => {
-    const store = join(task.folder, `${name}.db`);
+  task.people.map(async ({ name, peers, relays }) => {
     const client = await Client.create({
-      relay: task.relay,
+      relay: relays,
       user: name,
-      store,
+      store: join(task.folder, `${name}.db`),
       requests: "accept",
-      receiptJitterMs: 10_000,
+      receiptJitterMs: task.receiptJitterMs,
+      ...(task.wire ? { openSocket: notedSockets((line) => writeLine(task.folder, name, line)) } : {}),
     });
     return new Talker(client, task, peers, await readHistory(task.folder, name));
   }),

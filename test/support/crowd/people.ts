@@ -1,80 +1,67 @@
-// Twenty people in a few processes, and the relay that they talk through: starts them, kills them, starts them again.
-// Always true: everything that was started is killed by its process id when the crowd is disposed of.
+// People in a few processes of their own: starts these, kills them, lets them say something. Always true: everything that
+// was started is killed by its process id when the people are disposed of.
 import { type ChildProcess, spawn } from "node:child_process";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Chance } from "../../support/chance.ts";
-import { RelayProcess } from "../../support/relay-process.ts";
-import { within } from "../../support/waiting.ts";
-import { type Histories, readHistories } from "./history.ts";
+import type { Chance } from "../chance.ts";
+import { within } from "../waiting.ts";
+import { type Histories, readHistories, type Stamped } from "./history.ts";
 import type { News, Order, Task } from "./worker.ts";
 
 const WORKER = fileURLToPath(new URL("./worker.ts", import.meta.url));
 const PATIENCE_MS = 60_000;
 
-export interface CrowdOptions {
+export interface PeopleOptions {
+  /** For their stores and histories. */
   readonly folder: string;
   readonly people: number;
   readonly processes: number;
   /** Peers that each person writes to. */
   readonly peers: number;
   readonly chance: Chance;
+  readonly wire?: boolean;
+  readonly receiptJitterMs?: number;
+  /** How long a process may take to be ready, ms: new accounts need the relay. */
+  readonly patienceMs?: number;
+  /** Where a person finds relays. */
+  readonly relays: (name: string, at: number) => readonly string[];
 }
 
-export class Crowd {
+export class People implements AsyncDisposable {
   readonly names: readonly string[];
-  readonly #options: CrowdOptions;
-  readonly #port: number;
+  readonly #options: PeopleOptions;
   readonly #workers: (Worker | undefined)[];
-  #relay: RelayProcess | undefined;
   #allowed = 0;
   #changed: () => void = () => undefined;
   #lastNews = performance.now();
   sent = 0;
   handed = 0;
 
-  private constructor(options: CrowdOptions, port: number) {
+  constructor(options: PeopleOptions) {
     this.#options = options;
-    this.#port = port;
     this.names = Array.from({ length: options.people }, (_, i) => `person-${i}`);
     this.#workers = Array.from({ length: options.processes }, () => undefined);
   }
 
-  /** Everybody is registered, and nobody has said anything. */
-  static async gather(options: CrowdOptions): Promise<Crowd> {
-    const crowd = new Crowd(options, await aQuietPort(options.chance));
-    await crowd.startRelay();
-    await Promise.all(crowd.#workers.map((_, i) => crowd.startWorker(i)));
-    return crowd;
+  get processes(): number {
+    return this.#workers.length;
   }
 
-  get relay(): RelayProcess {
-    if (this.#relay === undefined) throw new Error("the relay is not running");
-    return this.#relay;
-  }
-
-  async startRelay(): Promise<void> {
-    const data = join(this.#options.folder, "relay");
-    this.#relay = await RelayProcess.start({ data, port: this.#port, log: "warn" });
-    this.#order({ relay: "up" });
-  }
-
-  async killRelay(): Promise<void> {
-    await this.#relay?.kill();
-    this.#relay = undefined;
+  async start(): Promise<void> {
+    await Promise.all(this.#workers.map((_, i) => this.startWorker(i)));
   }
 
   async startWorker(i: number): Promise<void> {
-    const { folder, processes, peers, chance } = this.#options;
+    const { folder, processes, peers, chance, relays, patienceMs = PATIENCE_MS } = this.#options;
     const people = this.names.flatMap((name, at) =>
-      at % processes === i ? [{ name, peers: this.#peersOf(at, peers) }] : [],
+      at % processes === i ? [{ name, peers: this.#peersOf(at, peers), relays: relays(name, at) }] : [],
     );
-    const relay = `http://127.0.0.1:${this.#port}`;
-    const task: Task = { relay, folder: join(folder, "people"), seed: chance.u32(), people };
-    const worker = new Worker(task, (news) => this.#heard(news));
+    const { wire = false, receiptJitterMs = 10_000 } = this.#options;
+    const worker = new Worker({ folder, seed: chance.u32(), wire, receiptJitterMs, people }, (news) =>
+      this.#heard(news),
+    );
     this.#workers[i] = worker;
-    await within(PATIENCE_MS, `worker ${i}`, worker.ready);
+    await within(patienceMs, `worker ${i}`, worker.ready);
     worker.order({ allow: this.#allowed });
   }
 
@@ -88,13 +75,17 @@ export class Crowd {
     this.#workers[i] = undefined;
   }
 
+  signalWorker(i: number, signal: NodeJS.Signals): void {
+    this.#workers[i]?.signal(signal);
+  }
+
   /** Lets each person have begun this many messages. */
   allow(messages: number): void {
     this.#allowed = messages;
-    this.#order({ allow: messages });
+    this.order({ allow: messages });
   }
 
-  #order(order: Order): void {
+  order(order: Order): void {
     for (const worker of this.#workers) worker?.order(order);
   }
 
@@ -121,13 +112,18 @@ export class Crowd {
     return performance.now() - this.#lastNews;
   }
 
-  histories(): Promise<Histories> {
-    return readHistories(join(this.#options.folder, "people"), this.names);
+  histories(): Promise<Histories<Stamped>> {
+    return readHistories(this.#options.folder, this.names);
+  }
+
+  /** A person's store, as the file that it is. */
+  storeOf(name: string): string {
+    return join(this.#options.folder, `${name}.db`);
   }
 
   /** Everybody closes as an application does that is done. */
   async finish(): Promise<void> {
-    this.#order({ finish: true });
+    this.order({ finish: true });
     const ends = await Promise.all(
       this.#workers.flatMap((worker) => (worker === undefined ? [] : [worker.exited])),
     );
@@ -135,7 +131,6 @@ export class Crowd {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.killRelay();
     await Promise.all(this.#workers.map((_, i) => this.killWorker(i)));
   }
 }
@@ -164,22 +159,12 @@ class Worker {
     if (this.#child.connected) this.#child.send(order, () => undefined);
   }
 
-  async kill(): Promise<void> {
-    this.#child.kill("SIGKILL");
-    await this.exited;
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
   }
-}
 
-/** A free port that no outgoing connection is given: while the relay is away nobody else answers on it, not even a client
- * that happens to be connecting from it. */
-async function aQuietPort(chance: Chance): Promise<number> {
-  for (;;) {
-    const port = chance.between(20_000, 31_000);
-    const free = await new Promise<boolean>((resolve) => {
-      const server = createServer();
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-    });
-    if (free) return port;
+  async kill(): Promise<void> {
+    this.signal("SIGKILL");
+    await this.exited;
   }
 }

@@ -11,11 +11,20 @@ export type FaultKind =
   | "refused-and-delivered"
   | "receipt-without-delivery"
   | "late"
-  | "trouble";
+  | "trouble"
+  | "resealed"
+  | "pushed-twice";
+
+/** A message, or an envelope or message by its id: what a timeline can be had of. */
+export type About =
+  | { readonly from: string; readonly to: string; readonly seq: number }
+  | { readonly id: string }
+  | { readonly person: string };
 
 export interface Fault {
   readonly kind: FaultKind;
   readonly says: string;
+  readonly about: About;
 }
 
 export interface Verdict {
@@ -42,9 +51,7 @@ interface Handed {
 
 export function judge(histories: Histories): Verdict {
   const faults: Fault[] = [];
-  const say = (kind: FaultKind, says: string): void => {
-    faults.push({ kind, says });
-  };
+  const say: Say = (kind, says, about) => void faults.push({ kind, says, about });
   const handed = allHanded(histories);
   const { first, repeated } = once(handed, say);
   order(first, say);
@@ -52,7 +59,8 @@ export function judge(histories: Histories): Verdict {
   const missing = arrival(histories, first, say);
   refusals(histories, first, say);
   for (const [name, lines] of histories)
-    for (const line of lines) if (line.is === "trouble") say("trouble", `${name}: ${line.what}`);
+    for (const line of lines)
+      if (line.is === "trouble") say("trouble", `${name}: ${line.what}`, { person: name });
   const count = (is: Line["is"]): number =>
     sum(histories, (lines) => lines.filter((l) => l.is === is).length);
   return {
@@ -66,7 +74,7 @@ export function judge(histories: Histories): Verdict {
   };
 }
 
-type Say = (kind: FaultKind, says: string) => void;
+type Say = (kind: FaultKind, says: string, about: About) => void;
 
 const keyOf = (from: string, to: string, seq: number): string => `${from} to ${to} #${seq}`;
 
@@ -97,14 +105,14 @@ function once(handed: readonly Handed[], say: Say): { first: Handed[]; repeated:
     const { line, at, run } = each;
     const key = keyOf(line.from, line.to, line.seq);
     if (line.to !== at) {
-      say("phantom", `${key} came to ${at}`);
+      say("phantom", `${key} came to ${at}`, line);
       continue;
     }
     const before = seen.get(key);
     seen.set(key, each);
     if (before === undefined) first.push(each);
-    else if (before.line.id !== line.id) say("duplicated", `${key} under two ids`);
-    else if (before.run === run) say("duplicated", `${key} twice within one start`);
+    else if (before.line.id !== line.id) say("duplicated", `${key} under two ids`, line);
+    else if (before.run === run) say("duplicated", `${key} twice within one start`, line);
     else repeated++;
   }
   return { first, repeated };
@@ -115,29 +123,31 @@ function order(first: readonly Handed[], say: Say): void {
   for (const { line } of first) {
     const pair = `${line.from} to ${line.to}`;
     const before = last.get(pair) ?? -1;
-    if (line.seq < before) say("reordered", `${pair}: #${line.seq} after #${before}`);
+    if (line.seq < before) say("reordered", `${pair}: #${line.seq} after #${before}`, line);
     last.set(pair, Math.max(before, line.seq));
-    if (line.late) say("late", `${pair} #${line.seq}`);
+    if (line.late) say("late", `${pair} #${line.seq}`, line);
   }
 }
 
 /** Whatever came was sent by the one who is said to have sent it, under that id. */
 function origin(histories: Histories, first: readonly Handed[], say: Say): void {
   const accounts = new Map<string, string>();
-  const attempted = new Set<string>();
+  const attempted = new Map<string, string>();
   const ids = new Map<string, string>();
   for (const [name, lines] of histories)
     for (const line of lines) {
       if (line.is === "started") accounts.set(name, line.account);
-      if (line.is === "sending") attempted.add(keyOf(name, line.to, line.seq));
+      if (line.is === "sending") attempted.set(keyOf(name, line.to, line.seq), line.hash);
       if (line.is === "queued") ids.set(keyOf(name, line.to, line.seq), line.id);
     }
   for (const { line } of first) {
     const key = keyOf(line.from, line.to, line.seq);
-    if (!attempted.has(key)) say("phantom", `${key} was never sent`);
+    const hash = attempted.get(key);
+    if (hash === undefined) say("phantom", `${key} was never sent`, line);
+    else if (hash !== line.hash) say("phantom", `${key} came with another text`, line);
     const id = ids.get(key);
-    if (id !== undefined && id !== line.id) say("phantom", `${key} came under another id`);
-    if (accounts.get(line.from) !== line.account) say("forged", `${key} came from another account`);
+    if (id !== undefined && id !== line.id) say("phantom", `${key} came under another id`, line);
+    if (accounts.get(line.from) !== line.account) say("forged", `${key} came from another account`, line);
   }
 }
 
@@ -147,11 +157,13 @@ function arrival(histories: Histories, first: readonly Handed[], say: Say): numb
   let missing = 0;
   for (const [name, lines] of histories)
     for (const line of lines) {
-      if (!("id" in line) || line.is === "handed" || arrived.has(line.id)) continue;
+      if (line.is !== "queued" && line.is !== "sent" && line.is !== "delivered") continue;
+      if (arrived.has(line.id)) continue;
       if (line.is === "queued") missing++;
-      if (line.is === "queued") say("lost", `${keyOf(name, line.to, line.seq)} was taken and never came`);
-      if (line.is === "sent") say("lost", `${line.id} of ${name} was accepted and never came`);
-      if (line.is === "delivered") say("receipt-without-delivery", `${line.id} of ${name}`);
+      if (line.is === "queued")
+        say("lost", `${keyOf(name, line.to, line.seq)} was taken and never came`, { ...line, from: name });
+      if (line.is === "sent") say("lost", `${line.id} of ${name} was accepted and never came`, line);
+      if (line.is === "delivered") say("receipt-without-delivery", `${line.id} of ${name}`, line);
     }
   return missing;
 }
@@ -163,6 +175,6 @@ function refusals(histories: Histories, first: readonly Handed[], say: Say): voi
     for (const line of lines) {
       if (line.is !== "not-queued") continue;
       const key = keyOf(name, line.to, line.seq);
-      if (arrived.has(key)) say("refused-and-delivered", `${key} (${line.code})`);
+      if (arrived.has(key)) say("refused-and-delivered", `${key} (${line.code})`, { ...line, from: name });
     }
 }

@@ -1,0 +1,150 @@
+// One Redis server and the connection to it. Always true: every call settles within its time-out; a connection on which
+// nothing comes back is replaced; what was under way is sent again, which every script allows; a write that must reach
+// replicas counts only if both it and its WAIT were answered on one and the same connection.
+import { Redis, type RedisOptions } from "ioredis";
+import type { StoreEvent } from "../backend.ts";
+import { StoreFailedError } from "../mailbox.ts";
+import { type Arg, PackedCommand } from "./command.ts";
+
+export type { Arg } from "./command.ts";
+
+export interface ServerParts {
+  /** How long a call may take, ms. */
+  readonly commandMs: number;
+  /** Replicas that a durable call waits for. */
+  readonly replicas: number;
+  readonly report: (event: StoreEvent) => void;
+}
+
+/** What a call is made with: a server, or one that is asked for a slot that is on its way to it. */
+export interface Caller {
+  /** Digests of the scripts that were sent whole on this connection: until it breaks they need not be again. */
+  readonly known: Set<string>;
+  /** One command; replies are Buffers, numbers, null and arrays of them. */
+  call(command: string, args: readonly Arg[]): Promise<unknown>;
+  /** One command, answered once the replicas have it too. @throws StoreFailedError where they fall short */
+  callDurably(command: string, args: readonly Arg[]): Promise<unknown>;
+}
+
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 2_000;
+
+export class Server implements Caller {
+  readonly redis: Redis;
+  readonly asking: Caller;
+  readonly known = new Set<string>();
+  readonly #parts: ServerParts;
+  /** Counts connections, so that an answer can be told to be of the same one as another. */
+  #connection = 0;
+  #isDown = false;
+  #waiting: Promise<WaitAnswer> | undefined;
+
+  constructor(options: RedisOptions, parts: ServerParts) {
+    this.#parts = parts;
+    const all: RedisOptions = {
+      protocol: 2,
+      commandTimeout: parts.commandMs,
+      connectTimeout: parts.commandMs,
+      socketTimeout: parts.commandMs,
+      maxRetriesPerRequest: null,
+      retryStrategy: pause,
+      reconnectOnError: (error) => (isReplicaNow(error) ? 2 : false),
+      ...options,
+    };
+    this.redis = new Redis({ ...all, replyMapping: "legacy" });
+    this.asking = {
+      known: this.known,
+      call: (command, args) => this.#asked(() => this.call(command, args)),
+      callDurably: (command, args) => this.#asked(() => this.callDurably(command, args)),
+    };
+    this.redis.on("connect", () => {
+      this.#connection++;
+      this.known.clear();
+    });
+    this.redis.on("ready", () => {
+      this.#isDown = false;
+      if (this.#connection > 1) this.#parts.report({ is: "store-moved" });
+    });
+    this.redis.on("error", (error: NodeJS.ErrnoException) => this.#reportOnce(error.code ?? "unknown"));
+  }
+
+  /** Resolves once there is a connection. */
+  ready(): Promise<void> {
+    if (this.redis.status === "ready") return Promise.resolve();
+    return new Promise((resolve) => this.redis.once("ready", resolve));
+  }
+
+  get isReady(): boolean {
+    return this.redis.status === "ready";
+  }
+
+  get host(): string {
+    return this.redis.options.host ?? "";
+  }
+
+  call(command: string, args: readonly Arg[]): Promise<unknown> {
+    return this.redis.sendCommand(new PackedCommand(command, args)) as Promise<unknown>;
+  }
+
+  async callDurably(command: string, args: readonly Arg[]): Promise<unknown> {
+    if (this.#parts.replicas === 0) return this.call(command, args);
+    const answering = this.call(command, args);
+    const waited = this.#waitForReplicas();
+    const answer = await answering;
+    const connection = this.#connection;
+    const { replicas, on } = await waited;
+    if (on !== connection)
+      throw new StoreFailedError("storage-failed", "the connection changed under a write");
+    if (replicas < this.#parts.replicas)
+      throw new StoreFailedError(
+        "storage-failed",
+        `${replicas} replicas have it, not ${this.#parts.replicas}`,
+      );
+    return answer;
+  }
+
+  disconnect(): void {
+    this.redis.disconnect();
+  }
+
+  /** The next command on the connection is taken although its slot is not wholly here yet. */
+  #asked(call: () => Promise<unknown>): Promise<unknown> {
+    this.redis.asking().catch(() => undefined);
+    return call();
+  }
+
+  /** One WAIT behind everything that is sent in this turn. */
+  #waitForReplicas(): Promise<WaitAnswer> {
+    this.#waiting ??= Promise.resolve().then(async () => {
+      this.#waiting = undefined;
+      const half = Math.ceil(this.#parts.commandMs / 2);
+      const replicas = Number(await this.call("WAIT", [this.#parts.replicas, half]));
+      return { replicas, on: this.#connection };
+    });
+    this.#waiting.catch(() => undefined);
+    return this.#waiting;
+  }
+
+  /** Once an outage: a connection is tried again and again. */
+  #reportOnce(code: string): void {
+    if (this.#isDown) return;
+    this.#isDown = true;
+    this.#parts.report({ is: "storage-failed", code });
+  }
+}
+
+interface WaitAnswer {
+  readonly replicas: number;
+  readonly on: number;
+}
+
+/** Doubles up to a cap, with jitter, so that nodes do not come back all at once. */
+function pause(times: number): number {
+  const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(times - 1, 10));
+  return longest / 2 + (Math.random() * longest) / 2;
+}
+
+/** A master that became a replica behind an open connection: Sentinels know who is master now. */
+function isReplicaNow(error: Error): boolean {
+  return error.message.startsWith("READONLY") || error.message.includes("-READONLY");
+}

@@ -1,0 +1,215 @@
+// The redis backend when its servers fail: scripts forgotten, a server killed, paused, full or short of replicas. What was
+// answered `stored` is there, what was not is answered with its code, and it goes on when the fault is over.
+import type { DeviceAddress } from "@lethe/protocol";
+import type { Envelope, MailboxLimits, RedisConfig, StoreEvent } from "@lethe/queue";
+import { describe, expect, it } from "vitest";
+import { openRedis, type RedisBackend } from "../../queue/redis/open.ts";
+import {
+  all,
+  anAddress,
+  anEnvelope,
+  anOwner,
+  claim,
+  Clock,
+  remove,
+  ROOMY,
+  store,
+} from "../contracts/world.ts";
+import { RedisCluster } from "../support/redis-cluster.ts";
+import { RedisServer } from "../support/redis-server.ts";
+import { eventually } from "../support/waiting.ts";
+
+const PATIENCE_MS = 30_000;
+const FAILED = [{ is: "failed", code: "storage-failed" }];
+const clock = new Clock();
+
+interface Store extends AsyncDisposable {
+  readonly backend: RedisBackend;
+  readonly events: StoreEvent[];
+}
+
+async function open(url: string, config: Partial<RedisConfig> = {}): Promise<Store> {
+  const events: StoreEvent[] = [];
+  const limits: MailboxLimits = { ...ROOMY, bytes: 64_000_000 };
+  const report = (event: StoreEvent): void => void events.push(event);
+  const backend = await openRedis({
+    kind: "redis",
+    url,
+    replicas: 0,
+    limits,
+    now: clock.now,
+    report,
+    ...config,
+  });
+  return { backend, events, [Symbol.asyncDispose]: () => backend.close() };
+}
+
+function append({ backend }: Store, address: DeviceAddress, ...envelopes: readonly Envelope[]) {
+  return backend.mailbox.appendUnlessOwned([{ address, suspect: undefined, envelopes }]);
+}
+
+/** Appends one envelope after another until told to stop; returns what was answered `stored`, in order. */
+function stream(on: Store, address: DeviceAddress) {
+  const stored: Envelope[] = [];
+  let [failed, isOver] = [0, false];
+  const over = (async () => {
+    while (!isOver) {
+      const envelope = anEnvelope(clock);
+      const [result] = await append(on, address, envelope);
+      if (result?.is === "stored") stored.push(envelope);
+      else failed++;
+    }
+  })();
+  return {
+    stored,
+    failures: () => failed,
+    atLeast: (count: number) =>
+      eventually(PATIENCE_MS, `${count} stored`, () => (stored.length >= count ? true : undefined)),
+    async stop() {
+      isOver = true;
+      await over;
+    },
+  };
+}
+
+/** Everything that was stored is there; in its order by first appearance. */
+async function expectKept(on: Store, address: DeviceAddress, stored: readonly Envelope[]): Promise<void> {
+  const ids = [...new Set((await all(on.backend, address)).map(({ id }) => id))];
+  const wanted = new Set(stored.map(({ id }) => id));
+  expect(ids.filter((id) => wanted.has(id))).toEqual(stored.map(({ id }) => id));
+}
+
+describe("the redis backend", () => {
+  it("sends scripts again that a server has forgotten", async () => {
+    await using server = await RedisServer.start();
+    await using on = await open(server.url);
+    const address = anAddress();
+    await store(on.backend, address, anEnvelope(clock));
+    await server.cli("script", "flush");
+    await store(on.backend, address, anEnvelope(clock));
+    await server.cli("script", "flush");
+    expect(await all(on.backend, address)).toHaveLength(2);
+  });
+
+  it("refuses a store with another number of shards, and one that does not answer", async () => {
+    await using server = await RedisServer.start();
+    await using _ = await open(server.url, { shards: 16 });
+    await expect(open(server.url)).rejects.toMatchObject({ name: "StoreOpenError", code: "shards-differ" });
+    await using again = await open(server.url, { shards: 16 });
+    await store(again.backend, anAddress(), anEnvelope(clock));
+    await server.kill();
+    await expect(open(server.url, { shards: 16, commandMs: 200 })).rejects.toMatchObject({
+      code: "unreachable",
+    });
+  });
+
+  it("loses nothing that was answered when a server is killed under many appends, and goes on when it is back", async () => {
+    await using server = await RedisServer.start();
+    await using on = await open(server.url, { commandMs: 2_000 });
+    const addresses = Array.from({ length: 20 }, anAddress);
+    const streams = addresses.map((address) => stream(on, address));
+    for (let round = 1; round <= 3; round++) {
+      await Promise.all(streams.map((one) => one.atLeast(round * 40)));
+      await server.kill();
+      await server.restart();
+    }
+    await Promise.all(streams.map((one) => one.atLeast(160)));
+    await Promise.all(streams.map((one) => one.stop()));
+    for (const [i, address] of addresses.entries()) await expectKept(on, address, streams[i]?.stored ?? []);
+    expect(on.events).toContainEqual({ is: "storage-failed", code: expect.any(String) as string });
+  });
+
+  it("answers within its time-out while a server is paused, and replaces a connection on which nothing comes", async () => {
+    await using server = await RedisServer.start();
+    await using on = await open(server.url, { commandMs: 400 });
+    const address = anAddress();
+    await store(on.backend, address, anEnvelope(clock));
+    await server.cli("client", "pause", "1500", "ALL");
+    expect(await append(on, address, anEnvelope(clock))).toEqual(FAILED);
+    server.signal("SIGSTOP");
+    expect(await append(on, address, anEnvelope(clock))).toEqual(FAILED);
+    server.signal("SIGCONT");
+    const last = anEnvelope(clock);
+    await eventually(PATIENCE_MS, "an append", async () =>
+      (await append(on, address, last))[0]?.is === "stored" ? true : undefined,
+    );
+    expect((await all(on.backend, address)).map(({ id }) => id)).toContain(last.id);
+  });
+
+  it("says storage-full when the memory is full, still claims, reads, removes and releases, and stores when there is room", async () => {
+    await using server = await RedisServer.start();
+    await using on = await open(server.url);
+    const [address, other] = [anAddress(), anAddress()];
+    const owner = anOwner();
+    await store(on.backend, address, ...[1, 2, 3].map(() => anEnvelope(clock, { bytes: 50_000 })));
+    await server.cli("config", "set", "maxmemory", "1");
+    const full = [{ is: "failed", code: "storage-full" }];
+    expect(await append(on, other, anEnvelope(clock))).toEqual(full);
+    expect(await append(on, address, anEnvelope(clock, { bytes: 1 }))).toEqual(full);
+    expect(await on.backend.mailbox.look([address, other])).toMatchObject([{ waiting: 3 }, { waiting: 0 }]);
+    await claim(on.backend, address, owner, 1);
+    await remove(on.backend, address, await all(on.backend, address));
+    expect(await on.backend.mailbox.appendAndRelease([{ address, owner, envelopes: [] }])).toEqual([
+      { is: "stored", outcomes: [] },
+    ]);
+    expect(await all(on.backend, address)).toEqual([]);
+    await server.cli("config", "set", "maxmemory", "0");
+    await store(on.backend, address, anEnvelope(clock));
+    await on.backend.mailbox.count();
+    expect(on.backend.mailbox.stats()).toMatchObject({ mailboxes: 1, envelopes: 1, bytes: 64 });
+  });
+
+  it("answers nothing as stored that too few replicas have, and counts on them again when they are back", async () => {
+    await using server = await RedisServer.start();
+    const configuration = { replicaof: `127.0.0.1 ${server.port}` };
+    await using replica = await RedisServer.start({ configuration });
+    await eventually(PATIENCE_MS, "the replica", async () =>
+      (await server.cli("info", "replication")).includes("state=online") ? true : undefined,
+    );
+    await using on = await open(server.url, { replicas: 1, commandMs: 800 });
+    const address = anAddress();
+    await store(on.backend, address, anEnvelope(clock));
+    await replica.kill();
+    expect(await append(on, address, anEnvelope(clock))).toEqual(FAILED);
+    expect(await on.backend.mailbox.claim([{ address, owner: anOwner(), epoch: 1 }])).toEqual(FAILED);
+    await replica.restart();
+    await eventually(PATIENCE_MS, "an append", async () =>
+      (await append(on, anAddress(), anEnvelope(clock)))[0]?.is === "stored" ? true : undefined,
+    );
+  });
+});
+
+describe("the redis backend over a cluster", () => {
+  it("loses nothing while slots move under appends, and finds everything afterwards", async () => {
+    await using cluster = await RedisCluster.start();
+    await using on = await open(cluster.url, { shards: 4 });
+    const addresses = Array.from({ length: 12 }, anAddress);
+    const streams = addresses.map((address) => stream(on, address));
+    await Promise.all(streams.map((one) => one.atLeast(10)));
+    for (let shard = 0; shard < 4; shard++) await cluster.moveSlot(`l{0${shard}}`);
+    const counts = streams.map((one) => one.stored.length);
+    await Promise.all(streams.map((one, i) => one.atLeast((counts[i] ?? 0) + 10)));
+    await Promise.all(streams.map((one) => one.stop()));
+    for (const [i, address] of addresses.entries()) await expectKept(on, address, streams[i]?.stored ?? []);
+  });
+
+  it("loses nothing that was answered when a master is killed and its replica takes over, with one replica waited for", async () => {
+    await using cluster = await RedisCluster.start();
+    await using on = await open(cluster.url, { replicas: 1, commandMs: 2_000 });
+    const addresses = Array.from({ length: 12 }, anAddress);
+    const streams = addresses.map((address) => stream(on, address));
+    await Promise.all(streams.map((one) => one.atLeast(20)));
+    const [master] = cluster.nodes;
+    await master?.kill();
+    await eventually(PATIENCE_MS, "the new master", async () =>
+      (await cluster.state()) === "ok" ? true : undefined,
+    );
+    await master?.restart();
+    await cluster.whole();
+    const counts = streams.map((one) => one.stored.length);
+    await Promise.all(streams.map((one, i) => one.atLeast((counts[i] ?? 0) + 20)));
+    await Promise.all(streams.map((one) => one.stop()));
+    for (const [i, address] of addresses.entries()) await expectKept(on, address, streams[i]?.stored ?? []);
+    expect(streams.reduce((sum, one) => sum + one.failures(), 0)).toBeGreaterThan(0);
+  });
+});

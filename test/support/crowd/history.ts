@@ -1,0 +1,87 @@
+// What the applications of a crowd have seen, one append-only file of JSON lines each. A line is written with one call
+// before its handler ends, so that a killed process leaves whole lines behind. Times: `wall` by the process's clock, ms
+// since 1970; `mono` by the machine's monotonic clock, ms, the same for all processes.
+import { appendFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+/** What an application sees. */
+export type AppLine =
+  /** A process has opened this person's store. */
+  | { readonly is: "started"; readonly account: string }
+  /** The application is about to give the library a message; `hash` is of its text. */
+  | { readonly is: "sending"; readonly to: string; readonly seq: number; readonly hash: string }
+  /** The library has it, durably. */
+  | { readonly is: "queued"; readonly to: string; readonly seq: number; readonly id: string }
+  /** The library would not take it. */
+  | { readonly is: "not-queued"; readonly to: string; readonly seq: number; readonly code: string }
+  /** The relay has accepted it. */
+  | { readonly is: "sent"; readonly id: string }
+  /** The other person's device says that it has it. */
+  | { readonly is: "delivered"; readonly id: string }
+  /** The application was handed a message. */
+  | {
+      readonly is: "handed";
+      readonly from: string;
+      readonly to: string;
+      readonly seq: number;
+      readonly id: string;
+      readonly account: string;
+      readonly late: boolean;
+      readonly hash: string;
+    }
+  /** The relay asks to wait with a message. */
+  | { readonly is: "waiting"; readonly id: string; readonly code: string }
+  /** The library is online, connecting or offline. */
+  | { readonly is: "connection"; readonly state: string }
+  /** Everything that had waited has come, says the relay. */
+  | { readonly is: "drained" }
+  /** Work in the background met a relay in trouble, and is tried again. */
+  | { readonly is: "put-off"; readonly code: string }
+  /** The library told of something that must not happen here. */
+  | { readonly is: "trouble"; readonly what: string };
+
+/** What passes on a person's sockets, receipts included; `connection` counts them within one start. */
+export type WireLine =
+  /** An envelope goes to the relay, once more each time; `mark` is of its ciphertext, hexadecimal. */
+  | { readonly is: "submitted"; readonly id: string; readonly account: string; readonly mark: string }
+  | { readonly is: "accepted"; readonly ids: readonly string[] }
+  | { readonly is: "refused"; readonly ids: readonly string[]; readonly code: number }
+  | { readonly is: "received"; readonly id: string; readonly connection: number }
+  | { readonly is: "acknowledged"; readonly ids: readonly string[]; readonly connection: number }
+  | {
+      readonly is: "socket";
+      readonly state: "opened" | "closed";
+      readonly connection: number;
+      readonly status?: number;
+    };
+
+export type Line = AppLine | WireLine;
+export type Stamped = Line & { readonly wall: number; readonly mono: number };
+
+export type Histories<L extends Line = Line> = ReadonlyMap<string, readonly L[]>;
+
+/** The machine's monotonic clock, ms. */
+export const monotonic = (): number => Number(process.hrtime.bigint() / 1_000n) / 1_000;
+
+export function historyFile(folder: string, name: string): string {
+  return join(folder, `${name}.jsonl`);
+}
+
+export function writeLine(folder: string, name: string, line: Line): void {
+  const stamped: Stamped = { wall: Date.now(), mono: monotonic(), ...line };
+  appendFileSync(historyFile(folder, name), `${JSON.stringify(stamped)}\n`);
+}
+
+export async function readHistory(folder: string, name: string): Promise<Stamped[]> {
+  const text = await readFile(historyFile(folder, name), "utf8").catch(() => "");
+  const lines = text.split("\n");
+  if (lines.pop() !== "") throw new Error(`the history of ${name} ends within a line`);
+  return lines.map((line) => JSON.parse(line) as Stamped);
+}
+
+export async function readHistories(folder: string, names: readonly string[]): Promise<Histories<Stamped>> {
+  return new Map(
+    await Promise.all(names.map(async (name) => [name, await readHistory(folder, name)] as const)),
+  );
+}
