@@ -50,6 +50,8 @@ export interface Backend {
   doubts(): Promise<readonly Doubt[]>;
   /** The store's own clock, by which mail expires and leases end. */
   clock(): Promise<Time>;
+  /** Has files let go of what was removed, where the store does not do so by itself: how many were rewritten. @throws StoreFailedError */
+  readonly rewriteFiles?: () => Promise<number>;
   /** Settles what was begun and closes everything, in reverse order of opening. */
   close(): Promise<void>;
 }

@@ -2,6 +2,7 @@
 import type { ProblemCode } from "@lethe/protocol";
 import type { MailboxStats } from "@lethe/queue";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { ChoreName } from "./chores.ts";
 import type { Counted } from "./delivery/types.ts";
 import type { LinkEnd } from "./link/frames.ts";
 
@@ -22,6 +23,7 @@ export class Metrics {
   readonly #refused: Counter;
   readonly #ended: Counter;
   readonly #linkEnds: Counter;
+  readonly #chores: Counter;
   readonly #totals: Record<Counted, number>;
 
   constructor(sizes: () => Sizes) {
@@ -67,6 +69,12 @@ export class Metrics {
       name: "lethe_link_ends_total",
       help: "Links to other nodes that ended or did not come to stand, by reason",
       labelNames: ["why"],
+      registers,
+    });
+    this.#chores = new Counter({
+      name: "lethe_chores_total",
+      help: "Runs of deferred work at this node, by chore and outcome",
+      labelNames: ["chore", "outcome"],
       registers,
     });
     this.#gauges(sizes);
@@ -125,6 +133,10 @@ export class Metrics {
 
   linkEnded(why: LinkEnd): void {
     this.#linkEnds.inc({ why });
+  }
+
+  chore(chore: ChoreName, outcome: "done" | "failed"): void {
+    this.#chores.inc({ chore, outcome });
   }
 
   totals(): Readonly<Record<Counted, number>> {

@@ -3,6 +3,7 @@
 import { Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { AccountRecord, Backend, Doubt } from "@lethe/queue";
+import { RelayChores, type Work } from "./chores.ts";
 import { Member } from "./cluster/member.ts";
 import { DeliveryNode } from "./delivery/node.ts";
 import { DELIVERY_LIMITS } from "./delivery/types.ts";
@@ -31,7 +32,9 @@ export interface Relay {
 }
 
 const TICK_MS = 50;
+/** How often the embedded store is swept, and one that nodes share: going over that one is more work. */
 const SWEEP_MS = 60_000;
+const SHARED_SWEEP_MS = 600_000;
 const IDLE_EVERY_MS = 3_600_000;
 /** How long closing waits for stores to answer, ms. */
 const CLOSE_MS = 10_000;
@@ -91,7 +94,18 @@ export async function startRelayOn(
   const started = Date.now();
   const remove = (record: AccountRecord): Promise<void> => removeAccount(backend, gateway, record);
   const state = { at: "open" as "open" | "closing" };
-  reports.moved = () => gateway.step({ is: "store-moved" });
+  const idle = (): Promise<number> => {
+    gateway.noteUsage(); // who is here is not idle, whatever the clock says
+    return removeIdle(backend, () => terms.idleMs, remove);
+  };
+  const chores = new RelayChores({
+    ...{ backend, log, metrics, now: () => Date.now() },
+    work: workOf(backend, settings, idle),
+  });
+  reports.moved = () => {
+    gateway.step({ is: "store-moved" });
+    chores.again();
+  };
   await member.join({ gateway, metrics, sessions: () => node.sizes().sessions });
   const http = await openHttp({
     relay: settings.name,
@@ -111,9 +125,12 @@ export async function startRelayOn(
     remove,
     retire: (account, devices) => retire(backend, gateway, account, devices),
   });
-  await http.listen({ host: settings.host, port: settings.port });
-  const sweepIdle = (): Promise<number> => removeIdle(backend, gateway, () => terms.idleMs, remove);
-  const timers = startTimers(backend, member, gateway, log, sweepIdle);
+  await http.listen({ host: settings.host, port: settings.port }).catch(async (error: unknown) => {
+    await member.end();
+    throw error;
+  });
+  const timers = startTimers(member, gateway);
+  chores.start();
   const { address, port, family } = http.server.address() as AddressInfo;
   const url = `${settings.tlsCert === "" ? "http" : "https"}://${family === "IPv6" ? `[${address}]` : address}:${port}`;
   log.info({ port }, "listening");
@@ -152,27 +169,27 @@ export async function startRelayOn(
   };
 }
 
-function startTimers(
-  backend: Backend,
-  member: Member,
-  gateway: Gateway,
-  log: Log,
-  sweepIdle: () => Promise<number>,
-): NodeJS.Timeout[] {
-  const fault = (what: string) => (error: unknown) =>
-    log.error({ code: "internal", what, reason: String(error) }, "a timer's work failed");
-  const idle = async (): Promise<void> => {
-    const removed = await sweepIdle();
-    if (removed > 0) log.info({ count: removed }, "idle accounts removed");
+function workOf(backend: Backend, settings: Settings, idle: () => Promise<number>): Work {
+  const { rewriteFiles } = backend;
+  return {
+    sweep: {
+      everyMs: rewriteFiles === undefined ? SWEEP_MS : SHARED_SWEEP_MS,
+      run: () => backend.mailbox.sweep(),
+    },
+    idle: { everyMs: IDLE_EVERY_MS, run: idle },
+    ...(rewriteFiles === undefined
+      ? {}
+      : { forget: { everyMs: settings.storeRewrite * 1_000, run: rewriteFiles } }),
   };
-  idle().catch(fault("idle accounts"));
+}
+
+function startTimers(member: Member, gateway: Gateway): NodeJS.Timeout[] {
   return [
     setInterval(() => {
       gateway.tick();
       member.tick();
     }, TICK_MS),
-    setInterval(() => void idle().catch(fault("idle accounts")), IDLE_EVERY_MS),
-    setInterval(() => void backend.mailbox.sweep().catch(fault("sweep")), SWEEP_MS),
+    setInterval(() => gateway.noteUsage(), IDLE_EVERY_MS),
   ];
 }
 

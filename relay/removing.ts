@@ -26,12 +26,10 @@ export async function removeAccount(
 /** Resolves with the number of accounts removed. */
 export async function removeIdle(
   backend: Backend,
-  gateway: Gateway,
   idleMs: () => number | undefined,
   remove: (record: AccountRecord) => Promise<void>,
 ): Promise<number> {
   await backend.directory.dayPasses();
-  gateway.noteUsage();
   let removed = 0;
   for (;;) {
     const period = idleMs();

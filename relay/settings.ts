@@ -72,6 +72,13 @@ export const SETTINGS = {
     "With Redis: replicas that must have a write before it is accepted",
     integer(0, 16),
   ),
+  storeRewrite: row(
+    "store-rewrite",
+    300,
+    "seconds",
+    "With Redis: pause between two rewrites of its append-only files, by which they forget what was delivered",
+    integer(5, 86_400),
+  ),
   linkHost: row(
     "link-host",
     "127.0.0.1",

@@ -12,6 +12,7 @@ const FIXED: readonly SettingName[] = [
   "port",
   "store",
   "storeReplicas",
+  "storeRewrite",
   "linkHost",
   "linkPort",
   "linkAddress",
@@ -44,8 +45,8 @@ export interface Terms {
 
 /** The forget bound of the embedded store, ms. */
 const FORGET_MS = 60_000;
-/** That of Redis: the interval at which append-only files are rewritten, and a minute for the rewriting itself, ms. */
-const REDIS_FORGET_MS = 360_000;
+/** On top of the interval at which Redis's files are rewritten: for the rewriting itself, ms. */
+const REWRITE_MS = 60_000;
 
 /** @throws Error where a file that the settings name cannot be read. */
 export async function termsOf(settings: Settings, now: () => number): Promise<Terms> {
@@ -115,7 +116,7 @@ function policyOf(settings: Settings): Omit<PolicyJson, "now"> {
     retention: {
       mailMs: settings.ttl * 1_000,
       idleAccountMs: idleMsOf(settings) ?? null,
-      forgetMs: settings.store === "embedded" ? FORGET_MS : REDIS_FORGET_MS,
+      forgetMs: settings.store === "embedded" ? FORGET_MS : settings.storeRewrite * 1_000 + REWRITE_MS,
     },
     durability: {
       accepted: settings.storeReplicas === 0 ? "synced" : "replicated",

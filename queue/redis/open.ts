@@ -52,6 +52,7 @@ function openOver(parts: RedisParts, directory: RedisDirectory): RedisBackend {
     directory,
     leases,
     chores,
+    rewriteFiles: () => mailbox.rewriteAofs(),
     doubts: () => doubtsOf(parts.connection),
     clock: () => clockOf(parts.connection),
     close: () => (closing ??= close()),

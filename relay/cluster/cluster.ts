@@ -145,6 +145,7 @@ export class Cluster implements Peers {
   // --- what others tell ------------------------------------------------------------------------------------------------
 
   #up(peer: NodeId): void {
+    if (!this.#alive.has(peer)) this.#askAt = 0;
     this.#tellMoved();
     this.#parts?.step({ is: "link-up", peer });
     const all = this.#parts?.present() ?? [];

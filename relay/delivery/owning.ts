@@ -283,9 +283,10 @@ export class Owning {
   // Best effort: a displaced owner finds out anyway, at its next fenced call or its socket's end.
   #displace(address: DeviceAddress, previous: Owner): void {
     const { id, alive, links } = this.#state;
-    if (previous.node === id) this.displaced(previous);
-    else if (alive.has(previous.node))
-      links.send(previous.node, { is: "displace", owner: previous, address });
+    if (previous.node === id) return this.displaced(previous);
+    const frame = { is: "displace", owner: previous, address } as const;
+    if (alive.has(previous.node)) links.send(previous.node, frame);
+    else links.sendIfOpen(previous.node, frame); // so new that its lease has not been read yet
   }
 
   #closed(session: Session): void {

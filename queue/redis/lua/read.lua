@@ -4,12 +4,12 @@
 -- KEYS: counters, then owner record and mailbox of each item
 -- ARGV: now, items: position I6 that it begins after, most entries I4, most bytes I4
 -- RETURNS: for each item a list: n (no device), or p and the owner, then id of the stream and value of each entry
-local now, out = clock(ARGV[1]), {}
-for i = 1, (#KEYS - 1) / 2 do
-  local owner, mailbox = KEYS[2 * i], KEYS[2 * i + 1]
+local now = clock(ARGV[1])
+
+local out = for_each_record(KEYS, 2, 2, function(r, key, mailbox, i)
+  if not r then return { 'n' } end
   local after, most, room = struct.unpack('>I6I4I4', ARGV[2], 14 * i - 13)
-  local r = recall(owner)
-  local page, bytes, full, removed = { r and 'p' .. owner_of(r) or 'n' }, 0, r == nil, false
+  local page, bytes, full = { 'p' .. owner_of(r) }, 0, false
   local from = string.format('%d-0', after + 1)
   while not full do
     local entries = redis.call('XRANGE', mailbox, from, '+', 'COUNT', 16)
@@ -28,13 +28,12 @@ for i = 1, (#KEYS - 1) / 2 do
         page[#page + 1] = value
       end
     end
-    removed = removed or #ids > 0
+    if #ids > 0 then note(key) end
     drop(mailbox, r, ids, gone)
     if #entries < 16 then break end
     from = '(' .. entries[16][1]
   end
-  if removed then note(owner, r) end
-  out[i] = page
-end
+  return page
+end)
 count_up(KEYS[1], now)
 return out

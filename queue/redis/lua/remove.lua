@@ -4,7 +4,7 @@
 -- KEYS: counters, then owner record and mailbox of each item
 -- ARGV: now, items: count I2, (position I6, id of 16 bytes)...
 -- RETURNS: how many entries were removed
-local now, items, at, removed = clock(ARGV[1]), ARGV[2], 1, 0
+local now, items, at, removed, emptied = clock(ARGV[1]), ARGV[2], 1, 0, {}
 
 -- The entries at the positions: neighbours in one step, others each by itself.
 local function entries_at(mailbox, positions, low, high)
@@ -19,32 +19,42 @@ local function entries_at(mailbox, positions, low, high)
   return entries
 end
 
-for i = 1, (#KEYS - 1) / 2 do
-  local owner, mailbox = KEYS[2 * i], KEYS[2 * i + 1]
+for_each_record(KEYS, 2, 2, function(r, key, mailbox)
   local count, start = struct.unpack('>I2', items, at)
   local positions, wanted, low, high = {}, {}, math.huge, 0
   for j = 1, count do
-    local id
-    positions[j], id, start = struct.unpack('>I6c16', items, start)
-    wanted[string.format('%d', positions[j]) .. id] = true
-    low, high = math.min(low, positions[j]), math.max(high, positions[j])
+    local position, id
+    position, id, start = struct.unpack('>I6c16', items, start)
+    positions[j], wanted[position] = position, id
+    low, high = math.min(low, position), math.max(high, position)
   end
   at = start
+  if not r or count == 0 or emptied[mailbox] then return end
+  -- Where it may be all that there is, all is read: what is removed whole is not taken out piece by piece.
+  local entries = r.count <= count and redis.call('XRANGE', mailbox, '-', '+', 'COUNT', count + 1) or {}
+  local is_all = #entries > 0 and #entries <= count
+  if not is_all then entries = entries_at(mailbox, positions, low, high) end
   local ids, bytes = {}, 0
-  for _, entry in ipairs(count > 0 and entries_at(mailbox, positions, low, high) or {}) do
-    local name = string.match(entry[1], '^%d+') .. string.sub(entry[2][2], 1, 16)
-    if wanted[name] then
-      wanted[name] = nil
+  for _, entry in ipairs(entries) do
+    local position = tonumber(string.match(entry[1], '^%d+'))
+    if wanted[position] == string.sub(entry[2][2], 1, 16) then
+      wanted[position] = nil
       ids[#ids + 1] = entry[1]
       bytes = bytes + #entry[2][2] - HEADER
     end
   end
-  local r = #ids > 0 and recall(owner)
-  if r then
-    removed = removed + #ids
+  if #ids == 0 then return end
+  removed = removed + #ids
+  note(key)
+  if is_all and #ids == #entries then
+    emptied[mailbox] = true
+    emptied[#emptied + 1] = mailbox
+    forgotten(r, #ids, bytes)
+    r.count, r.bytes, added.mailboxes = 0, 0, added.mailboxes - 1
+  else
     drop(mailbox, r, ids, bytes)
-    note(owner, r)
   end
-end
+end)
+if #emptied > 0 then redis.call('DEL', unpack(emptied)) end
 count_up(KEYS[1], now)
 return removed

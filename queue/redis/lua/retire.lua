@@ -4,7 +4,7 @@
 -- KEYS: counters, owner record, mailbox
 -- ARGV: now
 -- RETURNS: the owner that there was, or nothing
-local r = recall(KEYS[2])
+local r = record_in(redis.call('GET', KEYS[2]))
 if not r then return '' end
 redis.call('SET', KEYS[2], TOMBSTONE)
 if redis.call('DEL', KEYS[3]) == 1 then

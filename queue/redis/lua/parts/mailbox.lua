@@ -6,13 +6,18 @@ local function expiry_of(value)
   return (struct.unpack('>I6', value, 18))
 end
 
-local function drop(key, r, ids, bytes)
-  if #ids == 0 then return end
-  added.envelopes = added.envelopes - #ids
+-- So many entries and bytes leave a mailbox.
+local function forgotten(r, count, bytes)
+  added.envelopes = added.envelopes - count
   added.bytes = added.bytes - bytes
   added.removed = true
   r.bytes = math.max(0, r.bytes - bytes)
-  r.count = r.count - #ids
+  r.count = r.count - count
+end
+
+local function drop(key, r, ids, bytes)
+  if #ids == 0 then return end
+  forgotten(r, #ids, bytes)
   if r.count <= 0 then
     r.count = redis.call('XLEN', key) - #ids
     if r.count == 0 then

@@ -1,0 +1,75 @@
+// What a relay does beside delivery, from time to time: the expiry sweep, idle accounts, and files that forget. Always
+// true: where relays share a store, one of them does each; each is on the schedule again before its run counts as done;
+// a schedule that was lost with its store is made anew when the store is back.
+import type { Time } from "@lethe/protocol";
+import { type Backend, StoreClosedError } from "@lethe/queue";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+
+export const CHORES = ["sweep", "idle", "forget"] as const;
+export type ChoreName = (typeof CHORES)[number];
+
+export interface ChoreWork {
+  /** Pause after each run, ms. */
+  readonly everyMs: number;
+  /** Idempotent. Resolves with how many things it removed or rewrote. */
+  readonly run: () => Promise<number>;
+}
+
+export type Work = Partial<Record<ChoreName, ChoreWork>>;
+
+export interface RelayChoresParts {
+  readonly backend: Pick<Backend, "chores">;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly now: () => number;
+  readonly work: Work;
+}
+
+export class RelayChores {
+  readonly #parts: RelayChoresParts;
+
+  constructor(parts: RelayChoresParts) {
+    this.#parts = parts;
+    for (const [name, work] of this.#work()) parts.backend.chores.handle(name, () => this.#run(name, work));
+  }
+
+  /** Begins to run what is due, and has each run once soon. */
+  start(): void {
+    this.#parts.backend.chores.start();
+    this.again();
+  }
+
+  /** Puts each on the schedule, whatever stood there. */
+  again(): void {
+    for (const [name] of this.#work())
+      this.#next(name, 0).catch((error: unknown) => this.#failed(name, error));
+  }
+
+  async #run(name: ChoreName, { run, everyMs }: ChoreWork): Promise<void> {
+    try {
+      const count = await run();
+      await this.#next(name, everyMs);
+      this.#parts.metrics.chore(name, "done");
+      this.#parts.log.debug({ chore: name, count }, "a chore is done");
+    } catch (error) {
+      this.#parts.metrics.chore(name, "failed");
+      this.#failed(name, error);
+      throw error;
+    }
+  }
+
+  async #next(name: ChoreName, inMs: number): Promise<void> {
+    const { backend, now } = this.#parts;
+    await backend.chores.schedule({ name, key: name, at: (now() + inMs) as Time, payload: "" });
+  }
+
+  #failed(chore: ChoreName, error: unknown): void {
+    if (error instanceof StoreClosedError) return; // it runs elsewhere, or at the next start
+    this.#parts.log.warn({ code: "storage-failed", chore, reason: String(error) }, "a chore has to wait");
+  }
+
+  #work(): [ChoreName, ChoreWork][] {
+    return Object.entries(this.#parts.work) as [ChoreName, ChoreWork][];
+  }
+}
