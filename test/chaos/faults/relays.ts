@@ -6,7 +6,7 @@ import { anywhere, type Blow, type FaultKind, lasting } from "./fault.ts";
 
 const LEASE_MS = 10_000;
 /** A crash point that was not reached in this time is given up, ms, and the relay killed all the same. */
-const CRASH_PATIENCE_MS = 8_000;
+const CRASH_PATIENCE_MS = 20_000;
 
 const takeNode = ({ world, chance }: Blow): RelayNode | undefined =>
   world.take(
@@ -54,7 +54,7 @@ const crash: FaultKind = {
   async strike(blow) {
     const node = takeNode(blow);
     if (node === undefined) return undefined;
-    const at = `${blow.chance.pick(CRASH_POINTS)}:${blow.chance.below(20)}`;
+    const at = `${blow.chance.pick(CRASH_POINTS)}:${blow.chance.below(4)}`;
     await node.kill();
     const over = (async () => {
       await node.start({ LETHE_CRASH_AT: at });
