@@ -9,6 +9,7 @@ import { forwarder } from "./cases/forwarder.ts";
 import { frozen } from "./cases/frozen.ts";
 import { idle } from "./cases/idle.ts";
 import { latency } from "./cases/latency.ts";
+import { links } from "./cases/links.ts";
 import { live } from "./cases/live.ts";
 import { mosquitto } from "./cases/mosquitto.ts";
 import { redisStore } from "./cases/redis-store.ts";
@@ -33,6 +34,7 @@ const CASES: readonly BenchCase[] = [
   crypto,
   mosquitto,
   redisStore,
+  links,
 ];
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 

@@ -89,8 +89,8 @@ async function end(child: ChildProcess, signal: "SIGTERM" | "SIGKILL"): Promise<
 }
 
 /** A relay on a folder, with logging off. */
-export function startRelay(folder: string, context: Context): Promise<Server> {
-  const args = ["--port", "0", "--data", folder, "--name", RELAY_NAME, "--log", "warn"];
+export function startRelay(folder: string, context: Context, flags: readonly string[] = []): Promise<Server> {
+  const args = ["--port", "0", "--data", folder, "--name", RELAY_NAME, "--log", "warn", ...flags];
   return startServer("../../relay/main.ts", args, context);
 }
 

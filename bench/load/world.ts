@@ -14,13 +14,18 @@ export interface LiveWorld extends Disposable {
   readonly counts: Counts;
 }
 
-/** `pairs` recipients online with empty mailboxes, each with a sender of its own. */
-export async function aLiveWorld(relay: Server, pairs: number, watch: Watch = NO_WATCH): Promise<LiveWorld> {
+/** `pairs` recipients online with empty mailboxes, each with a sender of its own; these may be at another node. */
+export async function aLiveWorld(
+  relay: Server,
+  pairs: number,
+  watch: Watch = NO_WATCH,
+  sendersAt: Server = relay,
+): Promise<LiveWorld> {
   const counts = new Counts();
   const accounts = await register(relay.url, pairs);
   const recipients = await logIn(relay, accounts, counts, watch);
   const senders = await Promise.all(
-    accounts.map((account) => Sender.open(relay.url, [account], counts, watch)),
+    accounts.map((account) => Sender.open(sendersAt.url, [account], counts, watch)),
   );
   return {
     senders,

@@ -62,6 +62,12 @@ export function usedBytes({ url }: Server): number {
   return Number(/^used_memory:(\d+)/m.exec(stdout)?.[1]);
 }
 
+/** Commands that Redis has run, those inside scripts included. */
+export function commandsRun({ url }: Server): number {
+  const { stdout } = spawnSync("redis-cli", ["-p", url.port, "info", "stats"], { encoding: "utf8" });
+  return Number(/^total_commands_processed:(\d+)/m.exec(stdout)?.[1]);
+}
+
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
