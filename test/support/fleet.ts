@@ -17,19 +17,28 @@ export interface FleetOptions {
   readonly nodes: number;
   readonly chance: Chance;
   readonly flags?: readonly string[];
+  /** A store that is there already, as a relay's setting names it; without it a Redis of the fleet's own. */
+  readonly store?: string;
 }
 
 export class Fleet implements AsyncDisposable {
-  readonly redis: RedisServer;
   readonly folder: string;
+  readonly store: string;
+  readonly #redis: RedisServer | undefined;
   readonly #own: Folder;
   readonly #ports: readonly number[];
   readonly #flags: readonly string[];
   readonly #nodes: (RelayProcess | undefined)[];
-  #store: Backend | undefined;
+  #backend: Backend | undefined;
 
-  private constructor(redis: RedisServer, own: Folder, ports: readonly number[], flags: readonly string[]) {
-    this.redis = redis;
+  private constructor(
+    store: RedisServer | string,
+    own: Folder,
+    ports: readonly number[],
+    flags: readonly string[],
+  ) {
+    this.#redis = typeof store === "string" ? undefined : store;
+    this.store = typeof store === "string" ? store : store.url;
     this.#own = own;
     this.folder = own.path;
     this.#ports = ports;
@@ -38,13 +47,18 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** All nodes run, and each has a link to each other. */
-  static async start({ nodes, chance, flags = [] }: FleetOptions): Promise<Fleet> {
+  static async start({ nodes, chance, flags = [], store }: FleetOptions): Promise<Fleet> {
     const ports: number[] = [];
     while (ports.length < nodes) ports.push(await aQuietPort(chance));
-    const fleet = new Fleet(await RedisServer.start(), await aFolder(), ports, flags);
+    const fleet = new Fleet(store ?? (await RedisServer.start()), await aFolder(), ports, flags);
     await Promise.all(ports.map((_, i) => fleet.startNode(i)));
     await fleet.linked();
     return fleet;
+  }
+
+  get redis(): RedisServer {
+    if (this.#redis === undefined) throw new Error("the fleet has no Redis of its own");
+    return this.#redis;
   }
 
   get urls(): readonly string[] {
@@ -63,7 +77,7 @@ export class Fleet implements AsyncDisposable {
   }
 
   async startNode(i: number): Promise<void> {
-    const store = ["--store", this.redis.url, "--cluster-secret", CLUSTER_SECRET, "--link-port", "0"];
+    const store = ["--store", this.store, "--cluster-secret", CLUSTER_SECRET, "--link-port", "0"];
     const [data, port] = [join(this.folder, `node-${i}`), this.#ports[i] ?? 0];
     this.#nodes[i] = await RelayProcess.start({ data, port, log: "warn", flags: [...store, ...this.#flags] });
   }
@@ -94,10 +108,10 @@ export class Fleet implements AsyncDisposable {
 
   /** The ids of the nodes whose leases live. */
   async nodeIds(): Promise<string[]> {
-    const { url } = this.redis;
+    const url = this.store;
     const limits = DEFAULT_MAILBOX_LIMITS;
-    this.#store ??= await openBackend({ kind: "redis", url, replicas: 0, limits, report: () => undefined });
-    return [...(await this.#store.leases.addresses()).keys()];
+    this.#backend ??= await openBackend({ kind: "redis", url, replicas: 0, limits, report: () => undefined });
+    return [...(await this.#backend.leases.addresses()).keys()];
   }
 
   /** How often Redis has run any of these commands. */
@@ -113,8 +127,8 @@ export class Fleet implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#nodes.map((_, i) => this.killNode(i)));
-    await this.#store?.close();
-    await this.redis[Symbol.asyncDispose]();
+    await this.#backend?.close();
+    await this.#redis?.[Symbol.asyncDispose]();
     await this.#own[Symbol.asyncDispose]();
   }
 }
