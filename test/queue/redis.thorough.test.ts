@@ -1,83 +1,13 @@
 // The redis backend when its servers fail: scripts forgotten, a server killed, paused, full or short of replicas. What was
 // answered `stored` is there, what was not is answered with its code, and it goes on when the fault is over.
-import type { DeviceAddress } from "@lethe/protocol";
-import type { Envelope, MailboxLimits, RedisConfig, StoreEvent } from "@lethe/queue";
 import { describe, expect, it } from "vitest";
-import { openRedis, type RedisBackend } from "../../queue/redis/open.ts";
-import {
-  all,
-  anAddress,
-  anEnvelope,
-  anOwner,
-  claim,
-  Clock,
-  remove,
-  ROOMY,
-  store,
-} from "../contracts/world.ts";
+import { all, anAddress, anEnvelope, anOwner, claim, remove, store } from "../contracts/world.ts";
 import { RedisCluster } from "../support/redis-cluster.ts";
 import { RedisServer } from "../support/redis-server.ts";
 import { eventually } from "../support/waiting.ts";
+import { append, clock, expectKept, open, PATIENCE_MS, stream } from "./redis-streams.ts";
 
-const PATIENCE_MS = 30_000;
 const FAILED = [{ is: "failed", code: "storage-failed" }];
-const clock = new Clock();
-
-interface Store extends AsyncDisposable {
-  readonly backend: RedisBackend;
-  readonly events: StoreEvent[];
-}
-
-async function open(url: string, config: Partial<RedisConfig> = {}): Promise<Store> {
-  const events: StoreEvent[] = [];
-  const limits: MailboxLimits = { ...ROOMY, bytes: 64_000_000 };
-  const report = (event: StoreEvent): void => void events.push(event);
-  const backend = await openRedis({
-    kind: "redis",
-    url,
-    replicas: 0,
-    limits,
-    now: clock.now,
-    report,
-    ...config,
-  });
-  return { backend, events, [Symbol.asyncDispose]: () => backend.close() };
-}
-
-function append({ backend }: Store, address: DeviceAddress, ...envelopes: readonly Envelope[]) {
-  return backend.mailbox.appendUnlessOwned([{ address, suspect: undefined, envelopes }]);
-}
-
-/** Appends one envelope after another until told to stop; returns what was answered `stored`, in order. */
-function stream(on: Store, address: DeviceAddress) {
-  const stored: Envelope[] = [];
-  let [failed, isOver] = [0, false];
-  const over = (async () => {
-    while (!isOver) {
-      const envelope = anEnvelope(clock);
-      const [result] = await append(on, address, envelope);
-      if (result?.is === "stored") stored.push(envelope);
-      else failed++;
-    }
-  })();
-  return {
-    stored,
-    failures: () => failed,
-    atLeast: (count: number) =>
-      eventually(PATIENCE_MS, `${count} stored`, () => (stored.length >= count ? true : undefined)),
-    async stop() {
-      isOver = true;
-      await over;
-    },
-  };
-}
-
-/** Everything that was stored is there; in its order by first appearance. */
-async function expectKept(on: Store, address: DeviceAddress, stored: readonly Envelope[]): Promise<void> {
-  const ids = [...new Set((await all(on.backend, address)).map(({ id }) => id))];
-  const wanted = new Set(stored.map(({ id }) => id));
-  expect(ids.filter((id) => wanted.has(id))).toEqual(stored.map(({ id }) => id));
-}
 
 describe("the redis backend", () => {
   it("sends scripts again that a server has forgotten", async () => {
