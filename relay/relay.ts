@@ -123,6 +123,7 @@ export async function startRelayOn(
       return figuresOf({ metrics, gateway, node, backend, member, doubts, forgetMs, started });
     },
     remove,
+    nodeOf: (owner) => member.nodeOf(owner),
     retire: (account, devices) => retire(backend, gateway, account, devices),
   });
   await http.listen({ host: settings.host, port: settings.port }).catch(async (error: unknown) => {

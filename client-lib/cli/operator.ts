@@ -147,11 +147,23 @@ export async function runAdmin(args: AdminArguments, out: Output): Promise<numbe
 }
 
 function show(account: Record<string, unknown>, out: Output): number {
-  const devices = account["devices"] as { device: number; connected: boolean; waiting: number }[];
+  const devices = account["devices"] as Device[];
   out.write(`${String(account["name"])}  account ${String(account["account"])}\n`);
-  for (const { device, connected, waiting } of devices)
-    out.write(`  device ${device}  ${connected ? "connected" : "away"}  ${waiting} undelivered\n`);
+  for (const { device, node, waiting } of devices)
+    out.write(`  device ${device}  ${whereabouts(node)}  ${waiting} undelivered\n`);
   return 0;
+}
+
+interface Device {
+  readonly device: number;
+  readonly node: string | null;
+  readonly waiting: number;
+}
+
+function whereabouts(node: string | null): string {
+  if (node === null) return "away";
+  if (node === "here") return "connected here";
+  return node === "gone" ? "at a node that is gone" : `connected at ${node}`;
 }
 
 function dateOf(ms: unknown): string {

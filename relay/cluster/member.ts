@@ -2,7 +2,7 @@
 // lease owns nothing; its links are the old id's, and end with it.
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { Backend, NodeId } from "@lethe/queue";
+import type { Backend, NodeId, Owner } from "@lethe/queue";
 import { noPeers, type Peers } from "../edge/peers.ts";
 import type { Gateway } from "../edge/gateway.ts";
 import type { NodeEvent } from "../delivery/types.ts";
@@ -77,6 +77,12 @@ export class Member {
 
   standing(): Standing {
     return this.#cluster?.standing() ?? NOBODY;
+  }
+
+  /** `here`, the address of another node's link, or `gone`. @throws StoreFailedError */
+  async nodeOf(owner: Owner): Promise<string> {
+    if (owner.node === this.id) return "here";
+    return (await this.#o.backend.leases.addresses()).get(owner.node) ?? "gone";
   }
 
   /** Takes the first lease, and its place among the others. @throws Error */

@@ -4,7 +4,7 @@ import { randomBytes, timingSafeEqual } from "node:crypto";
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { addressOf, isUserName, Refusal, type Time, toHex, type UserName } from "@lethe/protocol";
-import type { AccountRecord, Backend } from "@lethe/queue";
+import type { AccountRecord, Backend, Owner } from "@lethe/queue";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { inviteMark } from "./registration.ts";
 import { serve } from "./serve.ts";
@@ -16,6 +16,8 @@ export interface AdminOptions {
   readonly now: () => number;
   readonly figures: () => Record<string, number | string>;
   readonly remove: (record: AccountRecord) => Promise<void>;
+  /** The node that a session is at, in words. */
+  readonly nodeOf: (owner: Owner) => Promise<string>;
 }
 
 const DAY_MS = 86_400_000;
@@ -89,11 +91,14 @@ export function adminRoutes(app: FastifyInstance, options: AdminOptions): void {
         account: toHex(record.account),
         name: record.name,
         listVersion: record.listVersion,
-        devices: record.devices.map(({ device }, i) => {
-          const look = looks[i];
-          const seen = look?.is === "seen" ? look : undefined;
-          return { device, connected: seen?.owner !== undefined, waiting: seen?.waiting ?? 0 };
-        }),
+        devices: await Promise.all(
+          record.devices.map(async ({ device }, i) => {
+            const look = looks[i];
+            const { owner, waiting = 0 } = look?.is === "seen" ? look : {};
+            const node = owner === undefined ? null : await options.nodeOf(owner);
+            return { device, connected: owner !== undefined, node, waiting };
+          }),
+        ),
       };
     });
 

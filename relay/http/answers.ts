@@ -88,6 +88,10 @@ export const account = z.strictObject({
     z.strictObject({
       device: z.int().min(1).max(65_535),
       connected: z.boolean(),
+      node: z
+        .string()
+        .nullable()
+        .describe("Where: here, another node's link address, or gone where that node does not live any more"),
       waiting: count.describe("Undelivered envelopes"),
     }),
   ),

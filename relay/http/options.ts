@@ -1,6 +1,6 @@
 // What the HTTP half is given: stores, gateway, clocks, and what of a relay only the whole relay can do.
 import type { AccountId } from "@lethe/protocol";
-import type { AccountRecord, Backend } from "@lethe/queue";
+import type { AccountRecord, Backend, Owner } from "@lethe/queue";
 import type { Gateway } from "../edge/gateway.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
@@ -23,6 +23,8 @@ export interface HttpOptions {
   readonly figures: () => Record<string, number | string>;
   /** Removes an account with everything of it. */
   readonly remove: (record: AccountRecord) => Promise<void>;
+  /** The node that a session is at, in words. */
+  readonly nodeOf: (owner: Owner) => Promise<string>;
   /** Retires a device's mailbox and closes its session. */
   readonly retire: (account: AccountId, devices: readonly number[]) => Promise<void>;
 }

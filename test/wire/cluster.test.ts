@@ -113,6 +113,8 @@ describe("the operator of two nodes", () => {
     });
     expect(figures).toMatchObject({ nodes: 1, links: 1, storeDoubts: "" });
     expect(Math.abs(Number(figures["clockAheadMs"]))).toBeLessThan(1_000);
+    const shown = await lethe("admin", "show", ben.name, ...door);
+    expect(shown.out).toMatch(/device 1 {2}connected at ws:\/\/127\.0\.0\.1:\d+ {2}0 undelivered/);
     const store = ["--store", fleet.redis.url, "--cluster-secret", CLUSTER_SECRET];
     const { out } = await lethe("doctor", "--port", "0", "--data", `${fleet.folder}/node-0`, ...store);
     expect(out).toMatch(/✓ store\s+reached, and set as it should be/);

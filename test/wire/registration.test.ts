@@ -77,7 +77,7 @@ describe("the operator's door", () => {
     const shown = await relay.admin("GET", `${PATHS.adminAccounts}/${anna.name}`);
     expect(shown.body).toMatchObject({
       name: anna.name,
-      devices: [{ device: 1, connected: true, waiting: 0 }],
+      devices: [{ device: 1, connected: true, node: "here", waiting: 0 }],
     });
     expectProblem(await relay.admin("GET", `${PATHS.adminAccounts}/nobody`), "unknown-name");
     expect((await relay.admin("DELETE", `${PATHS.adminAccounts}/${anna.name}`)).status).toBe(204);
