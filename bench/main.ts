@@ -12,6 +12,7 @@ import { latency } from "./cases/latency.ts";
 import { links } from "./cases/links.ts";
 import { live } from "./cases/live.ts";
 import { mosquitto } from "./cases/mosquitto.ts";
+import { redisRelay } from "./cases/redis-relay.ts";
 import { redisStore } from "./cases/redis-store.ts";
 import { restart } from "./cases/restart.ts";
 import { simulation } from "./cases/simulation.ts";
@@ -34,6 +35,7 @@ const CASES: readonly BenchCase[] = [
   crypto,
   mosquitto,
   redisStore,
+  redisRelay,
   links,
 ];
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
