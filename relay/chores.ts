@@ -9,6 +9,9 @@ import type { Metrics } from "./metrics.ts";
 export const CHORES = ["sweep", "idle", "forget"] as const;
 export type ChoreName = (typeof CHORES)[number];
 
+/** Pause before a chore is put on the schedule again that could not be, ms. */
+const AGAIN_MS = 5_000;
+
 export interface ChoreWork {
   /** Pause after each run, ms. */
   readonly everyMs: number;
@@ -42,8 +45,17 @@ export class RelayChores {
 
   /** Puts each on the schedule, whatever stood there. */
   again(): void {
-    for (const [name] of this.#work())
-      this.#next(name, 0).catch((error: unknown) => this.#failed(name, error));
+    for (const [name] of this.#work()) void this.#soon(name);
+  }
+
+  /** Until it is on the schedule, or the store is closed. */
+  async #soon(name: ChoreName): Promise<void> {
+    try {
+      await this.#next(name, 0);
+    } catch (error) {
+      this.#failed(name, error);
+      if (!(error instanceof StoreClosedError)) setTimeout(() => void this.#soon(name), AGAIN_MS).unref();
+    }
   }
 
   async #run(name: ChoreName, { run, everyMs }: ChoreWork): Promise<void> {
