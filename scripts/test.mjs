@@ -9,8 +9,9 @@ mkdirSync(join(root, "test", ".artifacts"), { recursive: true });
 rmSync(report, { force: true });
 
 // Before the tests, which run two at a time: two installations would stand in each other's way.
-const browser = () => step("chromium", "node", ["scripts/chromium.mjs"]);
-const before = extra.length > 0 || (types() && lint() && format() && browser());
+const servers = () =>
+  step("chromium", "node", ["scripts/chromium.mjs"]) && step("redis", "node", ["scripts/redis.mjs"]);
+const before = extra.length > 0 || (types() && lint() && format() && servers());
 if (before) {
   step("tests", "vitest", [
     "run",
