@@ -74,8 +74,9 @@ describe("a crash point", () => {
     const story: string[] = [];
     const [when, verb] = point.split("-") as [string, string];
     const mailbox = { [verb]: async () => (story.push("done"), []) } as unknown as Mailbox;
-    const crash = crashing(mailbox, crashOf(`${point}:1`), () => story.push("end"));
-    const run = (crash as unknown as Record<string, (batch: []) => Promise<unknown>>)[verb];
+    const crash = crashing(mailbox, () => story.push("end"));
+    crash.arm(crashOf(`${point}:1`));
+    const run = (crash.mailbox as unknown as Record<string, (batch: []) => Promise<unknown>>)[verb];
     await run?.([]);
     await run?.([]);
     await run?.([]);

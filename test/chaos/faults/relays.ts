@@ -55,9 +55,12 @@ const crash: FaultKind = {
     const node = takeNode(blow);
     if (node === undefined) return undefined;
     const at = `${blow.chance.pick(CRASH_POINTS)}:${blow.chance.below(4)}`;
-    await node.kill();
+    // Armed from its start it meets those who come back; armed as it runs, those who are there.
+    const isNew = blow.chance.oneIn(3);
+    if (isNew) await node.kill();
+    else node.arm(at);
     const over = (async () => {
-      await node.start({ LETHE_CRASH_AT: at });
+      if (isNew) await node.start({ LETHE_CRASH_AT: at });
       await within(CRASH_PATIENCE_MS, at, node.exited).catch(() => node.kill());
       await node.start();
     })();

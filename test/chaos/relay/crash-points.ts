@@ -34,23 +34,33 @@ export function crashOf(text: string): Crash {
   return { point: point as CrashPoint, spared: Number(spared) };
 }
 
-/** The mailbox, which ends the process at the point. After it the verb has been done, and nobody has been told. */
-export function crashing(mailbox: Mailbox, { point, spared }: Crash, end: () => void): Mailbox {
-  const [when, verb] = point.split("-") as ["before" | "after", CrashVerb];
-  let left = spared;
-  const reach = (): boolean => left-- === 0;
-  const crash = async (batch: readonly unknown[]): Promise<unknown> => {
-    const run = mailbox[verb].bind(mailbox) as (batch: readonly unknown[]) => Promise<unknown>;
-    if (when === "before" && reach()) end();
-    const answer = await run(batch);
-    if (when === "after" && reach()) end();
-    return answer;
+/** A mailbox that can be armed. */
+export interface Crashing {
+  readonly mailbox: Mailbox;
+  /** From now on this point is the end, and no other. */
+  arm(crash: Crash): void;
+}
+
+/** Ends the process at the point that it is armed with. After it the verb has been done, and nobody has been told. */
+export function crashing(mailbox: Mailbox, end: () => void): Crashing {
+  let armed: { readonly point: CrashPoint; left: number } | undefined;
+  const reach = (point: CrashPoint): void => {
+    if (armed?.point === point && armed.left-- === 0) end();
   };
-  return new Proxy(mailbox, {
+  const isVerb = (name: PropertyKey): name is CrashVerb => CRASH_VERBS.includes(name as CrashVerb);
+  const proxy = new Proxy(mailbox, {
     get(target, name) {
-      if (name === verb) return crash;
       const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? (value as () => unknown).bind(target) : value;
+      if (typeof value !== "function") return value;
+      const run = (value as (...args: unknown[]) => unknown).bind(target);
+      if (!isVerb(name)) return run;
+      return async (batch: readonly unknown[]): Promise<unknown> => {
+        reach(`before-${name}`);
+        const answer = await run(batch);
+        reach(`after-${name}`);
+        return answer;
+      };
     },
   });
+  return { mailbox: proxy, arm: ({ point, spared }) => (armed = { point, left: spared }) };
 }

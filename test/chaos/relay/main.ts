@@ -1,5 +1,5 @@
 // The relay of the chaos runs: the product, started with hooks that only tests have. LETHE_CRASH_AT ends it at a named
-// point; LETHE_RULE_OFF leaves a rule of delivery out, which the judge must notice; SIGUSR2 stops its event loop for
+// point, and so does what stands in the file LETHE_CRASH_FILE at SIGHUP; LETHE_RULE_OFF leaves a rule of delivery out, which the judge must notice; SIGUSR2 stops its event loop for
 // LETHE_STALL_MS.
 import { readFileSync } from "node:fs";
 import { ALL_DELIVERY_RULES, type DeliveryRules } from "../../../relay/delivery/types.ts";
@@ -21,13 +21,9 @@ if (ruleOff !== "") {
 const reports = new StoreReports(log);
 const { backend: opened, doubts, port } = await openStore(settings, log, reports);
 const crashAt = process.env["LETHE_CRASH_AT"] ?? "";
-const backend =
-  crashAt === ""
-    ? opened
-    : {
-        ...opened,
-        mailbox: crashing(opened.mailbox, crashOf(crashAt), () => process.kill(process.pid, "SIGKILL")),
-      };
+const { mailbox, arm } = crashing(opened.mailbox, () => process.kill(process.pid, "SIGKILL"));
+if (crashAt !== "") arm(crashOf(crashAt));
+const backend = { ...opened, mailbox };
 const relay = await startRelayOn(backend, { ...settings, port }, log, { reports, doubts });
 process.stdout.write(`listening ${relay.url}\n`);
 
@@ -35,4 +31,5 @@ process.on("SIGUSR2", () => {
   const until = performance.now() + Number(process.env["LETHE_STALL_MS"] ?? "2000");
   while (performance.now() < until);
 });
+process.on("SIGHUP", () => arm(crashOf(readFileSync(process.env["LETHE_CRASH_FILE"] ?? "", "utf8"))));
 process.once("SIGTERM", () => void relay.close().then(() => process.exit(0)));

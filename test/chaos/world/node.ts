@@ -29,6 +29,7 @@ export class RelayNode implements AsyncDisposable {
   readonly #written: Buffer[] = [];
   #process: RelayProcess | undefined;
   #isMeant = false;
+  #mayCrash = false;
   lives = 0;
   /** How often it reached a crash point. */
   crashes = 0;
@@ -51,20 +52,20 @@ export class RelayNode implements AsyncDisposable {
 
   /** Until it listens; a start that fails is counted as an end by itself, and tried again. */
   async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
-    const mayCrash = env["LETHE_CRASH_AT"] !== undefined;
+    this.#mayCrash = env["LETHE_CRASH_AT"] !== undefined;
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#startOnce(env, mayCrash);
+        await this.#startOnce(env);
         return;
       } catch (error) {
-        if (mayCrash) return;
+        if (this.#mayCrash) return;
         this.ends.push(`${this.name} did not start: ${String(error).slice(0, 400)}`);
         if (attempt === ATTEMPTS) throw error;
       }
     }
   }
 
-  async #startOnce(env: Readonly<Record<string, string>>, mayCrash: boolean): Promise<void> {
+  async #startOnce(env: Readonly<Record<string, string>>): Promise<void> {
     const { data, port, flags, env: always } = this.#options;
     this.#isMeant = false;
     const started = await RelayProcess.start({
@@ -74,16 +75,32 @@ export class RelayNode implements AsyncDisposable {
       log: "warn",
       main: MAIN,
       patienceMs: PATIENCE_MS,
-      env: { LETHE_STALL_MS: String(STALL_MS), ...always, ...env },
+      env: {
+        LETHE_STALL_MS: String(STALL_MS),
+        LETHE_CRASH_FILE: this.#crashFile,
+        ...always,
+        ...env,
+      },
     });
     this.#process = started;
     this.lives++;
     void started.exited.then(({ code, signal }) => {
       this.#written.push(started.output);
       if (this.#isMeant) return;
-      if (mayCrash && signal === "SIGKILL") this.crashes++;
+      if (this.#mayCrash && signal === "SIGKILL") this.crashes++;
       else this.ends.push(`${this.name} ended with ${code ?? signal}: ${lastLine(started.output)}`);
     });
+  }
+
+  get #crashFile(): string {
+    return `${this.#options.data}.crash`;
+  }
+
+  /** Has it end itself at a point, as it runs. */
+  arm(at: string): void {
+    writeFileSync(this.#crashFile, at);
+    this.#mayCrash = true;
+    this.signal("SIGHUP");
   }
 
   async kill(): Promise<void> {
