@@ -13,6 +13,7 @@ import { sealed, submitTo, Wire } from "../support/wire.ts";
 
 const PATIENCE_MS = 30_000;
 const LEASE_MS = 10_000;
+const STORM = 40;
 const NOTHING = Buffer.alloc(0);
 let fleet: Fleet;
 beforeAll(async () => {
@@ -82,6 +83,31 @@ describe("presence of a person at another node", () => {
     expect(await watcher.take("notice")).toMatchObject({ state: "denied" });
     watcher.send(watch(ben));
     expect(await watcher.take("notice")).toMatchObject({ state: "denied" });
+  });
+});
+
+describe("a device that connects over and over, at both nodes at once", () => {
+  it("has one connection in the end, which gets its mail once; every other one is ended", async () => {
+    const ben = await Person.called("ben").register(here());
+    const tries = await Promise.allSettled(
+      Array.from({ length: STORM }, (_, i) => Wire.device(i % 2 === 0 ? here() : there(), ben)),
+    );
+    const others = tries.flatMap((attempt) => (attempt.status === "fulfilled" ? [attempt.value] : []));
+    expect(others.length).toBeGreaterThan(0);
+    await using last = await Wire.device(there(), ben);
+    await last.take("drained");
+    await Promise.all(others.map(({ closed }) => closed));
+    await using sender = await Wire.anonymous(here());
+    const letter = sealed("to whoever is left");
+    sender.send(submitTo(ben, letter));
+    const { id } = await last.take("push");
+    expect(id).toBe(letter.id);
+    last.send({ frame: "delivered", ids: [id] });
+    await sender.take("accepted");
+    expect(await last.rest()).toEqual([]);
+    await eventually(PATIENCE_MS, "one session of the storm", async () =>
+      (await fleet.total("lethe_sessions")) === 1 ? true : undefined,
+    );
   });
 });
 
