@@ -55,8 +55,9 @@ export class RedisChores implements Chores {
   readonly #parts: Parts;
   readonly #tuning: ChoreTuning;
   readonly #handlers = new Map<string, ChoreHandler>();
-  readonly #asking: Redis | Cluster;
-  readonly #queue: Queue<JobContent>;
+  readonly #commandMs: number;
+  #asking: Redis | Cluster;
+  #queue: Queue<JobContent>;
   readonly #begun = new Set<Promise<void>>();
   #working: { client: Redis | Cluster; worker: Worker<JobContent> } | undefined;
   #state: "new" | "started" | "closed" = "new";
@@ -64,13 +65,18 @@ export class RedisChores implements Chores {
   constructor(parts: Parts, commandMs: number, tuning: Partial<ChoreTuning> = {}) {
     this.#parts = parts;
     this.#tuning = { pauseAfter, closeWaitMs: CLOSE_WAIT_MS, lockMs: LOCK_MS, ...tuning };
+    this.#commandMs = commandMs;
     this.#asking = askingClient(parts.connection.url, commandMs);
-    this.#queue = new Queue(QUEUE, {
-      connection: this.#asking,
-      prefix: PREFIX,
-      streams: { events: { maxLen: MAX_EVENTS } },
-    });
-    this.#queue.on("error", () => undefined);
+    this.#queue = queueOn(this.#asking);
+  }
+
+  /** BullMQ keeps for ever what its first use of a connection came to: where that was a failure, it begins anew. */
+  #renew(): void {
+    if (this.#state === "closed") return;
+    void this.#queue.close().catch(() => undefined);
+    this.#asking.disconnect();
+    this.#asking = askingClient(this.#parts.connection.url, this.#commandMs);
+    this.#queue = queueOn(this.#asking);
   }
 
   handle(name: string, handler: ChoreHandler): void {
@@ -80,8 +86,10 @@ export class RedisChores implements Chores {
 
   schedule(chore: Parameters<Chores["schedule"]>[0]): Promise<void> {
     if (this.#state === "closed") return Promise.reject(closedError());
-    const begun = this.#schedule(chore).catch((error: unknown) => {
-      throw error instanceof RangeError ? error : storeError(error);
+    const begun = inTime(2 * this.#commandMs, this.#schedule(chore)).catch((error: unknown) => {
+      if (error instanceof RangeError) throw error;
+      this.#renew();
+      throw storeError(error);
     });
     this.#begun.add(begun);
     const end = (): unknown => this.#begun.delete(begun);
@@ -189,6 +197,26 @@ export class RedisChores implements Chores {
 async function later(job: Job<JobContent>, token: string | undefined, ms: number): Promise<never> {
   await job.moveToDelayed(Date.now() + ms, token);
   throw new DelayedError();
+}
+
+function queueOn(client: Redis | Cluster): Queue<JobContent> {
+  const streams = { events: { maxLen: MAX_EVENTS } };
+  const queue = new Queue<JobContent>(QUEUE, { connection: client, prefix: PREFIX, streams });
+  queue.on("error", () => undefined);
+  queue.waitUntilReady().catch(() => undefined); // told by whatever is asked of it
+  return queue;
+}
+
+/** @throws Error where it takes longer */
+async function inTime<T>(ms: number, work: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(reject, ms, new Error("Command timed out"));
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Never rejects. */

@@ -2,7 +2,7 @@
 // to be, follows MOVED and ASK, waits out TRYAGAIN, CLUSTERDOWN and a failover, and settles within its time-out.
 import type { RedisOptions } from "ioredis";
 import { blockingServer, type Servers } from "./connection.ts";
-import { type Caller, Server, type ServerParts } from "./server.ts";
+import { type Caller, GONE, LOST, Server, type ServerParts } from "./server.ts";
 import { slotOf } from "./slots.ts";
 import type { Address } from "./url.ts";
 
@@ -11,8 +11,7 @@ const PAUSE_MS = 50;
 const ASK_AGAIN_MS = 250;
 /** Servers that are known: masters, seeds, and what redirections name. */
 const MAX_SERVERS = 2_048;
-const RETRIED =
-  /^(?:TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN)\b|Connection is closed|aborted due to connection close/;
+const RETRIED = new RegExp(`^(?:TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN)\\b|${GONE}|${LOST}`);
 
 export class ClusterServers implements Servers {
   readonly #seeds: readonly Address[];
@@ -121,6 +120,7 @@ export class ClusterServers implements Servers {
     this.#again = setTimeout(() => {
       void this.#refresh().then(() => {
         this.#again = undefined;
+        if (this.#closed) return;
         if (this.masters().some((server) => !server.isReady)) this.#lookAround();
       });
     }, ASK_AGAIN_MS);
@@ -138,6 +138,9 @@ export class ClusterServers implements Servers {
   async #ask(): Promise<void> {
     const ready = [...this.#servers.values()].filter((server) => server.isReady);
     for (const server of ready) {
+      // A master that is cut off from the others believes in its slots, and knows that the cluster is not whole.
+      const info = await server.call("CLUSTER", ["INFO"]).catch(() => undefined);
+      if (this.#isKnown() && !String(info).includes("cluster_state:ok")) continue;
       const answer = await server.call("CLUSTER", ["SLOTS"]).catch(() => undefined);
       const read = readSlots(answer, server.host);
       if (read === undefined) continue;
@@ -145,10 +148,18 @@ export class ClusterServers implements Servers {
     }
   }
 
+  #isKnown(): boolean {
+    return this.#masters.length > 0;
+  }
+
   #learn({ slots, masters }: SlotMap): void {
     if (this.#closed) return;
+    const names = new Set(masters.map(nameOf));
+    // Where a replica took over, what was known of the store may not hold; slots that only moved took all with them.
+    const hasFailedOver = this.#masters.some((address) => !names.has(nameOf(address)));
     this.#slots = slots;
     this.#masters = masters;
+    if (hasFailedOver) this.#parts.report({ is: "store-moved" });
     const wanted = new Set([...masters, ...this.#seeds].map(nameOf));
     for (const address of masters) this.#serverAt(address);
     for (const [name, server] of this.#servers) {

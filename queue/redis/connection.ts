@@ -5,7 +5,7 @@ import type { StoreEvent } from "../backend.ts";
 import { StoreOpenError } from "../mailbox.ts";
 import { ClusterServers } from "./cluster.ts";
 import { closedError, storeError } from "./failures.ts";
-import { type Arg, type Caller, Server, type ServerParts } from "./server.ts";
+import { type Arg, type Caller, LOST, Server, type ServerParts } from "./server.ts";
 import { type Address, type Login, parseStoreUrl, type StoreUrl } from "./url.ts";
 
 export type { Arg } from "./server.ts";
@@ -181,6 +181,9 @@ export class BlockingReader {
   }
 }
 
+/** A connection that broke, or whose master is a replica now. */
+const AGAIN = new RegExp(`^${LOST}|^READONLY|-READONLY`);
+
 /** One server, or the master that Sentinels name. */
 class OneServer implements Servers {
   readonly #server: Server;
@@ -197,8 +200,17 @@ class OneServer implements Servers {
     return this.#server.ready();
   }
 
-  onMaster<T>(_key: Buffer, call: (caller: Caller) => Promise<T>): Promise<T> {
-    return call(this.#server);
+  /** What was lost with its connection goes out again on the next one, until its time is over: every script allows that. */
+  async onMaster<T>(_key: Buffer, call: (caller: Caller) => Promise<T>): Promise<T> {
+    const until = performance.now() + this.#parts.commandMs;
+    for (;;) {
+      try {
+        return await call(this.#server);
+      } catch (error) {
+        const isLost = error instanceof Error && AGAIN.test(error.message);
+        if (!isLost || performance.now() > until) throw error;
+      }
+    }
   }
 
   placeOf(): number {
@@ -220,8 +232,8 @@ class OneServer implements Servers {
 
 /** Its calls have time-outs of their own, and it is never sent anything again: its reader begins anew. */
 export function blockingServer(options: RedisOptions, parts: ServerParts): Server {
-  const own = { commandTimeout: undefined, socketTimeout: undefined, maxRetriesPerRequest: 0 };
-  return new Server({ ...options, ...own }, parts);
+  const own = { connectTimeout: parts.commandMs, socketTimeout: undefined };
+  return new Server({ ...options, ...own }, { ...parts, commandMs: Number.POSITIVE_INFINITY });
 }
 
 /** What ioredis is told to reach what a URL names; of a cluster, without the address. */

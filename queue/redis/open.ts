@@ -26,22 +26,27 @@ export async function openRedis(config: RedisConfig): Promise<RedisBackend> {
     throw new StoreOpenError("shards-differ", `a store has 1 to ${MAX_SHARDS} shards`);
   const connection = await Connection.open({ url, replicas, commandMs, report });
   const parts: RedisParts = { config, connection, keys: new Keys(shards), scripts: new Scripts(connection) };
+  let apart: Connection | undefined;
   try {
     await checkStore(parts);
-    return openOver(parts, await openDirectory(parts));
+    // A write that waits for replicas holds up what is sent behind it: a lease must not be lost by that.
+    apart = await Connection.open({ url, replicas, commandMs, report: () => undefined });
+    return openOver(parts, apart, await openDirectory(parts));
   } catch (error) {
+    apart?.close();
     connection.close();
     throw error;
   }
 }
 
-function openOver(parts: RedisParts, directory: RedisDirectory): RedisBackend {
+function openOver(parts: RedisParts, apart: Connection, directory: RedisDirectory): RedisBackend {
   const mailbox = new RedisMailbox(parts);
-  const leases = new RedisLeases(parts);
+  const leases = new RedisLeases({ ...parts, connection: apart, scripts: new Scripts(apart) });
   const chores = new RedisChores(parts, parts.config.commandMs ?? DEFAULT_COMMAND_MS);
   const close = async (): Promise<void> => {
     await chores.close();
     leases.close();
+    apart.close();
     await directory.close();
     await mailbox.close();
     parts.connection.close();

@@ -1,6 +1,6 @@
-// One Redis server and the connection to it. Always true: every call settles within its time-out; a connection on which
-// nothing comes back is replaced; what was under way is sent again, which every script allows; a write that must reach
-// replicas counts only if both it and its WAIT were answered on one and the same connection.
+// One Redis server and the connection to it. Always true: every call settles within its time-out, and one that has settled
+// is not sent any more; a connection on which nothing comes back is replaced, and what was under way on it fails at once; a
+// write that must reach replicas counts only if both it and its WAIT were answered on one and the same connection.
 import { Redis, type RedisOptions } from "ioredis";
 import type { StoreEvent } from "../backend.ts";
 import { StoreFailedError } from "../mailbox.ts";
@@ -9,7 +9,7 @@ import { type Arg, PackedCommand } from "./command.ts";
 export type { Arg } from "./command.ts";
 
 export interface ServerParts {
-  /** How long a call may take, ms. */
+  /** How long a call may take, ms; infinity for calls that have time-outs of their own. */
   readonly commandMs: number;
   /** Replicas that a durable call waits for. */
   readonly replicas: number;
@@ -28,6 +28,20 @@ export interface Caller {
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 2_000;
+/** While replicas fall short, WAIT is as short as this, ms: it holds up everything that is sent behind it. */
+const SHORT_WAIT_MS = 50;
+
+/** What a call fails with whose connection broke: it may have been done. */
+export const LOST = "aborted due to connection close";
+/** What a call fails with whose server is not asked any more. */
+export const GONE = "Connection is closed";
+
+interface UnderWay {
+  readonly command: PackedCommand;
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  timer: NodeJS.Timeout | undefined;
+}
 
 export class Server implements Caller {
   readonly redis: Redis;
@@ -37,18 +51,25 @@ export class Server implements Caller {
   /** Counts connections, so that an answer can be told to be of the same one as another. */
   #connection = 0;
   #isDown = false;
-  #waiting: Promise<WaitAnswer> | undefined;
+  #wait: Promise<WaitAnswer> | undefined;
+  #isShort = false;
+  /** Calls that were sent, and those that wait for a connection, in order. */
+  readonly #sent = new Set<UnderWay>();
+  readonly #unsent = new Set<UnderWay>();
+  #ended = false;
 
   constructor(options: RedisOptions, parts: ServerParts) {
     this.#parts = parts;
     const all: RedisOptions = {
       protocol: 2,
-      commandTimeout: parts.commandMs,
       connectTimeout: parts.commandMs,
       socketTimeout: parts.commandMs,
       maxRetriesPerRequest: null,
+      // Both would send what its caller has long been told is not done.
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
       retryStrategy: pause,
-      reconnectOnError: (error) => (isReplicaNow(error) ? 2 : false),
+      reconnectOnError: (error) => (isReplicaNow(error) ? 1 : false),
       ...options,
     };
     this.redis = new Redis({ ...all, replyMapping: "legacy" });
@@ -64,6 +85,10 @@ export class Server implements Caller {
     this.redis.on("ready", () => {
       this.#isDown = false;
       if (this.#connection > 1) this.#parts.report({ is: "store-moved" });
+      for (const call of this.#unsent) this.#send(call);
+    });
+    this.redis.on("close", () => {
+      for (const call of this.#sent) this.#fail(call, new Error(LOST));
     });
     this.redis.on("error", (error: NodeJS.ErrnoException) => this.#reportOnce(error.code ?? "unknown"));
   }
@@ -83,7 +108,38 @@ export class Server implements Caller {
   }
 
   call(command: string, args: readonly Arg[]): Promise<unknown> {
-    return this.redis.sendCommand(new PackedCommand(command, args)) as Promise<unknown>;
+    if (this.#ended) return Promise.reject(new Error(GONE));
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const call: UnderWay = { command: new PackedCommand(command, args), resolve, reject, timer: undefined };
+    const { commandMs } = this.#parts;
+    if (Number.isFinite(commandMs))
+      call.timer = setTimeout(() => this.#fail(call, new Error("Command timed out")), commandMs);
+    if (this.isReady) this.#send(call);
+    else this.#unsent.add(call);
+    return promise;
+  }
+
+  #send(call: UnderWay): void {
+    this.#unsent.delete(call);
+    this.#sent.add(call);
+    (this.redis.sendCommand(call.command) as Promise<unknown>).then(
+      (answer) => {
+        this.#settle(call);
+        call.resolve(answer);
+      },
+      (error: unknown) => this.#fail(call, error),
+    );
+  }
+
+  #fail(call: UnderWay, error: unknown): void {
+    this.#settle(call);
+    call.reject(error);
+  }
+
+  #settle(call: UnderWay): void {
+    clearTimeout(call.timer);
+    this.#sent.delete(call);
+    this.#unsent.delete(call);
   }
 
   async callDurably(command: string, args: readonly Arg[]): Promise<unknown> {
@@ -103,8 +159,11 @@ export class Server implements Caller {
     return answer;
   }
 
+  /** What waits is rejected. */
   disconnect(): void {
+    this.#ended = true;
     this.redis.disconnect();
+    for (const call of [...this.#sent, ...this.#unsent]) this.#fail(call, new Error(GONE));
   }
 
   /** The next command on the connection is taken although its slot is not wholly here yet. */
@@ -115,14 +174,15 @@ export class Server implements Caller {
 
   /** One WAIT behind everything that is sent in this turn. */
   #waitForReplicas(): Promise<WaitAnswer> {
-    this.#waiting ??= Promise.resolve().then(async () => {
-      this.#waiting = undefined;
-      const half = Math.ceil(this.#parts.commandMs / 2);
-      const replicas = Number(await this.call("WAIT", [this.#parts.replicas, half]));
+    this.#wait ??= Promise.resolve().then(async () => {
+      this.#wait = undefined;
+      const longest = this.#isShort ? SHORT_WAIT_MS : Math.ceil(this.#parts.commandMs / 2);
+      const replicas = Number(await this.call("WAIT", [this.#parts.replicas, longest]));
+      this.#isShort = replicas < this.#parts.replicas;
       return { replicas, on: this.#connection };
     });
-    this.#waiting.catch(() => undefined);
-    return this.#waiting;
+    this.#wait.catch(() => undefined);
+    return this.#wait;
   }
 
   /** Once an outage: a connection is tried again and again. */

@@ -34,6 +34,7 @@ export class RedisWakes {
   async take(node: NodeId): Promise<readonly DeviceAddress[]> {
     let line = this.#readers.get(node);
     if (line === undefined) {
+      this.#leave();
       const reader = this.#parts.connection.reader(this.#parts.keys.wakes(node));
       line = { reader, last: Promise.resolve() };
       this.#readers.set(node, line);
@@ -47,6 +48,11 @@ export class RedisWakes {
   close(): void {
     this.#isClosed = true;
     this.#closed.resolve([]);
+    this.#leave();
+  }
+
+  /** Whoever waits for another node's wakes is answered with nothing: a process is one node at a time. */
+  #leave(): void {
     for (const { reader } of this.#readers.values()) reader.close();
     this.#readers.clear();
   }
@@ -55,7 +61,7 @@ export class RedisWakes {
   async #takeFrom(node: NodeId, reader: BlockingReader): Promise<readonly DeviceAddress[]> {
     const key = this.#parts.keys.wakes(node);
     const { connection } = this.#parts;
-    while (!this.#isClosed) {
+    while (!this.#isClosed && this.#readers.get(node)?.reader === reader) {
       try {
         const args = ["COUNT", PAGE, "BLOCK", BLOCK_MS, "STREAMS", key, "0-0"];
         const wakes = wakesIn(await connection.callBlocking(reader, "XREAD", args, BLOCK_MS));

@@ -21,9 +21,9 @@ if (ruleOff !== "") {
 const reports = new StoreReports(log);
 const { backend: opened, doubts, port } = await openStore(settings, log, reports);
 const crashAt = process.env["LETHE_CRASH_AT"] ?? "";
-const { mailbox, arm } = crashing(opened.mailbox, () => process.kill(process.pid, "SIGKILL"));
-if (crashAt !== "") arm(crashOf(crashAt));
-const backend = { ...opened, mailbox };
+const crash = crashing(opened.mailbox, () => process.kill(process.pid, "SIGKILL"));
+if (crashAt !== "") crash.arm(crashOf(crashAt));
+const backend = { ...opened, mailbox: crash.mailbox };
 const relay = await startRelayOn(backend, { ...settings, port }, log, { reports, doubts });
 process.stdout.write(`listening ${relay.url}\n`);
 
@@ -31,5 +31,5 @@ process.on("SIGUSR2", () => {
   const until = performance.now() + Number(process.env["LETHE_STALL_MS"] ?? "2000");
   while (performance.now() < until);
 });
-process.on("SIGHUP", () => arm(crashOf(readFileSync(process.env["LETHE_CRASH_FILE"] ?? "", "utf8"))));
+process.on("SIGHUP", () => crash.arm(crashOf(readFileSync(process.env["LETHE_CRASH_FILE"] ?? "", "utf8"))));
 process.once("SIGTERM", () => void relay.close().then(() => process.exit(0)));
