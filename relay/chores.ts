@@ -11,6 +11,8 @@ export type ChoreName = (typeof CHORES)[number];
 
 /** Pause before a chore is put on the schedule again that could not be, ms. */
 const AGAIN_MS = 5_000;
+/** A store that fails over may lose what is scheduled: after so long each node schedules anew, ms. */
+const LOST_MS = 1_800_000;
 
 export interface ChoreWork {
   /** Pause after each run, ms. */
@@ -31,16 +33,22 @@ export interface RelayChoresParts {
 
 export class RelayChores {
   readonly #parts: RelayChoresParts;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(parts: RelayChoresParts) {
     this.#parts = parts;
     for (const [name, work] of this.#work()) parts.backend.chores.handle(name, () => this.#run(name, work));
   }
 
-  /** Begins to run what is due, and has each run once soon. */
+  /** Begins to run what is due, and has each run once soon; and again from time to time, should a schedule be lost. */
   start(): void {
     this.#parts.backend.chores.start();
     this.again();
+    this.#timer = setInterval(() => this.again(), LOST_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
   }
 
   /** Puts each on the schedule, whatever stood there. */

@@ -160,6 +160,7 @@ export async function startRelayOn(
       gateway.leave(1_000);
       await settled(node, gateway);
       for (const timer of timers) clearInterval(timer);
+      chores.stop();
       gateway.endAll();
       await http.close();
       gateway.terminateAll();

@@ -1,6 +1,7 @@
 // Rewriting the append-only files: what was removed from memory leaves the files only by this. Every master, then its
-// replicas, one after another, each only where something was removed since its last rewrite. Always true: what was
-// removed before `run` began is in no file once it has resolved.
+// replicas, one after another, only where something was removed since the last time or a replica has come. Always true:
+// what was removed before `run` began is in no file of a server that was there in the last day, once it has resolved.
+import { StoreFailedError } from "../mailbox.ts";
 import type { RedisParts } from "./parts.ts";
 import type { Server } from "./server.ts";
 import type { Address } from "./url.ts";
@@ -8,6 +9,8 @@ import type { Address } from "./url.ts";
 /** How often a server is asked whether it is done, and how long one may take. */
 const ASK_EVERY_MS = 50;
 const LONGEST_MS = 600_000;
+/** A replica that was away for longer, ms, is no part of the store any more. */
+const REMEMBERED_MS = 86_400_000;
 
 export class Rewrite {
   readonly #parts: RedisParts;
@@ -16,15 +19,47 @@ export class Rewrite {
     this.#parts = parts;
   }
 
-  /** Returns how many servers rewrote their file. @throws StoreFailedError */
+  /** Returns how many servers rewrote their file. @throws StoreFailedError, also where a replica is away that was there before */
   async run(): Promise<number> {
     const { connection, keys } = this.#parts;
     const dirty = await this.#each("begin-rewrite", keys.allCounters());
-    if (dirty.length === 0) return 0;
+    const masters = connection.masters();
+    const present = new Map<Server, readonly Address[]>();
+    for (const master of masters)
+      present.set(master, replicasIn(await infoOf(master, "replication")).filter(isOnline));
+    const known = await this.#remembered();
+    const here = new Set([...present.values()].flat().map(nameOf));
+    // One that comes back may have a file from before.
+    const isNew = [...here].some((name) => !known.has(name));
+    if (dirty.length === 0 && !isNew) return 0;
     let rewritten = 0;
-    for (const master of connection.masters()) rewritten += await this.#master(master);
+    for (const [master, replicas] of present) rewritten += await this.#master(master, replicas);
+    await this.#remember(here);
+    const leads = new Set(masters.map(({ host, port }) => nameOf({ host, port })));
+    const away = [...known.keys()].filter((name) => !here.has(name) && !leads.has(name));
+    if (away.length > 0)
+      throw new StoreFailedError("storage-failed", `${away.length} replicas are away with their files`);
     await this.#each("end-rewrite", dirty);
     return rewritten;
+  }
+
+  /** The replicas that were there within the last day. */
+  async #remembered(): Promise<ReadonlyMap<string, number>> {
+    const { connection, keys } = this.#parts;
+    const flat = (await connection.call(keys.replicas, "HGETALL", [keys.replicas])) as Buffer[];
+    const known = new Map<string, number>();
+    for (let i = 0; i + 1 < flat.length; i += 2) {
+      const [name, seen] = [String(flat[i]), Number(flat[i + 1])];
+      if (Date.now() - seen < REMEMBERED_MS) known.set(name, seen);
+      else await connection.call(keys.replicas, "HDEL", [keys.replicas, name]);
+    }
+    return known;
+  }
+
+  async #remember(names: ReadonlySet<string>): Promise<void> {
+    const { connection, keys } = this.#parts;
+    const pairs = [...names].flatMap((name) => [name, Date.now()]);
+    if (pairs.length > 0) await connection.call(keys.replicas, "HSET", [keys.replicas, ...pairs]);
   }
 
   /** Runs a script for each counter; returns those for which it said 1. */
@@ -39,8 +74,7 @@ export class Rewrite {
     return marked;
   }
 
-  async #master(master: Server): Promise<number> {
-    const replicas = replicasIn(await infoOf(master, "replication"));
+  async #master(master: Server, replicas: readonly Address[]): Promise<number> {
     await rewrite(master);
     for (const address of replicas) {
       const replica = this.#parts.connection.to(address);
@@ -95,10 +129,26 @@ async function infoOf(server: Server, section: string): Promise<ReadonlyMap<stri
   return new Map(lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]));
 }
 
+interface Replica extends Address {
+  readonly state: string;
+}
+
+function isOnline({ state }: Replica): boolean {
+  return state === "online";
+}
+
+function nameOf({ host, port }: Address): string {
+  return `${host}:${port}`;
+}
+
 /** `slave0:ip=…,port=…,state=online,…` of each replica that is there. */
-function replicasIn(info: ReadonlyMap<string, string>): Address[] {
+function replicasIn(info: ReadonlyMap<string, string>): Replica[] {
   return [...info]
     .filter(([name]) => /^slave\d+$/.test(name))
     .map(([, says]) => new Map(says.split(",").map((part) => part.split("=") as [string, string])))
-    .map((fields) => ({ host: fields.get("ip") ?? "", port: Number(fields.get("port")) }));
+    .map((fields) => ({
+      host: fields.get("ip") ?? "",
+      port: Number(fields.get("port")),
+      state: fields.get("state") ?? "",
+    }));
 }

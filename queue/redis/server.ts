@@ -107,6 +107,10 @@ export class Server implements Caller {
     return this.redis.options.host ?? "";
   }
 
+  get port(): number {
+    return this.redis.options.port ?? 0;
+  }
+
   call(command: string, args: readonly Arg[]): Promise<unknown> {
     if (this.#ended) return Promise.reject(new Error(GONE));
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();

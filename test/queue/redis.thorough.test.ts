@@ -2,6 +2,7 @@
 // answered `stored` is there, what was not is answered with its code, and it goes on when the fault is over.
 import { describe, expect, it } from "vitest";
 import { all, anAddress, anEnvelope, anOwner, claim, remove, store } from "../contracts/world.ts";
+import { filesHolding } from "../support/folder.ts";
 import { RedisCluster } from "../support/redis-cluster.ts";
 import { RedisServer } from "../support/redis-server.ts";
 import { eventually } from "../support/waiting.ts";
@@ -145,6 +146,40 @@ describe("a lease", () => {
       expect(performance.now() - began).toBeLessThan(900); // one WAIT alone would take 1,000
     }
     for (const answer of await Promise.all(appends)) expect(answer).toEqual(FAILED);
+  });
+});
+
+describe("a rewrite of files", () => {
+  it("is not done while a replica is away that may hold what was removed, and does that one when it is back", async () => {
+    await using server = await RedisServer.start();
+    const configuration = { replicaof: `127.0.0.1 ${server.port}` };
+    await using replica = await RedisServer.start({ configuration });
+    const online = () =>
+      eventually(PATIENCE_MS, "the replica", async () =>
+        (await server.cli("info", "replication")).includes("state=online") ? true : undefined,
+      );
+    await online();
+    await using on = await open(server.url);
+    const rewrite = () => on.backend.mailbox.rewriteAofs();
+    const address = anAddress();
+    const letters = [anEnvelope(clock), anEnvelope(clock)];
+    await store(on.backend, address, ...letters);
+    const [first, second] = await all(on.backend, address);
+    await remove(on.backend, address, first === undefined ? [] : [first]);
+    expect(await rewrite()).toBe(2);
+    await replica.kill();
+    await eventually(PATIENCE_MS, "its absence", async () =>
+      (await server.cli("info", "replication")).includes("connected_slaves:0") ? true : undefined,
+    );
+    await remove(on.backend, address, second === undefined ? [] : [second]);
+    await expect(rewrite()).rejects.toThrow("1 replicas are away");
+    const mark = Buffer.from(second?.ciphertext ?? new Uint8Array());
+    expect(await filesHolding(replica.folder, mark)).not.toEqual([]); // else the search shows nothing
+    await replica.restart();
+    await online();
+    expect(await rewrite()).toBe(2);
+    expect(await filesHolding(replica.folder, mark)).toEqual([]);
+    expect(await rewrite()).toBe(0);
   });
 });
 
