@@ -90,7 +90,16 @@ export function accountRoutes(app: FastifyInstance, options: HttpOptions): void 
 
   serve(app, "putDeviceList", async (request, _reply, body) => {
     const { record } = await device(request);
-    const put = await directory.putDeviceList(record.account, body());
+    const list = body();
+    // The tombstones first: where this ends half-way, the same request is the way on.
+    if (list.version === record.listVersion + 1)
+      await options.retire(
+        record.account,
+        record.devices
+          .map(({ device: number }) => number)
+          .filter((number) => list.devices.every((kept) => kept.device !== number)),
+      );
+    const put = await directory.putDeviceList(record.account, list);
     if (put.is === "conflict") throw new Refusal("list-conflict");
     if (put.is === "no-account") throw new Refusal("unauthorized");
     gateway.changes.made(record.account, "record");
