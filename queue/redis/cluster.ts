@@ -163,8 +163,8 @@ export class ClusterServers implements Servers {
     const wanted = new Set([...masters, ...this.#seeds].map(nameOf));
     for (const address of masters) this.#serverAt(address);
     for (const [name, server] of this.#servers) {
-      // What still waits for a server that is master no more is rejected by this, and goes to the new one. A seed stays
-      // connected as one to ask.
+      // What still waits for a server that is master no more goes to the new one. A seed stays connected as one to ask.
+      if (!names.has(name)) server.giveBack();
       if (wanted.has(name)) continue;
       this.#servers.delete(name);
       server.disconnect();

@@ -163,6 +163,11 @@ export class Server implements Caller {
     return answer;
   }
 
+  /** What waits for a connection is rejected: it has somewhere else to go. */
+  giveBack(): void {
+    for (const call of this.#unsent) this.#fail(call, new Error(GONE));
+  }
+
   /** What waits is rejected. */
   disconnect(): void {
     this.#ended = true;
