@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Who owns mailboxes and how many entries wait in them; what has expired does not wait and is removed.
--- USES: clock, record, counters, mailbox
+-- USES: clock, record, counters, mailbox, prune
 -- KEYS: counters, then owner record and mailbox of each item
 -- ARGV: now
 -- RETURNS: for each item n (no device), or l, entries I4 and the owner

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Removes what has expired from some mailboxes.
--- USES: clock, record, counters, mailbox
+-- USES: clock, record, counters, mailbox, prune
 -- KEYS: counters, then owner record and mailbox of each
 -- ARGV: now
 -- RETURNS: how many entries were removed, and when the oldest that is left was appended (an empty string: none is left)
