@@ -41,6 +41,31 @@ export {
 } from "./identity.ts";
 export { LABELS, PROTOCOL } from "./labels.ts";
 export * from "./limits.ts";
+export type { CodeRefusal, LinkingCode, LinkingMailbox, ReadCode } from "./linking-code.ts";
+export { linkingText, readLinkingText } from "./linking-code.ts";
+export type { OfferedAccount } from "./linking-messages.ts";
+export type {
+  AnsweredOffer,
+  AwaitingGrant,
+  Linked,
+  NewDevice,
+  NewDeviceRefusal,
+  ShowingCode,
+} from "./linking-device.ts";
+export { acceptGrant, answerOffer, endLinking, showLinkingCode } from "./linking-device.ts";
+export type {
+  Comparing,
+  Confirmed,
+  Confirming,
+  HeardJoining,
+  JoiningDevice,
+  Offered,
+  Offering,
+  PrimaryDevice,
+  PrimaryRefusal,
+  ScannedCode,
+} from "./linking-primary.ts";
+export { abandonLinking, confirmLinking, hearJoining, offerAccount } from "./linking-primary.ts";
 export type { ContentKind, ListView } from "./envelope.ts";
 export type {
   FirstMessageNeeds,
