@@ -52,7 +52,8 @@ export interface AwaitingGrant {
   readonly own: OwnKeys;
   readonly exporter: HpkeExporter;
   /** Transcript so far. */
-  readonly so: Uint8Array;
+  readonly soFar: Uint8Array;
+  /** When the offer was answered: what the primary device signs within its time comes in time here. */
   readonly startedAt: Time;
 }
 
@@ -67,7 +68,7 @@ interface OwnKeys {
 const OVER = { at: "over" } as const;
 
 /**
- * `used`: not what this state waits for. `expired`: 120 s after the code was made. `not-authentic`: not by a device that
+ * `used`: not what this state waits for. `expired`: 120 s after the code was made, or an offer answered. `not-authentic`: not by a device that
  * has seen the code, or changed on the way. `other-relay`: the account is at another one. `bad-grant`: what the account
  * key has signed does not make this device one of the account offered.
  */
@@ -109,19 +110,19 @@ export function answerOffer(state: NewDevice, hearing: Hearing & { readonly rand
   if (isOver(state.startedAt, now)) return { code: "expired" };
   const code = encodeLinkingCode(state.code);
   const opened = openOffer(state, code, message);
-  const so = transcript(code, message);
+  const soFar = transcript(code, message);
   code.fill(0);
   if (typeof opened === "string") return { code: opened };
   const { offer, exporter } = opened;
   const signingSeed = new Secret(random.bytes(32));
   const dhSecret = new Secret(random.bytes(32));
   const own = { signingSeed, dhSecret, sealing: makeSealingKey(offer, signingSeed, random, now) };
-  const plain = joinPlain(state.opening, own, offer, so);
-  const answer = sealAnswer("join", { exporter, so }, plain, random);
+  const plain = joinPlain(state.opening, own, offer, soFar);
+  const answer = sealAnswer("join", { exporter, soFar }, plain, random);
   const digits = digitsOf(exporter, state.opening.reveal());
   for (const used of [state.key, state.opening, state.code.secret]) used.wipe();
   const { relay: _, ...offered } = offer;
-  const next = { offered, own, digits, exporter, so: transcript(so, answer), startedAt: state.startedAt };
+  const next = { offered, own, digits, exporter, soFar: transcript(soFar, answer), startedAt: now };
   return { code: "ok", state: { at: "awaiting-grant", ...next }, message: answer };
 }
 
@@ -143,7 +144,7 @@ function openOffer(
 }
 
 /** r, the device's keys, DS's proof of possession, and DS over all of it and the transcript. */
-function joinPlain(opening: Secret, own: OwnKeys, offer: OfferedAccount, so: Uint8Array): Uint8Array {
+function joinPlain(opening: Secret, own: OwnKeys, offer: OfferedAccount, soFar: Uint8Array): Uint8Array {
   const seed = own.signingSeed.reveal();
   const front = {
     opening: opening.reveal(),
@@ -153,7 +154,7 @@ function joinPlain(opening: Secret, own: OwnKeys, offer: OfferedAccount, so: Uin
     possession: provePossession(offer, seed),
   };
   const said = encode(joinFront, front);
-  const signature = ed25519Sign(seed, LABELS.signLinking, so, said);
+  const signature = ed25519Sign(seed, LABELS.signLinking, soFar, said);
   said.fill(0);
   return encode(joinBody, { ...front, signature });
 }

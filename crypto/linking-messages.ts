@@ -133,13 +133,13 @@ const LABEL = { join: LABELS.linkingJoin, grant: LABELS.linkingGrant };
 /** kind | nonce | XChaCha20-Poly1305 under a key of its own, bound to the transcript. Wipes `plain`. */
 export function sealAnswer(
   kind: AnswerKind,
-  { exporter, so }: Bound,
+  { exporter, soFar }: Bound,
   plain: Uint8Array,
   random: Random,
 ): Uint8Array {
   const key = exporter.export(LABEL[kind], 32);
   const nonce = random.bytes(NONCE_BYTES);
-  const sealed = xchachaSeal({ key, nonce, ad: [so] }, plain);
+  const sealed = xchachaSeal({ key, nonce, ad: [soFar] }, plain);
   key.fill(0);
   plain.fill(0);
   return Uint8Array.of(KIND[kind], ...nonce, ...sealed);
@@ -148,7 +148,7 @@ export function sealAnswer(
 /** The plaintext, or why there is none. */
 export function openAnswer(
   kind: AnswerKind,
-  { exporter, so }: Bound,
+  { exporter, soFar }: Bound,
   message: Uint8Array,
 ): Uint8Array | "malformed" | "not-authentic" {
   const head = 1 + NONCE_BYTES;
@@ -157,7 +157,7 @@ export function openAnswer(
     return "malformed";
   const key = exporter.export(LABEL[kind], 32);
   const nonce = message.subarray(1, head);
-  const plain = xchachaOpen({ key, nonce, ad: [so] }, message.subarray(head));
+  const plain = xchachaOpen({ key, nonce, ad: [soFar] }, message.subarray(head));
   key.fill(0);
   return plain ?? "not-authentic";
 }
@@ -166,7 +166,7 @@ export function openAnswer(
 export interface Bound {
   readonly exporter: HpkeExporter;
   /** Transcript of what was said so far, 64 bytes. */
-  readonly so: Uint8Array;
+  readonly soFar: Uint8Array;
 }
 
 /** Whether a side waits no longer; a clock that was set back gives no more time. */

@@ -39,7 +39,7 @@ export interface Offering {
   readonly secret: Secret;
   readonly exporter: HpkeExporter;
   /** Transcript so far. */
-  readonly so: Uint8Array;
+  readonly soFar: Uint8Array;
   readonly startedAt: Time;
 }
 
@@ -52,7 +52,7 @@ export interface Comparing {
   readonly offered: OfferedAccount;
   readonly joining: JoiningDevice;
   readonly exporter: HpkeExporter;
-  readonly so: Uint8Array;
+  readonly soFar: Uint8Array;
   readonly startedAt: Time;
 }
 
@@ -118,9 +118,9 @@ export function offerAccount(scanned: ScannedCode): Offered {
   const code = encodeLinkingCode(read.linking);
   const { sender, exporter } = made;
   const message = offerBytes(sender.enc, sender.seal(code, encodeOffer({ ...offered, relay })));
-  const so = transcript(code, message);
+  const soFar = transcript(code, message);
   code.fill(0);
-  const state = { mailbox, offered, secret, exporter, so, startedAt: now };
+  const state = { mailbox, offered, secret, exporter, soFar, startedAt: now };
   return { code: "ok", state: { at: "offering", ...state }, message };
 }
 
@@ -146,7 +146,7 @@ export function hearJoining(
   const { signingKey, dhKey, sealing, possession } = joining;
   state.secret.wipe();
   const { mailbox, offered, exporter, startedAt } = state;
-  const next = { mailbox, offered, exporter, startedAt, digits, so: transcript(state.so, message) };
+  const next = { mailbox, offered, exporter, startedAt, digits, soFar: transcript(state.soFar, message) };
   return {
     code: "ok",
     state: { at: "comparing", ...next, joining: { signingKey, dhKey, sealing, possession } },
@@ -154,11 +154,11 @@ export function hearJoining(
 }
 
 /** The device has the private half of DS: under its number, for its sealing key, and for what was said so far. */
-function isProved({ offered, so }: Offering, joining: Of<typeof joinBody>, now: Time): boolean {
+function isProved({ offered, soFar }: Offering, joining: Of<typeof joinBody>, now: Time): boolean {
   const { signingKey, sealing, possession, signature } = joining;
   const said = encode(joinFront, joining);
   const good =
-    ed25519Verify(signingKey, signature, LABELS.signLinking, so, said) &&
+    ed25519Verify(signingKey, signature, LABELS.signLinking, soFar, said) &&
     possessionIsGood(offered, signingKey, possession) &&
     sealingRecordIsGood(sealing, offered, signingKey, now);
   said.fill(0);

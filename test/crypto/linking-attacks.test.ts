@@ -158,7 +158,7 @@ describe("attack 31: a code that somebody else has seen", () => {
       answered(70).join,
       sealAnswer(
         "join",
-        { exporter: inOffer(71).offering.exporter, so: offering.so },
+        { exporter: inOffer(71).offering.exporter, soFar: offering.soFar },
         random.bytes(300),
         random,
       ),

@@ -84,7 +84,7 @@ describe("attack 31: a new device that does not hold what it names", () => {
       ({ front }) => ({ ...front, signingKey: offered.accountKey }),
     ];
     expect(changes.map((change) => code(joinWith(one, change)))).toEqual(changes.map(() => "bad-signature"));
-    expect(code(joinWith(one, ({ front }) => front, inOffer(91).offering.so))).toBe("bad-signature");
+    expect(code(joinWith(one, ({ front }) => front, inOffer(91).offering.soFar))).toBe("bad-signature");
     expect(code(joinWith(one, ({ front }) => front))).toBe("ok");
   });
 

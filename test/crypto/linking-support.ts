@@ -176,7 +176,7 @@ export interface Forging {
 export function joinWith(
   one: InOffer,
   change: (forging: Forging) => Forging["front"],
-  so = one.offering.so,
+  soFar = one.offering.soFar,
 ): Uint8Array {
   const { random, offering, showing } = one;
   const opening = showing.opening.reveal().slice();
@@ -189,6 +189,6 @@ export function joinWith(
     possession: provePossession(offering.offered, seed),
   };
   const changed = change({ front, seed });
-  const signature = ed25519Sign(seed, LABELS.signLinking, so, encode(joinFront, changed));
+  const signature = ed25519Sign(seed, LABELS.signLinking, soFar, encode(joinFront, changed));
   return sealAnswer("join", offering, encode(joinBody, { ...changed, signature }), random);
 }

@@ -165,6 +165,19 @@ describe("linking a device", () => {
   });
 });
 
+describe("what is signed in time", () => {
+  it("comes in time, however late the code was scanned", () => {
+    const { primary, random, showing, text: code } = shown(14);
+    const scanned = later(START, LINKING_LIFETIME_MS - 1);
+    const offered = good(scan({ identity: primary, random, text: code, now: scanned }));
+    const joined = good(answerOffer(showing, { message: offered.message, random, now: scanned }));
+    const { state } = good(hearJoining(offered.state, { message: joined.message, now: scanned }));
+    const yes = later(scanned, LINKING_LIFETIME_MS - 1);
+    const { message } = good(confirmLinking(state, { identity: primary, random, now: yes }));
+    expect(acceptGrant(joined.state, { message, now: yes }).code).toBe("ok");
+  });
+});
+
 describe("a linking code", () => {
   it("comes back from its text, for its own relay alone", () => {
     const { showing, text: code } = shown(20);
