@@ -47,18 +47,35 @@ const signatures = struct({ byAccount: fixed(SIGNATURE_BYTES), byDevice: fixed(S
 export const CERTIFICATE_BYTES = 254;
 const BODY_BYTES = CERTIFICATE_BYTES - 2 * SIGNATURE_BYTES;
 
+/** What a device's key signs to say that it belongs to an account, under a number. */
+export type Possession = Pick<Certificate, "accountKey" | "account" | "device">;
+
+/** DS over what it belongs to, 64 bytes: the device's half of a certificate, made before the account's. */
+export function provePossession(of: Possession, signingSeed: Uint8Array): Uint8Array {
+  return ed25519Sign(signingSeed, LABELS.signPossession, encode(possession, of));
+}
+
+/** Whether a proof is that of the device with this DS. */
+export function possessionIsGood(of: Possession, signingKey: Uint8Array, proof: Uint8Array): boolean {
+  return ed25519Verify(signingKey, proof, LABELS.signPossession, encode(possession, of));
+}
+
+/** The certificate's bytes: AK signs what it says, and the device's proof of possession stands behind. */
+export function certify(certificate: Certificate, accountSeed: Uint8Array, proof: Uint8Array): Uint8Array {
+  const said = encode(body, { format: undefined, ...certificate });
+  const out = new Uint8Array(CERTIFICATE_BYTES);
+  out.set(said);
+  out.set(ed25519Sign(accountSeed, LABELS.signCertificate, said), BODY_BYTES);
+  out.set(proof, BODY_BYTES + SIGNATURE_BYTES);
+  return out;
+}
+
 /** The certificate's bytes, signed with both seeds. */
 export function makeCertificate(
   certificate: Certificate,
   seeds: { readonly account: Uint8Array; readonly signing: Uint8Array },
 ): Uint8Array {
-  const said = encode(body, { format: undefined, ...certificate });
-  const out = new Uint8Array(CERTIFICATE_BYTES);
-  out.set(said);
-  out.set(ed25519Sign(seeds.account, LABELS.signCertificate, said), BODY_BYTES);
-  const proof = ed25519Sign(seeds.signing, LABELS.signPossession, encode(possession, certificate));
-  out.set(proof, BODY_BYTES + SIGNATURE_BYTES);
-  return out;
+  return certify(certificate, seeds.account, provePossession(certificate, seeds.signing));
 }
 
 /** What a certificate says, without verifying it: for bytes from one's own store. @throws MalformedError */
@@ -74,10 +91,9 @@ export function verifyCertificate(bytes: Uint8Array): Certificate | undefined {
   const certificate = parseCertificate(bytes);
   const { byAccount, byDevice } = signatures.read(new Reader(bytes, BODY_BYTES));
   const said = bytes.subarray(0, BODY_BYTES);
-  const proof = encode(possession, certificate);
   const good =
     ed25519Verify(certificate.accountKey, byAccount, LABELS.signCertificate, said) &&
-    ed25519Verify(certificate.signingKey, byDevice, LABELS.signPossession, proof);
+    possessionIsGood(certificate, certificate.signingKey, byDevice);
   return good ? certificate : undefined;
 }
 

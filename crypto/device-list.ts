@@ -73,6 +73,8 @@ export function parseDeviceList(bytes: Uint8Array): DeviceList {
   said.devices.forEach((entry, i) => {
     if (i > 0 && entry.device <= (said.devices[i - 1] as ListedDevice).device)
       throw new MalformedError("devices out of order");
+    if (said.devices.slice(0, i).some((other) => equal(other.certificateHash, entry.certificateHash)))
+      throw new MalformedError("one certificate under two numbers");
   });
   return { ...said, bytes: bytes.slice(), hash: blake2b(32, bytes) };
 }
@@ -99,7 +101,61 @@ export function succession(known: DeviceList, next: DeviceList): Succession {
   if (next.version < known.version) return "list-rolled-back";
   if (next.version === known.version) return equal(next.hash, known.hash) ? "same" : "list-forked";
   const linked = next.version > known.version + 1 || equal(next.previousHash, known.hash);
-  return linked ? "newer" : "list-forked";
+  return linked && !reusesNumber(known, next) ? "newer" : "list-forked";
+}
+
+/** A number is never used again: under another certificate it is none of that account's honest lists. */
+function reusesNumber(known: DeviceListBody, next: DeviceListBody): boolean {
+  return next.devices.some(
+    ({ device, certificateHash }) => names(known, device) && !lists(known, device, certificateHash),
+  );
+}
+
+function names(found: DeviceListBody, device: DeviceNumber): boolean {
+  return found.devices.some((entry) => entry.device === device);
+}
+
+/** Which devices came and which went between two lists of an account, in ascending order. */
+export interface ListChange {
+  readonly added: readonly DeviceNumber[];
+  /** Nothing is sent to these any more: their ratchets are dropped. */
+  readonly removed: readonly DeviceNumber[];
+}
+
+/** What a newer list changes; at first sight, without a list before, all its devices are added. */
+export function listChange(known: DeviceListBody | undefined, next: DeviceListBody): ListChange {
+  const before = (known?.devices ?? []).map(({ device }) => device);
+  const after = next.devices.map(({ device }) => device);
+  return {
+    added: after.filter((device) => !before.includes(device)),
+    removed: before.filter((device) => !after.includes(device)),
+  };
+}
+
+/** What signs the version after. */
+export interface IssuingList {
+  readonly accountSeed: Uint8Array;
+  readonly now: Time;
+}
+
+/** The next version, chained to the one before. */
+export function succeed(
+  known: DeviceList,
+  devices: readonly ListedDevice[],
+  { accountSeed, now }: IssuingList,
+): DeviceList {
+  const { account, version, hash } = known;
+  const next = { account, version: version + 1, previousHash: hash, issuedAt: now, devices };
+  return makeDeviceList(next, accountSeed);
+}
+
+/** `device-number-used`: not above every number of the list. `too-many-devices`: the list has 16. */
+export type AddingRefusal = "device-number-used" | "too-many-devices";
+
+/** Why a device of this number cannot be added; undefined where it can. The caller knows the numbers of removed ones. */
+export function refuseAdding(known: DeviceListBody, device: DeviceNumber): AddingRefusal | undefined {
+  if (known.devices.some((entry) => entry.device >= device)) return "device-number-used";
+  return known.devices.length >= MAX_DEVICES ? "too-many-devices" : undefined;
 }
 
 /** Whether a list may still be used to send to. */

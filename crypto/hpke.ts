@@ -1,14 +1,16 @@
-// HPKE (RFC 9180), base mode, one message a context: DHKEM(X25519, HKDF-SHA256) 0x0020, HKDF-SHA256 0x0001,
+// HPKE (RFC 9180), base and psk mode, one message a context: DHKEM(X25519, HKDF-SHA256) 0x0020, HKDF-SHA256 0x0001,
 // ChaCha20Poly1305 0x0003. Names follow the RFC. Keys of small order and non-canonical ones are refused.
 import { isX25519Key } from "./layout.ts";
 import { chachaOpen, chachaSeal, hkdfSha256Expand, hmacSha256, x25519, x25519Base } from "./primitives.ts";
+import { Secret } from "./secret.ts";
 
 const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
 const EMPTY = new Uint8Array(0);
 const VERSION = ascii("HPKE-v1");
 const KEM_SUITE = Uint8Array.of(...ascii("KEM"), 0x00, 0x20);
 const HPKE_SUITE = Uint8Array.of(...ascii("HPKE"), 0x00, 0x20, 0x00, 0x01, 0x00, 0x03);
-const BASE_MODE = 0x00;
+const MODE = { base: 0x00, psk: 0x01 } as const;
+const MIN_PSK_BYTES = 32;
 
 export const ENC_BYTES = 32;
 
@@ -56,20 +58,33 @@ function extractAndExpand(dh: Uint8Array, enc: Uint8Array, recipient: Uint8Array
   return shared;
 }
 
-/** The key schedule of section 5.1 for one constant `info`, whose hashes are computed once. */
+/** What both sides of psk mode hold (section 5.1.2). The caller wipes the key. */
+export interface Psk {
+  /** 32 bytes or more, of full entropy (section 9.5). */
+  readonly key: Uint8Array;
+  /** Its name, which is no secret; not empty. */
+  readonly id: Uint8Array;
+}
+
+/** The key schedule of section 5.1 for one constant `info`, whose hashes are computed once: base mode, or psk mode. */
 export class HpkeContext {
   readonly #info: Uint8Array;
+  readonly #psk: Psk | undefined;
   #schedule: Uint8Array | undefined;
 
-  constructor(info: Uint8Array) {
+  /** VerifyPSKInputs of section 5.1. @throws RangeError for a short key or an empty name. */
+  constructor(info: Uint8Array, psk?: Psk) {
+    if (psk !== undefined && (psk.key.length < MIN_PSK_BYTES || psk.id.length === 0))
+      throw new RangeError("a pre-shared key has 32 bytes or more, and a name");
     this.#info = info;
+    this.#psk = psk;
   }
 
   /** key_schedule_context = mode | psk_id_hash | info_hash. */
   #context(): Uint8Array {
     this.#schedule ??= Uint8Array.of(
-      BASE_MODE,
-      ...labeledExtract(EMPTY, HPKE_SUITE, NAMES.pskId, EMPTY),
+      this.#psk === undefined ? MODE.base : MODE.psk,
+      ...labeledExtract(EMPTY, HPKE_SUITE, NAMES.pskId, this.#psk?.id ?? EMPTY),
       ...labeledExtract(EMPTY, HPKE_SUITE, NAMES.info, this.#info),
     );
     return this.#schedule;
@@ -77,7 +92,7 @@ export class HpkeContext {
 
   /** Wipes `shared`. */
   #derive(shared: Uint8Array): HpkeKeys {
-    const prk = labeledExtract(shared, HPKE_SUITE, NAMES.secret, EMPTY);
+    const prk = labeledExtract(shared, HPKE_SUITE, NAMES.secret, this.#psk?.key ?? EMPTY);
     const from = { prk, suite: HPKE_SUITE, info: [this.#context()] };
     const key = labeledExpand({ ...from, label: NAMES.key, length: 32 });
     const nonce = labeledExpand({ ...from, label: NAMES.nonce, length: 12 });
@@ -107,31 +122,90 @@ export class HpkeContext {
     return found === undefined ? undefined : new HpkeSender(found.enc, this.#derive(found.shared));
   }
 
+  /** `sender`, and what both sides can export. */
+  exportingSender(recipient: Uint8Array, ephemeral: Uint8Array): ExportingSender | undefined {
+    const found = this.encapsulated(recipient, ephemeral);
+    ephemeral.fill(0);
+    if (found === undefined) return undefined;
+    const keys = this.#derive(found.shared);
+    return { exporter: this.#exporter(keys.secret), sender: new HpkeSender(found.enc, keys) };
+  }
+
   /** Open of section 6.1; undefined where it does not. */
   open(opening: HpkeOpening): Uint8Array | undefined {
-    const { enc, secret, recipient, aad, ciphertext } = opening;
-    if (!isX25519Key(enc)) return undefined;
-    const dh = x25519(secret, enc);
-    if (dh === undefined) return undefined;
-    const keys = this.#derive(extractAndExpand(dh, enc, recipient));
-    const plain = chachaOpen({ key: keys.key, nonce: keys.nonce, ad: [aad] }, ciphertext);
+    const keys = this.#decapsulated(opening);
+    if (keys === undefined) return undefined;
+    const plain = opened(keys, opening);
     wipe(keys);
     return plain;
   }
 
-  /** Export of section 5.3 for a shared secret, which is wiped. */
+  /** `open`, and what both sides can export. */
+  openExporting(opening: HpkeOpening): OpenedExporting | undefined {
+    const keys = this.#decapsulated(opening);
+    if (keys === undefined) return undefined;
+    const plain = opened(keys, opening);
+    const exporter = plain === undefined ? undefined : this.#exporter(keys.secret);
+    wipe(keys);
+    return plain === undefined || exporter === undefined ? undefined : { plain, exporter };
+  }
+
+  /** Decap of section 4.1 and the key schedule. */
+  #decapsulated({ enc, secret, recipient }: HpkeOpening): HpkeKeys | undefined {
+    if (!isX25519Key(enc)) return undefined;
+    const dh = x25519(secret, enc);
+    return dh === undefined ? undefined : this.#derive(extractAndExpand(dh, enc, recipient));
+  }
+
+  #exporter(prk: Uint8Array): HpkeExporter {
+    const from = { prk, suite: HPKE_SUITE, info: [this.#context()] };
+    return new HpkeExporter(labeledExpand({ ...from, label: NAMES.exporter, length: 32 }));
+  }
+
+  /** Export of section 5.3 for a shared secret, which is wiped. For published vectors. */
   exported(shared: Uint8Array, context: Uint8Array, length: number): Uint8Array {
-    const { secret, ...rest } = this.#derive(shared);
-    const prk = labeledExpand({
-      prk: secret,
-      suite: HPKE_SUITE,
-      label: NAMES.exporter,
-      info: [this.#context()],
-      length: 32,
-    });
-    wipe({ secret, ...rest });
+    const keys = this.#derive(shared);
+    const exporter = this.#exporter(keys.secret);
+    wipe(keys);
+    const out = exporter.export(context, length);
+    exporter.wipe();
+    return out;
+  }
+}
+
+/** What both sides of a context can derive and nobody else (section 5.3). Wiped by its owner, and then of no use. */
+export class HpkeExporter {
+  readonly #secret: Secret;
+
+  /** Takes the exporter_secret over. */
+  constructor(secret: Uint8Array) {
+    this.#secret = new Secret(secret);
+  }
+
+  get wiped(): boolean {
+    return this.#secret.wiped;
+  }
+
+  /** Export of section 5.3. @throws Error once it was wiped. */
+  export(context: Uint8Array, length: number): Uint8Array {
+    if (this.wiped) throw new Error("an exporter that was wiped");
+    const prk = this.#secret.reveal();
     return labeledExpand({ prk, suite: HPKE_SUITE, label: NAMES.sec, info: [context], length });
   }
+
+  wipe(): void {
+    this.#secret.wipe();
+  }
+}
+
+export interface ExportingSender {
+  readonly sender: HpkeSender;
+  readonly exporter: HpkeExporter;
+}
+
+export interface OpenedExporting {
+  readonly plain: Uint8Array;
+  readonly exporter: HpkeExporter;
 }
 
 interface HpkeKeys {
@@ -144,6 +218,10 @@ function wipe(keys: HpkeKeys): void {
   keys.key.fill(0);
   keys.nonce.fill(0);
   keys.secret.fill(0);
+}
+
+function opened({ key, nonce }: HpkeKeys, { aad, ciphertext }: HpkeOpening): Uint8Array | undefined {
+  return chachaOpen({ key, nonce, ad: [aad] }, ciphertext);
 }
 
 export interface HpkeOpening {

@@ -20,7 +20,14 @@ import {
   type Time,
 } from "@lethe/protocol";
 import { type Certificate, certificateHash, makeCertificate, parseCertificate } from "./certificate.ts";
-import { type DeviceList, lists, makeDeviceList, parseDeviceList, verifyDeviceList } from "./device-list.ts";
+import {
+  type DeviceList,
+  lists,
+  makeDeviceList,
+  parseDeviceList,
+  succeed,
+  verifyDeviceList,
+} from "./device-list.ts";
 import { LABELS } from "./labels.ts";
 import { encode, blob, formatByte, secret, total } from "./layout.ts";
 import { LIST_RENEW_MS, MAX_SEALING_KEYS, SEALING_ROTATE_MS } from "./limits.ts";
@@ -156,7 +163,8 @@ export function signAsAccount(
   return ed25519Sign(accountSeedOf(identity), signedBytes(purpose, tuple));
 }
 
-function accountSeedOf(identity: Identity): Uint8Array {
+/** The seed of AK. @throws Error on a linked device */
+export function accountSeedOf(identity: Identity): Uint8Array {
   if (identity.accountSeed === undefined) throw new Error("only the primary device holds the account key");
   return identity.accountSeed.reveal();
 }
@@ -209,9 +217,23 @@ export function adoptList(identity: Identity, published: Uint8Array): Identity {
 }
 
 function issueAgain(identity: Identity, now: Time): DeviceList {
-  const { account, version, hash, devices } = identity.list;
-  const next = { account, version: version + 1, previousHash: hash, issuedAt: now, devices };
-  return makeDeviceList(next, accountSeedOf(identity));
+  const accountSeed = accountSeedOf(identity);
+  return succeed(identity.list, identity.list.devices, { accountSeed, now });
+}
+
+/** `own-device`: the primary device cannot remove itself. `not-listed`: the list has no such device. */
+export type RemovingRefusal = "own-device" | "not-listed";
+export type Removed =
+  | { readonly code: "ok"; readonly identity: Identity }
+  | { readonly code: RemovingRefusal };
+
+/** The account without one of its linked devices: a new version of its list, to be published. @throws Error on a linked device */
+export function removeDevice(identity: Identity, device: DeviceNumber, now: Time): Removed {
+  const accountSeed = accountSeedOf(identity);
+  if (device === identity.certificate.device) return { code: "own-device" };
+  const rest = identity.list.devices.filter((entry) => entry.device !== device);
+  if (rest.length === identity.list.devices.length) return { code: "not-listed" };
+  return { code: "ok", identity: { ...identity, list: succeed(identity.list, rest, { accountSeed, now }) } };
 }
 
 const stored = struct({

@@ -3,8 +3,8 @@ export type { Bundle, BundleRefusal, BundleResult, PrekeyItem, VerifiedBundle } 
 export { verifyBundle } from "./bundle.ts";
 export type { Certificate } from "./certificate.ts";
 export { certificateHash, parseCertificate, verifyCertificate } from "./certificate.ts";
-export type { DeviceList, DeviceListBody, ListedDevice } from "./device-list.ts";
-export { isCurrent, parseDeviceList, verifyDeviceList } from "./device-list.ts";
+export type { AddingRefusal, DeviceList, DeviceListBody, ListChange, ListedDevice } from "./device-list.ts";
+export { isCurrent, listChange, parseDeviceList, verifyDeviceList } from "./device-list.ts";
 export type { AccessKeyNotice, Control, ResendRequest } from "./control.ts";
 export { decodeControl, encodeControl, MAX_RESEND_IDS } from "./control.ts";
 export type { ArchivedRatchet, KeptRatchets } from "./kept.ts";
@@ -19,7 +19,7 @@ export {
   ratchetsOf,
   replacement,
 } from "./kept.ts";
-export type { Identity, PublicIdentity } from "./identity.ts";
+export type { Identity, PublicIdentity, Removed, RemovingRefusal } from "./identity.ts";
 export {
   ACCESS_KEY_BYTES,
   accessKey,
@@ -33,6 +33,7 @@ export {
   maintainIdentity,
   PROFILE_KEY_BYTES,
   publicIdentity,
+  removeDevice,
   renewSealing,
   replaceProfileKey,
   signAsAccount,
@@ -40,6 +41,31 @@ export {
 } from "./identity.ts";
 export { LABELS, PROTOCOL } from "./labels.ts";
 export * from "./limits.ts";
+export type { CodeRefusal, LinkingCode, LinkingMailbox, ReadCode } from "./linking-code.ts";
+export { linkingText, readLinkingText } from "./linking-code.ts";
+export type { OfferedAccount } from "./linking-messages.ts";
+export type {
+  AnsweredOffer,
+  AwaitingGrant,
+  Linked,
+  NewDevice,
+  NewDeviceRefusal,
+  ShowingCode,
+} from "./linking-device.ts";
+export { acceptGrant, answerOffer, endLinking, showLinkingCode } from "./linking-device.ts";
+export type {
+  Comparing,
+  Confirmed,
+  Confirming,
+  HeardJoining,
+  JoiningDevice,
+  Offered,
+  Offering,
+  PrimaryDevice,
+  PrimaryRefusal,
+  ScannedCode,
+} from "./linking-primary.ts";
+export { abandonLinking, confirmLinking, hearJoining, offerAccount } from "./linking-primary.ts";
 export type { ContentKind, ListView } from "./envelope.ts";
 export type {
   FirstMessageNeeds,
@@ -66,6 +92,8 @@ export type {
 } from "./pairwise.ts";
 export { encrypt, isRenewalDue, startRatchet } from "./pairwise.ts";
 export type { PeerDevice, PeerRefusal, PinnedAccount, VerifiedPeer, VerifyingPeer } from "./peer.ts";
+export type { FollowedList, FollowingList } from "./peer-list.ts";
+export { followList } from "./peer-list.ts";
 export { bucketFor } from "./padding.ts";
 export { decodePeer, encodePeer, verifyPeer } from "./peer.ts";
 export type { MakingPrekeys, PrekeyId, PrekeyKind, PrekeyRecord, PrekeyUpload } from "./prekeys.ts";

@@ -58,6 +58,13 @@ export const RENEW_AFTER_MS = 7 * DAY;
 /** Ratchets with one peer device that only receive: weekly new ones from both sides within R leave up to that many. */
 export const MAX_ARCHIVED = 8;
 
+/** How long a linking code may be answered, and each side waits for the other, ms: time to fetch a phone, not to pass it on. */
+export const LINKING_LIFETIME_MS = 120_000;
+/** A linking code as text, characters: more than one with the longest relay name, 458, and no work for what is no code. */
+export const MAX_LINKING_TEXT = 512;
+/** One message of a linking, bytes: the longest is that with the list of 16 devices, about 1,000. */
+export const MAX_LINKING_MESSAGE_BYTES = 2_048;
+
 /** The largest padding bucket, bytes. */
 export const MAX_PADDED_BYTES = 65_536;
 /** The longest plaintext, bytes: 1 KiB below, for a new sealing key, a new device list and the padding mark. */

@@ -18,7 +18,7 @@ import { HEADER_BYTES, type Header, isHeaderOf, readHeader } from "./header.ts";
 import { addressOfIdentity, type Identity } from "./identity.ts";
 import { total } from "./layout.ts";
 import { OUTCOMES, type OutcomeCode } from "./outcomes.ts";
-import { learn, type PeerDevice, type PinnedAccount } from "./peer.ts";
+import { isRemoved, learn, type PeerDevice, type PinnedAccount } from "./peer.ts";
 import { type Prelude, prelude, replayTagOf } from "./pqxdh.ts";
 import type { PrekeyId, PrekeyRecord } from "./prekeys.ts";
 import { begin } from "./respond.ts";
@@ -141,6 +141,8 @@ export function open(opening: Opening): Outcome {
   if (sender === addressOfIdentity(opening.identity)) return { code: "untrusted-device", tagVerified: false };
   if (peer !== undefined && !tagIsGood(peer.tagKey.reveal(), seal))
     return { code: "bad-sender-tag", tagVerified: false };
+  if (peer !== undefined && isRemoved(peer, opening.pinned?.list))
+    return { code: "untrusted-device", tagVerified: false };
   const header = total(() => readHeader(seal.message));
   if (header === undefined || header.first !== (envelope.first !== undefined))
     return { code: "malformed", tagVerified: peer !== undefined };

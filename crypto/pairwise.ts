@@ -11,7 +11,7 @@ import { writeHeader } from "./header.ts";
 import { addressOfIdentity, currentSealing, type Identity } from "./identity.ts";
 import { MAX_PLAINTEXT_BYTES, RENEW_AFTER_MESSAGES, RENEW_AFTER_MS } from "./limits.ts";
 import { hasForgotten } from "./past-chains.ts";
-import type { PeerDevice } from "./peer.ts";
+import { isListed, type PeerDevice } from "./peer.ts";
 import { agree, PRELUDE_BYTES, prelude, type Transcript } from "./pqxdh.ts";
 import type { Random } from "./random.ts";
 import { kemEncapsulate, x25519, x25519Base } from "./primitives.ts";
@@ -88,9 +88,16 @@ export interface Encrypting {
 
 /**
  * `no-sealing-key`: the peer's is unknown or expired: fetch its bundle. `list-expired`: fetch its device list.
- * `wrong-peer`: the ratchet is with another device. `too-long`: over the limit. `exhausted`: start a new ratchet.
+ * `device-not-listed`: its account has removed it. `wrong-peer`: the ratchet is with another device. `too-long`: over
+ * the limit. `exhausted`: start a new ratchet.
  */
-export type EncryptRefusal = "no-sealing-key" | "list-expired" | "wrong-peer" | "too-long" | "exhausted";
+export type EncryptRefusal =
+  | "no-sealing-key"
+  | "list-expired"
+  | "device-not-listed"
+  | "wrong-peer"
+  | "too-long"
+  | "exhausted";
 
 export type Encrypted =
   | { readonly code: "ok"; readonly ratchet: Ratchet; readonly ciphertext: Uint8Array }
@@ -132,6 +139,7 @@ export function encrypt(encrypting: Encrypting): Encrypted {
 function refuse({ ratchet, peer, plaintext, now }: Encrypting): EncryptRefusal | undefined {
   if (ratchet.peer !== peer.address) return "wrong-peer";
   if (plaintext.length > MAX_PLAINTEXT_BYTES) return "too-long";
+  if (!isListed(peer, peer.list)) return "device-not-listed";
   if (!isCurrent(peer.list, now)) return "list-expired";
   if (peer.sealing === undefined || now >= peer.sealing.expiresAt) return "no-sealing-key";
   return undefined;

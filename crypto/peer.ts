@@ -16,6 +16,8 @@ import type { News } from "./content.ts";
 import {
   type DeviceList,
   isCurrent,
+  type ListChange,
+  listChange,
   lists,
   parseDeviceList,
   succession,
@@ -75,6 +77,8 @@ export type VerifiedPeer =
       readonly peer: PeerDevice;
       readonly firstSight: boolean;
       readonly listChanged: boolean;
+      /** Against the list that is pinned: the caller drops its ratchets with the removed ones. */
+      readonly change: ListChange;
     }
   | { readonly code: PeerRefusal };
 
@@ -89,7 +93,9 @@ export function verifyPeer(verifying: VerifyingPeer): VerifiedPeer {
   if (!isCurrent(list, verifying.now)) return { code: "list-expired" };
   const peer = peerFrom(verifying.identity, certificate, verifying.certificate, list);
   if (peer === undefined) return { code: "bad-key" };
-  return { code: "ok", peer, firstSight: verifying.pinned === undefined, listChanged };
+  const { pinned } = verifying;
+  const change = listChange(pinned?.list, list);
+  return { code: "ok", peer, firstSight: pinned === undefined, listChanged, change };
 }
 
 /** What `checkPeer` has found good; the list is the newest of the one given and the one known. */
@@ -169,9 +175,20 @@ function learnSealing({ sealing, certificate }: PeerDevice, next: SealingRecord 
 function learnList(peer: PeerDevice, bytes: Uint8Array | undefined): DeviceList {
   if (bytes === undefined || equal(bytes, peer.list.bytes)) return peer.list;
   const next = total(() => verifyDeviceList(bytes, peer.accountKey));
-  if (next === undefined || next.account !== peer.certificate.account) return peer.list;
-  const listed = lists(next, peer.certificate.device, certificateHash(peer.certificateBytes));
-  return listed && succession(peer.list, next) === "newer" ? next : peer.list;
+  if (next === undefined) return peer.list;
+  return isListed(peer, next) && succession(peer.list, next) === "newer" ? next : peer.list;
+}
+
+/** Whether a list names the device with the certificate that it is known by. */
+export function isListed({ certificate, certificateBytes }: PeerDevice, list: DeviceList): boolean {
+  return (
+    list.account === certificate.account && lists(list, certificate.device, certificateHash(certificateBytes))
+  );
+}
+
+/** Whether the account has removed a device, by the newest list known of it. */
+export function isRemoved(peer: PeerDevice, newest: DeviceList | undefined): boolean {
+  return newest !== undefined && newest.version > peer.list.version && !isListed(peer, newest);
 }
 
 const stored = struct({

@@ -4,6 +4,7 @@
 /** Secret bytes. `reveal` is the only way to them, so every use can be found by name. */
 export class Secret {
   readonly #bytes: Uint8Array;
+  #wiped = false;
 
   /** Takes the array over: the caller keeps no other reference. */
   constructor(bytes: Uint8Array) {
@@ -19,7 +20,13 @@ export class Secret {
     return this.#bytes;
   }
 
+  /** Whether its owner has wiped it: its bytes are zeros now, and no key. */
+  get wiped(): boolean {
+    return this.#wiped;
+  }
+
   wipe(): void {
+    this.#wiped = true;
     this.#bytes.fill(0);
   }
 

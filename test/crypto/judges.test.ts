@@ -78,6 +78,38 @@ describe("HPKE against @hpke/core", () => {
     plain: random.bytes(1 + random.below(600)),
   });
 
+  it("psk mode: opens what we seal, seals what we open, and exports the same", async () => {
+    for (const _ of rounds) {
+      const { secret, info, aad, plain } = input();
+      const psk = { key: random.bytes(32 + random.below(33)), id: random.bytes(1 + random.below(40)) };
+      const theirs = { info: own(info), psk: { key: own(psk.key), id: own(psk.id) } };
+      const context = new HpkeContext(info, psk);
+      const made = context.exportingSender(x25519Base(secret), random.bytes(32));
+      if (made === undefined) throw new Error("no context");
+      const sealed = made.sender.seal(aad, plain);
+      const recipientKey = await suite.kem.importKey("raw", own(secret), false);
+      const recipient = await suite.createRecipientContext({
+        ...theirs,
+        recipientKey,
+        enc: own(made.sender.enc),
+      });
+      expect(hex(new Uint8Array(await recipient.open(own(sealed), own(aad))))).toBe(hex(plain));
+      const exported = hex(new Uint8Array(await recipient.export(own(aad), 48)));
+      expect(hex(made.exporter.export(aad, 48))).toBe(exported);
+
+      const recipientPublicKey = await suite.kem.importKey("raw", own(x25519Base(secret)), true);
+      const sender = await suite.createSenderContext({ ...theirs, recipientPublicKey });
+      const ciphertext = new Uint8Array(await sender.seal(own(plain), own(aad)));
+      const keys = { enc: new Uint8Array(sender.enc), secret, recipient: x25519Base(secret), aad };
+      const opened = context.openExporting({ ...keys, ciphertext });
+      expect(hex(opened?.plain)).toBe(hex(plain));
+      expect(hex(opened?.exporter.export(aad, 48))).toBe(
+        hex(new Uint8Array(await sender.export(own(aad), 48))),
+      );
+      expect(new HpkeContext(info).open({ ...keys, ciphertext })).toBeUndefined();
+    }
+  });
+
   it("opens what we seal", async () => {
     for (const _ of rounds) {
       const { secret, info, aad, plain } = input();

@@ -2,10 +2,20 @@
 // in, and none that came out. Searched for in pieces of 16 bytes, so that a part that stays is found too.
 import { beforeAll, describe, expect, it } from "vitest";
 import { HpkeContext } from "../../crypto/hpke.ts";
+import {
+  acceptGrant,
+  answerOffer,
+  confirmLinking,
+  createIdentity,
+  hearJoining,
+  linkingText,
+  showLinkingCode,
+} from "../../crypto/index.ts";
 import * as primitives from "../../crypto/primitives.ts";
 import { ready } from "../../crypto/ready.ts";
 import { lib } from "../../crypto/sodium.ts";
-import { Device, seededRandom, seedOf, text } from "./support.ts";
+import { good, RELAY, scan } from "./linking-support.ts";
+import { Device, seededRandom, seedOf, START, text } from "./support.ts";
 
 beforeAll(ready);
 
@@ -155,6 +165,27 @@ describe("attack 50: the wasm memory", () => {
     expect(piecesLeft(...drawn)).toBe(0);
     expect(piecesLeft(...states)).toBe(0);
     expect(piecesLeft(...texts)).toBe(0);
+  });
+
+  it("holds no chance, and no secret of the account, after a linking", () => {
+    const drawn: Uint8Array[] = [];
+    const watched = {
+      bytes(length: number) {
+        const bytes = random.bytes(length);
+        if (length >= 32) drawn.push(bytes.slice());
+        return bytes;
+      },
+    };
+    const primary = createIdentity({ random: watched, now: START });
+    const showing = showLinkingCode({ relay: RELAY, random: watched, now: START });
+    const secret = showing.code.secret.reveal().slice();
+    const offered = good(scan({ identity: primary, random: watched, text: linkingText(showing.code) }));
+    const joined = good(answerOffer(showing, { message: offered.message, random: watched, now: START }));
+    const { state } = good(hearJoining(offered.state, { message: joined.message, now: START }));
+    const confirmed = good(confirmLinking(state, { identity: primary, random: watched, now: START }));
+    const linked = acceptGrant(joined.state, { message: confirmed.message, now: START });
+    expect([linked.code, drawn.length]).toEqual(["ok", 11]);
+    expect(piecesLeft(...drawn, secret)).toBe(0);
   });
 
   it("is searched well: what a use without the scratch area leaves there is found", () => {

@@ -141,6 +141,55 @@ describe("RFC 9180", () => {
     expect(exported(text("TestContext"))).toBe(test);
   });
 
+  it("A.2.2: seals, opens and exports in psk mode as printed", () => {
+    const psk = {
+      key: hex("0247fd33b913760fa1fa51e1892d9f307fbe65eb171e8132c2af18555a738b82"),
+      id: hex("456e6e796e20447572696e206172616e204d6f726961"),
+    };
+    const own = {
+      secret: hex("77d114e0212be51cb1d76fa99dd41cfd4d0166b08caa09074430a6c59ef17879"),
+      recipient: hex("13640af826b722fc04feaa4de2f28fbd5ecc03623b317834e7ff4120dbe73062"),
+    };
+    const once = (): Uint8Array => hex("0c35fdf49df7aa01cd330049332c40411ebba36e0c718ebc3edf5845795f6321");
+    const context = new HpkeContext(info, psk);
+    const shared = context.encapsulated(own.recipient, once())?.shared;
+    expect(toHex(shared)).toBe("4be079c5e77779d0215b3f689595d59e3e9b0455d55662d1f3666ec606e50ea7");
+    const made = context.exportingSender(own.recipient, once());
+    const sealedTo = made?.sender.enc ?? hex("");
+    expect(toHex(sealedTo)).toBe("2261299c3f40a9afc133b969a97f05e95be2c514e54f3de26cbe5644ac735b04");
+    const sealed = made?.sender.seal(aad, plain) ?? hex("");
+    expect(toHex(sealed)).toBe(
+      "4a177f9c0d6f15cfdf533fb65bf84aecdc6ab16b8b85b4cf65a370e07fc1d78d28fb073214525276f4a89608ff",
+    );
+    const opening = { ...own, enc: sealedTo, aad, ciphertext: sealed };
+    const opened = context.openExporting(opening);
+    expect(opened?.plain).toEqual(plain);
+    for (const exporter of [made?.exporter, opened?.exporter]) {
+      const exported = [hex(""), hex("00"), text("TestContext")].map((of) => toHex(exporter?.export(of, 32)));
+      expect(exported).toEqual([
+        "813c1bfc516c99076ae0f466671f0ba5ff244a41699f7b2417e4c59d46d39f40",
+        "2745cf3d5bb65c333658732954ee7af49eb895ce77f8022873a62a13c94cb4e1",
+        "ad40e3ae14f21c99bfdebc20ae14ab86f4ca2dc9a4799d200f43a25f99fa78ae",
+      ]);
+    }
+    const others = [{ ...psk, key: psk.key.toReversed() }, { ...psk, id: text("another") }, undefined];
+    for (const other of others) expect(new HpkeContext(info, other).openExporting(opening)).toBe(undefined);
+  });
+
+  it("section 5.1: takes no short pre-shared key, and none without a name", () => {
+    const key = new Uint8Array(32);
+    expect(() => new HpkeContext(info, { key: key.subarray(1), id: text("name") })).toThrow(RangeError);
+    expect(() => new HpkeContext(info, { key, id: hex("") })).toThrow(RangeError);
+    expect(() => new HpkeContext(info, { key, id: text("n") })).not.toThrow();
+  });
+
+  it("exports nothing any more once the exporter was wiped", () => {
+    const exporter = new HpkeContext(info).exportingSender(recipient, ephemeral())?.exporter;
+    expect(exporter?.export(text("a"), 16).length).toBe(16);
+    exporter?.wipe();
+    expect(() => exporter?.export(text("a"), 16)).toThrow("wiped");
+  });
+
   it("seals one message with a context and refuses a second", () => {
     const sender = new HpkeContext(info).sender(recipient, ephemeral());
     sender?.seal(aad, plain);

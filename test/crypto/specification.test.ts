@@ -49,6 +49,10 @@ describe("the table of limits", () => {
         "device list",
         `used for sending for ${days(crypto.LIST_LIFETIME_MS)} after its issue, issued again every ${days(crypto.LIST_RENEW_MS)}, ${MAX_DEVICES} devices`,
       ],
+      [
+        "a linking code",
+        `answered within ${crypto.LINKING_LIFETIME_MS / 1_000} s, ${crypto.MAX_LINKING_TEXT} characters; each message ${number(crypto.MAX_LINKING_MESSAGE_BYTES)} bytes`,
+      ],
       ["steps that one message may ask for", number(crypto.MAX_JUMP)],
       [
         "kept keys of messages that have not come",

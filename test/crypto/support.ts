@@ -188,8 +188,8 @@ export class Device {
     return { id, ciphertext: sent.ciphertext };
   }
 
-  /** Opens an envelope without keeping anything. */
-  look(mail: Mail): Arrival {
+  /** Opens an envelope without keeping anything. `pinned`: what is known of the account, where not the sender's device. */
+  look(mail: Mail, pinned?: PeerDevice): Arrival {
     const opened = unseal({
       identity: this.identity,
       ciphertext: mail.ciphertext,
@@ -203,7 +203,7 @@ export class Device {
       identity: this.identity,
       envelope: opened.envelope,
       peer,
-      pinned: peer,
+      pinned: pinned ?? peer,
       ratchets: this.ratchets.get(sender) ?? [],
       prekeys: (first?.prekeys ?? [])
         .map((id) => this.prekeys.get(id))

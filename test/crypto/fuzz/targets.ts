@@ -17,16 +17,27 @@ import {
   encodePeer,
   encodePrekey,
   encodeRatchet,
+  linkingText,
   type Ratchet,
+  readLinkingText,
   unseal,
 } from "../../../crypto/index.ts";
 import { bareX25519Key, ed25519Key, kemKey, x25519Key } from "../../../crypto/layout.ts";
+import {
+  decodeOffer,
+  encodeOffer,
+  grantBody,
+  joinBody,
+  openAnswer,
+  readOffer,
+} from "../../../crypto/linking-messages.ts";
 import { OLDER_CHAIN_BYTES } from "../../../crypto/past-chains.ts";
 import { prelude } from "../../../crypto/pqxdh.ts";
 import { readKem, readOneTime, readSigned } from "../../../crypto/prekeys.ts";
 import { replaced } from "../../../crypto/replaced.ts";
 import { sealingRecord } from "../../../crypto/sealing-key.ts";
-import { type Device, pair, START, talkingPair } from "../support.ts";
+import { compared, done, RELAY } from "../linking-support.ts";
+import { type Device, pair, START, talkingPair, text } from "../support.ts";
 
 /** A decoder, and an example of what it takes. `again` encodes what was decoded, where there is an encoder. */
 export interface Target {
@@ -116,6 +127,7 @@ export function targets(): Target[] {
       decode: (bytes: Uint8Array) => throwing(compareSafetyCode(scanned, bytes)),
       whole: true,
     },
+    ...linkingTargets(),
     codec("sealing key", sealingRecord, bob.prekey("signed").upload.slice(68, 68 + 113)),
     { name: "certificate", example: bob.identity.certificateBytes, decode: parseCertificate, whole: true },
     { name: "device list", example: bob.identity.list.bytes, decode: parseDeviceList, whole: true },
@@ -145,6 +157,44 @@ export function targets(): Target[] {
       decode: (bytes) => throwing(readOneTime(bytes)),
       whole: true,
     },
+  ];
+}
+
+function linkingTargets(): Target[] {
+  const { text: code, offering, join, offer } = compared(57);
+  const { certificate, after } = done(58);
+  const plain = openAnswer("join", offering, join);
+  if (typeof plain === "string") throw new Error(plain);
+  const said = { ...offering.offered, relay: RELAY };
+  const granted = { certificate, deviceList: after.list.bytes, profileKey: after.profileKey };
+  const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("latin1");
+  return [
+    {
+      name: "linking code",
+      example: text(code),
+      decode: (bytes) => {
+        const read = readLinkingText(latin1(bytes), RELAY);
+        return throwing(read.code === "ok" ? read.linking : undefined);
+      },
+      again: ((linking: Parameters<typeof linkingText>[0]) => text(linkingText(linking))) as Target["again"] &
+        object,
+      whole: true,
+    },
+    {
+      name: "linking offer",
+      example: encodeOffer(said),
+      decode: decodeOffer,
+      again: encodeOffer as (value: never) => Uint8Array,
+      whole: true,
+    },
+    {
+      name: "linking offer, sealed",
+      example: offer,
+      decode: (bytes) => throwing(readOffer(bytes)),
+      whole: false,
+    },
+    codec("linking answer", joinBody, plain),
+    codec("linking grant", grantBody, encode(grantBody, granted)),
   ];
 }
 

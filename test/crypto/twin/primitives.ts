@@ -67,7 +67,7 @@ export const xchachaSeal = (key: Bytes, nonce: Bytes, ad: Bytes, plain: Bytes): 
 export const xchachaOpen = (key: Bytes, nonce: Bytes, ad: Bytes, sealed: Bytes): Bytes =>
   xchacha20poly1305(key, nonce, ad).decrypt(sealed);
 
-// HPKE (RFC 9180), base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20Poly1305; names are the RFC's.
+// HPKE (RFC 9180), base and psk mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20Poly1305; names are the RFC's.
 const KEM_ID = join(ascii("KEM"), u16(0x0020));
 const SUITE_ID = join(ascii("HPKE"), u16(0x0020), u16(0x0001), u16(0x0003));
 const NOTHING = new Uint8Array(0);
@@ -82,25 +82,40 @@ function labeledExpand(suite: Bytes, prk: Bytes, label: string, info: Bytes, len
   return expand("sha256", prk, join(u16(length), ascii("HPKE-v1"), suite, ascii(label), info), length);
 }
 
-/** Key and nonce of the one message of a context: sections 4.1 and 5.1. */
-function keySchedule(shared: Bytes, enc: Bytes, pkR: Bytes, info: Bytes): { key: Bytes; nonce: Bytes } {
+export interface Psk {
+  readonly key: Bytes;
+  readonly id: Bytes;
+}
+
+/** Key and nonce of the one message of a context, and its exporter: sections 4.1, 5.1 and 5.3. */
+function keySchedule(shared: Bytes, enc: Bytes, pkR: Bytes, info: Bytes, psk?: Psk) {
   const eaePrk = labeledExtract(KEM_ID, NOTHING, "eae_prk", shared);
   const secretOfKem = labeledExpand(KEM_ID, eaePrk, "shared_secret", join(enc, pkR), 32);
   const context = join(
-    u8(0x00),
-    labeledExtract(SUITE_ID, NOTHING, "psk_id_hash", NOTHING),
+    u8(psk === undefined ? 0x00 : 0x01),
+    labeledExtract(SUITE_ID, NOTHING, "psk_id_hash", psk?.id ?? NOTHING),
     labeledExtract(SUITE_ID, NOTHING, "info_hash", info),
   );
-  const secret = labeledExtract(SUITE_ID, secretOfKem, "secret", NOTHING);
-  const key = labeledExpand(SUITE_ID, secret, "key", context, 32);
-  return { key, nonce: labeledExpand(SUITE_ID, secret, "base_nonce", context, 12) };
+  const secret = labeledExtract(SUITE_ID, secretOfKem, "secret", psk?.key ?? NOTHING);
+  const derived = (label: string, length: number): Bytes =>
+    labeledExpand(SUITE_ID, secret, label, context, length);
+  const exporter = derived("exp", 32);
+  return {
+    key: derived("key", 32),
+    nonce: derived("base_nonce", 12),
+    exported: (of: Bytes, length: number): Bytes => labeledExpand(SUITE_ID, exporter, "sec", of, length),
+  };
 }
 
 /** The sender's side with a given ephemeral key; `seal` is for one message. */
-export function hpkeSender(pkR: Bytes, skE: Bytes, info: Bytes) {
+export function hpkeSender(pkR: Bytes, skE: Bytes, info: Bytes, psk?: Psk) {
   const enc = curves.x25519Public(skE);
-  const { key, nonce } = keySchedule(curves.dh(skE, pkR), enc, pkR, info);
-  return { enc, seal: (aad: Bytes, plain: Bytes) => chacha20poly1305(key, nonce, aad).encrypt(plain) };
+  const { key, nonce, exported } = keySchedule(curves.dh(skE, pkR), enc, pkR, info, psk);
+  return {
+    enc,
+    seal: (aad: Bytes, plain: Bytes) => chacha20poly1305(key, nonce, aad).encrypt(plain),
+    exported,
+  };
 }
 
 export interface HpkeMessage {
