@@ -29,4 +29,8 @@ export const LABELS = {
   sealContext: label("seal-context"),
   sealTagKey: label("seal-auth-key"),
   sealTag: label("seal-auth"),
+  signGroupState: label("sig/group-state"),
+  signGroupMessage: label("sig/group-message"),
+  groupChain: label("group-chain"),
+  groupContext: label("group-context"),
 } as const;
