@@ -27,6 +27,7 @@ import { readKem, readOneTime, readSigned } from "../../../crypto/prekeys.ts";
 import { replaced } from "../../../crypto/replaced.ts";
 import { sealingRecord } from "../../../crypto/sealing-key.ts";
 import { type Device, pair, START, talkingPair } from "../support.ts";
+import { groupTargets } from "./group-targets.ts";
 
 /** A decoder, and an example of what it takes. `again` encodes what was decoded, where there is an encoder. */
 export interface Target {
@@ -97,6 +98,7 @@ export function targets(): Target[] {
   ].map((target) => ({ ...target, whole: true }) as Target);
   return [
     ...stored,
+    ...groupTargets(),
     codec("x25519 key", x25519Key, key(1, 32)),
     codec("bare x25519 key", bareX25519Key, key(9, 31)),
     codec("kem key", kemKey, key(2, 1_184)),
