@@ -3,7 +3,7 @@
 import { type AccountId, addressOf, type DeviceAddress, type DeviceNumber, type Time } from "@lethe/protocol";
 import { isCurrent } from "./device-list.ts";
 import type { SendingChain } from "./group-chain.ts";
-import { accountFingerprint, type GroupStateBody, memberAt } from "./group-state.ts";
+import { accountFingerprint, type GroupState, memberAt } from "./group-state.ts";
 import type { GroupView } from "./group-view.ts";
 import type { Identity } from "./identity.ts";
 import { ROTATE_AFTER_MESSAGES, ROTATE_AFTER_MS } from "./limits.ts";
@@ -11,6 +11,8 @@ import type { PinnedAccount } from "./peer.ts";
 import { equal } from "./primitives.ts";
 
 export interface GroupRoster {
+  /** Hash of the state whose members they are. */
+  readonly stateHash: Uint8Array;
   /** Devices that are sent to, one's own account's included. */
   readonly devices: ReadonlySet<DeviceAddress>;
   /** Those, and the devices of accounts whose lists are too old to send by: messages of all of them are taken. */
@@ -21,7 +23,7 @@ export interface GroupRoster {
 
 /** `accounts`: what is pinned of each, one's own account included. */
 export function rosterOf(
-  state: GroupStateBody,
+  state: GroupState,
   accounts: ReadonlyMap<AccountId, PinnedAccount>,
   now: Time,
 ): GroupRoster {
@@ -39,7 +41,7 @@ export function rosterOf(
       if (isCurrent(known.list, now)) devices.add(addressOf(account, device));
     }
   }
-  return { devices, listed, missing };
+  return { stateHash: state.hash, devices, listed, missing };
 }
 
 function isAccount(
@@ -48,6 +50,11 @@ function isAccount(
   fingerprint: Uint8Array,
 ): boolean {
   return list.account === account && equal(accountFingerprint(accountKey), fingerprint);
+}
+
+/** @throws RangeError where a roster is of another state than the view's: keys would go to who has left. */
+export function checkRoster({ state }: GroupView, { stateHash }: GroupRoster): void {
+  if (!equal(state.hash, stateHash)) throw new RangeError("a roster of another state");
 }
 
 /** The device numbers of one's own account, in order. */
@@ -86,6 +93,7 @@ export function rotationDue({
   holders,
   now,
 }: Rotating): RotationReason | undefined {
+  checkRoster(view, roster);
   if (chain === undefined) return "no-chain";
   if (chain.madeIn.epoch < view.removedAt) return "member-removed";
   for (const device of holders)

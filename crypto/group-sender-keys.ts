@@ -17,7 +17,7 @@ import type {
 import { decodeOwnKeys, decodeSenderChains, encodeOwnKeys, encodeSenderChains } from "./group-codec.ts";
 import { type OpenGroupSeal, openGroupSeal, sealGroup } from "./group-envelope.ts";
 import type { GroupOutcomeCode } from "./group-outcomes.ts";
-import { ownDevicesOf, rotationDue, untold } from "./group-roster.ts";
+import { checkRoster, ownDevicesOf, rotationDue, untold } from "./group-roster.ts";
 import { chainOf, hearChain, type SenderChains, tidyChains, withAdvanced } from "./group-senders.ts";
 import { memberOf } from "./group-state.ts";
 import { decodeTold, encodeTold } from "./group-told.ts";
@@ -78,6 +78,7 @@ export const senderKeys: GroupCipher<OwnSenderKeys, SenderChains> = {
 };
 
 function tell({ identity, view, roster, own, devices }: TellingKeys<OwnSenderKeys>): ToldKeys<OwnSenderKeys> {
+  checkRoster(view, roster);
   if (!hasSealKey(view)) return { code: "no-seal-key" };
   if (devices.some((device) => !roster.devices.has(device))) return { code: "not-in-roster" };
   const { chain, holders } = own;
@@ -152,6 +153,7 @@ type Failed = Exclude<GroupOutcomeCode, "ok" | "malformed-content">;
 
 function open(opening: OpeningInGroup<SenderChains>): OpenedInGroup<SenderChains> {
   const { identity, view, ciphertext, envelope, now } = opening;
+  checkRoster(view, opening.roster);
   const recipient = addressOfIdentity(identity);
   const seal = openGroupSeal({ view, ciphertext, envelope, recipient });
   if (typeof seal === "string") return { code: seal };

@@ -2,7 +2,7 @@
 // first, of different ids; a chain that is known is never set back, and its key never changed, by being told again.
 import { accountOf, type DeviceAddress, type Time } from "@lethe/protocol";
 import { type ChainId, dropSkipped, type ReceivingChain } from "./group-chain.ts";
-import type { GroupRoster } from "./group-roster.ts";
+import { checkRoster, type GroupRoster } from "./group-roster.ts";
 import { type GroupId, memberOf } from "./group-state.ts";
 import type { ToldChain } from "./group-told.ts";
 import { type GroupView, isSealKeyOf, withSealKey } from "./group-view.ts";
@@ -56,6 +56,7 @@ export interface HearingChain {
 
 /** Takes a chain from the device whose it is. */
 export function hearChain({ view, roster, senders, told, teller, now }: HearingChain): HeardChain {
+  checkRoster(view, roster);
   if (told.sender !== teller) return { code: "wrong-sender" };
   const { group } = view.state;
   if (told.group !== group) return { code: "wrong-group" };

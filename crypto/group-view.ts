@@ -13,7 +13,6 @@ import {
   memberOf,
   parseGroupState,
 } from "./group-state.ts";
-import type { Identity } from "./identity.ts";
 import { total } from "./layout.ts";
 import { MAX_PAST_EPOCHS, PAST_EPOCH_LIFETIME_MS } from "./limits.ts";
 import { blake2b, equal } from "./primitives.ts";
@@ -54,7 +53,10 @@ export type GroupStateRefusal =
   | "old-epoch"
   /** States between are missing. */
   | "epoch-gap"
-  /** It does not follow the state that is known: another successor of that one's predecessor is missing, or a relay splits the group. */
+  /**
+   * It does not follow the state that is known: another successor of that one's predecessor is missing, or a relay splits the
+   * group. Where the state that is known is the first that this device has seen, `joinGroup` may take it.
+   */
   | "forked"
   /** A valid successor, and the one that is known has the lower hash: its maker applies its change again to the winner. */
   | "lost"
@@ -147,7 +149,7 @@ function judge(parent: GroupState, next: GroupState, signer: GroupSigner): Group
 }
 
 /** The member, by `state`, who has signed `signed`. */
-function signerIn(
+export function signerIn(
   state: GroupState,
   signed: GroupState,
   signer: GroupSigner,
@@ -159,7 +161,7 @@ function signerIn(
   return isSignedBy(signed, signer) ? by : "bad-signature";
 }
 
-function isOtherKey(known: GroupMember | undefined, said: GroupMember): boolean {
+export function isOtherKey(known: GroupMember | undefined, said: GroupMember): boolean {
   return known !== undefined && !equal(known.fingerprint, said.fingerprint);
 }
 
@@ -176,7 +178,7 @@ function isLeave(parent: GroupStateBody, next: GroupStateBody, by: GroupMember):
   );
 }
 
-function compareHashes(a: Uint8Array, b: Uint8Array): number {
+export function compareHashes(a: Uint8Array, b: Uint8Array): number {
   const at = a.findIndex((byte, i) => byte !== b[i]);
   return at < 0 ? 0 : (a[at] as number) - (b[at] as number);
 }
@@ -218,7 +220,7 @@ function follow(view: GroupView, { next, parent, sealKey, now }: Following): Gro
 }
 
 /** The past epochs, when the current one has become one of them. */
-function pastOf(view: GroupView, how: PastEpoch["how"], now: Time): readonly PastEpoch[] {
+export function pastOf(view: GroupView, how: PastEpoch["how"], now: Time): readonly PastEpoch[] {
   const { epoch, hash, sealKeyHash } = view.state;
   const ended = { epoch, hash, sealKeyHash, sealKey: view.sealKey, endedAt: now, how };
   return [...expirePast(view, now).past, ended].slice(-MAX_PAST_EPOCHS);
@@ -238,49 +240,4 @@ export function isSealKeyOf(epoch: Pick<GroupStateBody, "sealKeyHash">, sealKey:
 /** The view with its current seal key, if that was missing. The caller has checked the key. */
 export function withSealKey(view: GroupView, sealKey: Secret | undefined): GroupView {
   return sealKey === undefined || view.sealKey !== undefined ? view : { ...view, sealKey };
-}
-
-export interface JoiningGroup {
-  readonly identity: Identity;
-  readonly bytes: Uint8Array;
-  readonly signer: GroupSigner;
-  readonly sealKey: Secret;
-  /** What this device has of the group from before it was removed; undefined where it knows nothing of it. */
-  readonly known: GroupView | undefined;
-  readonly now: Time;
-}
-
-export type JoinedGroup =
-  | { readonly code: "ok"; readonly view: GroupView }
-  | { readonly code: GroupStateRefusal };
-
-/**
- * The first state that a device sees of a group: one that it has made, or was told by a member. That its signer may do what
- * was done before cannot be checked, so it must be an admin by the state itself.
- */
-export function joinGroup({ identity, bytes, signer, sealKey, known, now }: JoiningGroup): JoinedGroup {
-  const state = total(() => parseGroupState(bytes));
-  if (state === undefined) return { code: "malformed" };
-  const refusal = known === undefined ? undefined : judgeReturn(known, state, identity);
-  if (refusal !== undefined) return { code: refusal };
-  const by = signerIn(state, state, signer);
-  if (typeof by === "string") return { code: by };
-  if (by.role !== "admin") return { code: "not-admin" };
-  if (!isSealKeyOf(state, sealKey)) return { code: "wrong-seal-key" };
-  if (!names(state, identity)) return { code: "not-a-member" };
-  const past = known === undefined ? [] : pastOf(known, "ended", now);
-  const removed = { removedAt: state.epoch, removedBefore: state.epoch };
-  return { code: "ok", view: { state, before: undefined, sealKey, past, ...removed } };
-}
-
-/** Who was removed comes back with any later state; who is in the group goes on from the state it has. */
-function judgeReturn(known: GroupView, next: GroupState, identity: Identity): GroupStateRefusal | undefined {
-  if (next.group !== known.state.group) return "wrong-group";
-  if (names(known.state, identity)) return "already-joined";
-  return next.epoch <= known.state.epoch ? "old-epoch" : undefined;
-}
-
-function names(state: GroupStateBody, { certificate }: Identity): boolean {
-  const self = memberOf(state, certificate.account);
-  return self !== undefined && equal(self.fingerprint, accountFingerprint(certificate.accountKey));
 }

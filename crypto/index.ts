@@ -30,6 +30,8 @@ export type {
 export { decodeGroupView, encodeGroupView } from "./group-codec.ts";
 export type { GroupSealId } from "./group-envelope.ts";
 export { envelopeIdFor, groupSealId, sealIdsOf } from "./group-envelope.ts";
+export type { JoinedGroup, JoiningGroup } from "./group-join.ts";
+export { joinGroup } from "./group-join.ts";
 export type { GroupOutcomeCode, GroupPolicy } from "./group-outcomes.ts";
 export { GROUP_OUTCOMES } from "./group-outcomes.ts";
 export type { GroupRoster, RotationReason } from "./group-roster.ts";
@@ -55,11 +57,9 @@ export type {
   GroupChanges,
   GroupStateRefusal,
   GroupView,
-  JoinedGroup,
-  JoiningGroup,
   PastEpoch,
 } from "./group-view.ts";
-export { acceptGroupState, expirePast, joinGroup } from "./group-view.ts";
+export { acceptGroupState, expirePast } from "./group-view.ts";
 export type { AccessKeyNotice, Control, ResendRequest } from "./control.ts";
 export { decodeControl, encodeControl, MAX_RESEND_IDS } from "./control.ts";
 export type { ArchivedRatchet, KeptRatchets } from "./kept.ts";

@@ -1,5 +1,5 @@
 // Attacks on the envelopes of groups: out of place, beyond limits, and what they show to a relay. Named by number.
-import { type EnvelopeId, fromBytes, type GroupEnvelopeId } from "@lethe/protocol";
+import { type EnvelopeId, fromBytes, type GroupEnvelopeId, MalformedError } from "@lethe/protocol";
 import { beforeAll, describe, expect, it } from "vitest";
 import { stepChain } from "../../crypto/group-chain.ts";
 import {
@@ -11,6 +11,7 @@ import {
   MAX_SENDER_CHAINS,
   MAX_SKIPPED,
   ready,
+  rosterOf,
   Secret,
   SENDER_CHAIN_LIFETIME_MS,
   SKIPPED_LIFETIME_MS,
@@ -48,7 +49,8 @@ describe("attack 40: out of place", () => {
   });
 
   function announcementOf(view: GroupDevice["group"], from: GroupDevice, to: GroupDevice): Uint8Array {
-    const made = senderKeys.tell({ ...from.inGroup(), view, own: from.keys, devices: [to.address] });
+    const roster = rosterOf(view.state, from.world.accounts, START);
+    const made = senderKeys.tell({ ...from.inGroup(), view, roster, own: from.keys, devices: [to.address] });
     if (made.code !== "ok") throw new Error(made.code);
     return made.told;
   }
@@ -141,6 +143,42 @@ describe("attack 40: out of place", () => {
 });
 
 describe("the limits of chains", () => {
+  it("keep a chain from when the one after it was told, however many came later", () => {
+    const { world, people } = groupOf(110, 2);
+    const [anna, ben] = people as [GroupDevice, GroupDevice];
+    const skipped = [0, 1, 2].map((i) => {
+      world.now = later(START, i * 1_000);
+      anna.own = undefined;
+      anna.prepare();
+      return anna.keys.chain.id;
+    });
+    const theirs = ben.theirs.get(anna.address) as SenderChains;
+    const kept = (ms: number): string[] =>
+      senderKeys.tidy(theirs, later(START, SENDER_CHAIN_LIFETIME_MS + ms)).chains.map(({ id }) => id);
+    expect([kept(999), kept(1_000), kept(2_000)]).toEqual([skipped, skipped.slice(1), skipped.slice(2)]);
+  });
+
+  it("hold for what comes from a store: 2,000 kept keys over all chains of a device", () => {
+    const { people } = groupOf(111, 2);
+    const [anna, ben] = people as [GroupDevice, GroupDevice];
+    for (let i = 0; i < 2; i++) {
+      anna.own = undefined;
+      anna.prepare();
+    }
+    const theirs = ben.theirs.get(anna.address) as SenderChains;
+    const skipped = Array.from({ length: MAX_SKIPPED / 2 }, (_, n) => {
+      return { n, key: new Secret(new Uint8Array(32)), since: START };
+    });
+    const chains = theirs.chains.map((chain) => ({ ...chain, next: MAX_SKIPPED, skipped }));
+    const bytes = senderKeys.encodeTheirs({ ...theirs, chains });
+    expect(senderKeys.decodeTheirs(bytes).chains.length).toBe(2);
+    const more = [...skipped, { n: MAX_SKIPPED / 2, key: new Secret(new Uint8Array(32)), since: START }];
+    const over = chains.map((chain, i) => (i === 0 ? { ...chain, skipped: more } : chain));
+    expect(() => senderKeys.decodeTheirs(senderKeys.encodeTheirs({ ...theirs, chains: over }))).toThrow(
+      MalformedError,
+    );
+  });
+
   it("walks 25,000 messages forward and refuses 25,001; keeps the keys of the last 2,000", () => {
     const [anna, ben] = three(10);
     anna.prepare();

@@ -1,5 +1,5 @@
 // Attacks on sender keys: by members, former members, newcomers, and one protocol's messages in the other. Named by number.
-import { fromBytes, type GroupEnvelopeId } from "@lethe/protocol";
+import { type EnvelopeId, fromBytes, type GroupEnvelopeId } from "@lethe/protocol";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { stepChain } from "../../crypto/group-chain.ts";
 import { sealGroup } from "../../crypto/group-envelope.ts";
@@ -8,6 +8,8 @@ import {
   decodeTold,
   encodeControl,
   encodeTold,
+  LIST_LIFETIME_MS,
+  maintainIdentity,
   ROTATE_AFTER_MESSAGES,
   ROTATE_AFTER_MS,
   ready,
@@ -147,6 +149,40 @@ describe("the rules of rotation", () => {
     expect(due(ben)).toBeUndefined();
   });
 
+  it("are told with the devices of today: a roster of another state is a mistake that throws", () => {
+    const people = three(91);
+    const [anna, ben] = people;
+    anna.prepare();
+    const { roster, ...rest } = anna.inGroup();
+    everybody(people, anna.made({ kind: "remove", accounts: [ben.account] }));
+    const stale = { ...rest, view: anna.group, roster, own: anna.keys, devices: [] };
+    expect(() => senderKeys.rotationDue(stale)).toThrow(RangeError);
+    expect(() => senderKeys.tell(stale)).toThrow(RangeError);
+    const mail = { ciphertext: new Uint8Array(0), envelope: fromBytes<EnvelopeId>(new Uint8Array(16)) };
+    expect(() => senderKeys.open({ ...stale, ...mail, theirs: () => undefined })).toThrow(RangeError);
+    const told = announcement(anna, anna);
+    expect(() => senderKeys.hear({ ...stale, theirs: undefined, told, teller: anna.address })).toThrow(
+      RangeError,
+    );
+  });
+
+  it("leave out a member whose list is too old to send by, and take its messages", () => {
+    const { world, people } = groupOf(92, 3);
+    const [anna, ben, carl] = people as Three;
+    for (const each of people) each.prepare();
+    world.now = later(START, LIST_LIFETIME_MS);
+    anna.identity = maintainIdentity(anna.identity, { random: world.random, now: world.now });
+    world.publish(anna.identity);
+    const roster = anna.roster();
+    expect([[...roster.devices], roster.listed.size, roster.missing]).toEqual([[anna.address], 3, []]);
+    expect(due(anna)).toBe("device-removed");
+    anna.prepare();
+    expect(anna.keys.holders).toEqual(new Set([anna.address]));
+    carl.own = { ...carl.keys, chain: { ...carl.keys.chain, createdAt: world.now } };
+    expect(anna.read(forge(carl))).toBe("forged");
+    expect(roster.devices.has(ben.address)).toBe(false);
+  });
+
   it("are: the state that the chain was made in has lost", () => {
     const people = three(9);
     const [anna, ben, carl] = people;
@@ -228,6 +264,24 @@ describe("attack 37: one member in another's name", () => {
       "!bad-signature",
     );
     expect(carl.read(mail)).toBe("mine");
+  });
+
+  it("refuses a genuine message whose head a member has changed: number, chain, sender", () => {
+    const [anna, ben, carl] = three(373);
+    for (const each of [anna, ben, carl]) each.prepare();
+    const mail = anna.send("mine");
+    const stolen = sealOf(mail, ben);
+    const again = (head: Partial<typeof stolen.head>): string => {
+      const view = { ...ben.group, sealKey: ben.group.sealKey as Secret };
+      const random = { bytes: () => mail.ciphertext.slice(25, 49) }; // the very prefix that was signed
+      const given = { view, groupEnvelope: mail.groupEnvelope, head: { ...stolen.head, ...head }, random };
+      const ciphertext = sealGroup({ ...given, signed: () => stolen });
+      return carl.read({ groupEnvelope: mail.groupEnvelope, ciphertext });
+    };
+    expect(again({ n: stolen.head.n + 1 })).toBe("!bad-signature");
+    expect(again({ n: 2 ** 32 - 1 })).toBe("!bad-signature");
+    expect(again({ sender: ben.address })).toBe("!unknown-chain");
+    expect(again({}), "unchanged it is hers").toBe("mine");
   });
 
   it("refuses every change of a bit of an envelope, and changes nothing", () => {

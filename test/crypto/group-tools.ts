@@ -3,13 +3,25 @@ import { fromBytes, type GroupEnvelopeId } from "@lethe/protocol";
 import { expect } from "vitest";
 import { stepChain } from "../../crypto/group-chain.ts";
 import { type GroupHead, type OpenGroupSeal, openGroupSeal, sealGroup } from "../../crypto/group-envelope.ts";
-import { decodeTold, encodeTold, envelopeIdFor, senderKeys, type ToldChain } from "../../crypto/index.ts";
+import {
+  acceptGroupState,
+  decodeTold,
+  encodeGroupView,
+  encodeTold,
+  envelopeIdFor,
+  type GroupState,
+  type MadeGroupState,
+  Secret,
+  senderKeys,
+  type ToldChain,
+} from "../../crypto/index.ts";
+import { type GroupStateBody, makeGroupState } from "../../crypto/group-state.ts";
 import { LABELS } from "../../crypto/labels.ts";
 import { pad } from "../../crypto/padding.ts";
 import { ed25519Sign, hmacSha512 } from "../../crypto/primitives.ts";
 import { letheSuite } from "../../crypto/suite.ts";
 import { type GroupDevice, type GroupMail, groupOf } from "./group-world.ts";
-import { text } from "./support.ts";
+import { START, text } from "./support.ts";
 
 export type Three = [GroupDevice, GroupDevice, GroupDevice];
 export const three = (seed: number): Three => groupOf(seed, 3).people as Three;
@@ -90,4 +102,25 @@ export function opensWith(chainKey: Uint8Array, ad: Uint8Array[], message: Uint8
     key = out.slice(0, 32);
   }
   return found;
+}
+
+/** A state of the attacker's choice, signed with this device's key. */
+export function forgedState(
+  signer: GroupDevice,
+  said: GroupState,
+  change: Partial<GroupStateBody>,
+): MadeGroupState {
+  const body = { ...said, epoch: said.epoch + 1, previousHash: said.hash, signer: signer.address, ...change };
+  const state = makeGroupState(body, signer.identity.signingSeed.reveal());
+  return { code: "ok", state, sealKey: new Secret(new Uint8Array(32)) };
+}
+
+/** Takes a state without its seal key, and checks that a refusal changes nothing. */
+export function judge(device: GroupDevice, { state }: { state: GroupState }, signer: GroupDevice): string {
+  const before = encodeGroupView(device.group);
+  const { certificate } = signer.identity;
+  const asked = { view: device.group, bytes: state.bytes, sealKey: undefined, now: START };
+  const accepted = acceptGroupState({ ...asked, signer: certificate });
+  expect(encodeGroupView(device.group)).toEqual(before);
+  return accepted.code === "ok" ? accepted.how : accepted.code;
 }

@@ -201,18 +201,17 @@ export class GroupDevice {
     if (maker === undefined) throw new Error("made by nobody");
     const { now } = this.world;
     const asked = { bytes: told.state, signer: maker.identity.certificate, sealKey: told.sealKey, now };
-    const isIn = this.view?.state.members.some(({ account }) => account === this.account) ?? false;
-    if (this.view === undefined || !isIn) {
-      if (told.sealKey === undefined) return "left out";
-      const joining = { ...asked, sealKey: told.sealKey, identity: this.identity, known: this.view };
-      const joined = joinGroup(joining);
-      if (joined.code === "ok") this.view = joined.view;
-      return joined.code === "ok" ? "joined" : joined.code;
+    const accepted = this.view === undefined ? undefined : acceptGroupState({ ...asked, view: this.view });
+    if (accepted?.code === "ok") {
+      this.view = accepted.view;
+      return accepted.how;
     }
-    const accepted = acceptGroupState({ ...asked, view: this.view });
-    if (accepted.code !== "ok") return accepted.code;
-    this.view = accepted.view;
-    return accepted.how;
+    const mayJoin = accepted === undefined || accepted.code === "forked" || accepted.code === "epoch-gap";
+    if (!mayJoin || told.sealKey === undefined) return accepted?.code ?? "left out";
+    const joining = { ...asked, sealKey: told.sealKey, identity: this.identity, known: this.view };
+    const joined = joinGroup(joining);
+    if (joined.code === "ok") this.view = joined.view;
+    return joined.code === "ok" ? "joined" : joined.code;
   }
 
   /** New keys if they are due, told to everybody who lacks them. Says why, if so. */
