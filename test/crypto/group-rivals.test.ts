@@ -74,7 +74,13 @@ describe("attack 39: two successors of one state", () => {
     const removal = anna.made({ kind: "remove", accounts: [carl.account] });
     let rival = ben.made({ kind: "renew" });
     while (Buffer.compare(rival.state.hash, removal.state.hash) > 0) rival = ben.made({ kind: "renew" });
-    for (const each of people) expect([each.take(removal), each.take(rival)]).toEqual(["newer", "replaces"]);
+    expect([carl.take(removal), joined(carl, rival, ben)], "by joining again").toEqual([
+      "newer",
+      "old-epoch",
+    ]);
+    expect(carl.take(rival)).toBe("replaces");
+    for (const each of [anna, ben])
+      expect([each.take(removal), each.take(rival)]).toEqual(["newer", "replaces"]);
     expect(carl.read(ben.send("all three"))).toBe("all three");
   });
 
@@ -127,7 +133,8 @@ describe("attack 39: two successors of one state", () => {
   });
 
   it("two admins add the same newcomer: it comes to hold the state of the lower hash as all do", () => {
-    for (let i = 0; i < 4; i++) {
+    const outcomes = new Set<boolean>();
+    for (let i = 0; i < 6; i++) {
       const people = three(410 + i);
       const [anna, ben] = people;
       everyone(people, anna.made({ kind: "promote", account: ben.account }));
@@ -135,9 +142,17 @@ describe("attack 39: two successors of one state", () => {
       const change: GroupChange = { kind: "add", accounts: [anna.world.pinned(dora)] };
       const both = [anna.made(change), ben.made(change)];
       for (const each of people) for (const made of both) each.take(made);
-      for (const made of i % 2 === 0 ? both : both.toReversed()) dora.take(made);
+      const [first, second] = (i % 2 === 0 ? both : both.toReversed()) as [MadeGroupState, MadeGroupState];
+      dora.take(first);
+      dora.prepare();
+      const hasLost = dora.take(second) === "joined";
       expect(dora.group.state.hash).toEqual(anna.group.state.hash);
+      expect(Buffer.compare(second.state.hash, first.state.hash) < 0).toBe(hasLost);
+      const due = senderKeys.rotationDue({ ...dora.inGroup(), own: dora.own });
+      expect(due).toBe(hasLost ? "state-lost" : undefined);
+      outcomes.add(hasLost);
     }
+    expect(outcomes.size, "both orders").toBe(2);
   });
 
   const asAdmin = (each: GroupMember): GroupMember => ({ ...each, role: "admin" });
