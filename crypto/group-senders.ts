@@ -67,7 +67,7 @@ export function hearChain({ view, roster, senders, told, teller, now }: HearingC
   const epoch = epochOf(view, told);
   if (typeof epoch === "string") return { code: epoch };
   if (!isSealKeyOf(epoch, told.sealKey)) return { code: "wrong-seal-key" };
-  const informed = epoch === view.state ? withSealKey(view, told.sealKey) : view;
+  const informed = withSealKey(view, epoch.hash, told.sealKey);
   const same = known.chains.find(({ id }) => id === told.chain);
   if (same === undefined) return { code: "ok", senders: withChain(known, told, now), view: informed };
   if (!equal(same.signingKey, told.signingKey)) return { code: "chain-reused" };

@@ -120,7 +120,10 @@ export function acceptGroupState({
   const { state } = view;
   if (next.group !== state.group) return { code: "wrong-group" };
   if (sealKey !== undefined && !isSealKeyOf(next, sealKey)) return { code: "wrong-seal-key" };
-  if (equal(next.hash, state.hash)) return { code: "ok", how: "same", view: withSealKey(view, sealKey) };
+  if (equal(next.hash, state.hash)) {
+    const same = sealKey === undefined ? view : withSealKey(view, state.hash, sealKey);
+    return { code: "ok", how: "same", view: same };
+  }
   const parent = parentOf(view, next);
   if (typeof parent === "string") return { code: parent };
   const refusal = judge(parent, next, signer);
@@ -237,7 +240,10 @@ export function isSealKeyOf(epoch: Pick<GroupStateBody, "sealKeyHash">, sealKey:
   return equal(blake2b(GROUP_HASH_BYTES, sealKey.reveal()), epoch.sealKeyHash);
 }
 
-/** The view with its current seal key, if that was missing. The caller has checked the key. */
-export function withSealKey(view: GroupView, sealKey: Secret | undefined): GroupView {
-  return sealKey === undefined || view.sealKey !== undefined ? view : { ...view, sealKey };
+/** The view with the seal key of a state that it knows, if that was missing. The caller has checked the key. */
+export function withSealKey(view: GroupView, hash: Uint8Array, sealKey: Secret): GroupView {
+  if (equal(hash, view.state.hash)) return view.sealKey === undefined ? { ...view, sealKey } : view;
+  const isMissing = (epoch: PastEpoch): boolean => epoch.sealKey === undefined && equal(epoch.hash, hash);
+  if (!view.past.some(isMissing)) return view;
+  return { ...view, past: view.past.map((epoch) => (isMissing(epoch) ? { ...epoch, sealKey } : epoch)) };
 }

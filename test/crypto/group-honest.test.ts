@@ -128,6 +128,28 @@ describe("an honest group", () => {
   });
 });
 
+describe("a device that had states without their seal keys", () => {
+  it("learns that of a past epoch with a chain that was told in it, and that of its own state with the state", () => {
+    const people = three(304);
+    const [anna, ben] = people;
+    anna.prepare([ben]);
+    const told = announcement(anna, ben);
+    const mail = anna.send("in the first epoch");
+    ben.theirs.clear();
+    ben.view = { ...ben.group, sealKey: undefined };
+    const next = anna.made({ kind: "renew" });
+    everybody(people, next);
+    expect(ben.read(mail)).toBe("!unknown-seal-key");
+    expect(ben.hear(anna, told)).toBe("ok");
+    expect(ben.read(mail)).toBe("in the first epoch");
+    ben.view = { ...ben.group, sealKey: undefined };
+    const later = anna.send("in the second");
+    ben.view = { ...ben.group, sealKey: undefined };
+    expect(ben.read(later)).toBe("!unknown-seal-key");
+    expect([ben.take(next), ben.read(later)]).toEqual(["same", "in the second"]);
+  });
+});
+
 describe("states in bytes", () => {
   it("are the same after a round, and take no change of their size", () => {
     const { people } = groupOf(302, 3);
