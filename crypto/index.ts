@@ -5,6 +5,61 @@ export type { Certificate } from "./certificate.ts";
 export { certificateHash, parseCertificate, verifyCertificate } from "./certificate.ts";
 export type { AddingRefusal, DeviceList, DeviceListBody, ListChange, ListedDevice } from "./device-list.ts";
 export { isCurrent, listChange, parseDeviceList, verifyDeviceList } from "./device-list.ts";
+export type {
+  ChangedGroup,
+  ChangingGroup,
+  CreatingGroup,
+  GroupChange,
+  GroupChangeRefusal,
+  MadeGroupState,
+} from "./group-change.ts";
+export { changeGroup, createGroup, GROUP_SEAL_KEY_BYTES } from "./group-change.ts";
+export type {
+  EncryptedForGroup,
+  EncryptingForGroup,
+  GroupCipher,
+  GroupContentKind,
+  HeardKeys,
+  HearingKeys,
+  InGroup,
+  OpenedInGroup,
+  OpeningInGroup,
+  TellingKeys,
+  ToldKeys,
+} from "./group-cipher.ts";
+export { decodeGroupView, encodeGroupView } from "./group-codec.ts";
+export type { GroupSealId } from "./group-envelope.ts";
+export { envelopeIdFor, groupSealId, sealIdsOf } from "./group-envelope.ts";
+export type { JoinedGroup, JoiningGroup } from "./group-join.ts";
+export { joinGroup } from "./group-join.ts";
+export type { GroupOutcomeCode, GroupPolicy } from "./group-outcomes.ts";
+export { GROUP_OUTCOMES } from "./group-outcomes.ts";
+export type { GroupRoster, RotationReason } from "./group-roster.ts";
+export { rosterOf } from "./group-roster.ts";
+export type { ChainToldRefusal, SenderChains } from "./group-senders.ts";
+export type { OwnSenderKeys } from "./group-sender-keys.ts";
+export { senderKeys } from "./group-sender-keys.ts";
+export type {
+  GroupId,
+  GroupMember,
+  GroupRole,
+  GroupSigner,
+  GroupState,
+  GroupStateBody,
+  GroupWriters,
+} from "./group-state.ts";
+export { accountFingerprint, memberOf, parseGroupState } from "./group-state.ts";
+export type { GroupTold, ToldChain, ToldState } from "./group-told.ts";
+export { decodeTold, encodeTold, tellState } from "./group-told.ts";
+export type {
+  AcceptedGroupState,
+  AcceptingGroupState,
+  GroupChanges,
+  GroupStateRefusal,
+  GroupView,
+  PastEpoch,
+} from "./group-view.ts";
+export { acceptGroupState, expirePast } from "./group-view.ts";
 export type { AccessKeyNotice, Control, ResendRequest } from "./control.ts";
 export { decodeControl, encodeControl, MAX_RESEND_IDS } from "./control.ts";
 export type { ArchivedRatchet, KeptRatchets } from "./kept.ts";

@@ -37,4 +37,8 @@ export const LABELS = {
   linkingJoin: label("linking-join"),
   linkingGrant: label("linking-grant"),
   linkingDigits: label("linking-digits"),
+  signGroupState: label("sig/group-state"),
+  signGroupMessage: label("sig/group-message"),
+  groupChain: label("group-chain"),
+  groupContext: label("group-context"),
 } as const;

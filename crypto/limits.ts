@@ -1,6 +1,6 @@
 // Every number of the end-to-end layer, with its reason. Key lifetimes on the receiving side are derived from R, the
 // longest time that a relay keeps mail: a key that no undelivered message can need any more is destroyed.
-import { MAX_TTL_MS } from "@lethe/protocol";
+import { MAX_GROUP_RECIPIENTS, MAX_TTL_MS } from "@lethe/protocol";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -72,3 +72,21 @@ export const MAX_PLAINTEXT_BYTES = MAX_PADDED_BYTES - 1_024;
 
 /** A peer's clock may be ahead of ours by this much, ms, before what it issued counts as from the future. */
 export const CLOCK_SKEW_MS = DAY;
+
+/** Accounts in a group: what one submit to a group may name. */
+export const MAX_GROUP_MEMBERS = MAX_GROUP_RECIPIENTS;
+/** A group's name, bytes of UTF-8. */
+export const MAX_GROUP_NAME_BYTES = 128;
+/** A signed group state, bytes: with 1,024 members and the longest name, so that it fits into one message. */
+export const MAX_GROUP_STATE_BYTES = 51_200;
+/** Past epochs of a group whose seal keys are kept, for mail that is under way, newest kept. */
+export const MAX_PAST_EPOCHS = 128;
+/** How long they are kept after they ended, ms. */
+export const PAST_EPOCH_LIFETIME_MS = RETENTION_MS + RETENTION_SLACK_MS;
+/** Chains of one sending device that are kept: the current one, and two whose messages may be under way. */
+export const MAX_SENDER_CHAINS = 3;
+/** How long a chain is kept after its sender made another, ms. */
+export const SENDER_CHAIN_LIFETIME_MS = RETENTION_MS + RETENTION_SLACK_MS;
+/** After how many messages, and after how long, a sender makes a new chain: what a stolen one opens is bounded. */
+export const ROTATE_AFTER_MESSAGES = 500;
+export const ROTATE_AFTER_MS = 7 * DAY;

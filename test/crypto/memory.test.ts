@@ -14,6 +14,7 @@ import {
 import * as primitives from "../../crypto/primitives.ts";
 import { ready } from "../../crypto/ready.ts";
 import { lib } from "../../crypto/sodium.ts";
+import { type GroupDevice, groupOf } from "./group-world.ts";
 import { good, RELAY, scan } from "./linking-support.ts";
 import { Device, seededRandom, seedOf, START, text } from "./support.ts";
 
@@ -186,6 +187,24 @@ describe("attack 50: the wasm memory", () => {
     const linked = acceptGrant(joined.state, { message: confirmed.message, now: START });
     expect([linked.code, drawn.length]).toEqual(["ok", 11]);
     expect(piecesLeft(...drawn, secret)).toBe(0);
+  });
+
+  it("holds no chance, no key of any state and no text after a group's conversation", () => {
+    const { people } = groupOf(50, 2);
+    const [anna, ben] = people as [GroupDevice, GroupDevice];
+    const secrets: Uint8Array[] = [];
+    for (let i = 0; i < 6; i++) {
+      const [from, to] = i % 3 === 1 ? [ben, anna] : [anna, ben];
+      const said = random.bytes(200);
+      const { code } = to.look(from.send(said));
+      expect(code).toBe("ok");
+      const { chain } = from.keys;
+      const theirs = to.theirs.get(from.address)?.chains.map(({ key }) => key.reveal().slice()) ?? [];
+      secrets.push(said, chain.key.reveal().slice(), chain.signingSeed.reveal().slice(), ...theirs);
+      secrets.push(from.group.sealKey?.reveal().slice() ?? new Uint8Array(0));
+    }
+    expect(secrets.length).toBe(30);
+    expect(piecesLeft(...secrets)).toBe(0);
   });
 
   it("is searched well: what a use without the scratch area leaves there is found", () => {

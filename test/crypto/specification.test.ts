@@ -7,6 +7,8 @@ import * as crypto from "../../crypto/index.ts";
 import { HEADER_BYTES } from "../../crypto/header.ts";
 import { PRELUDE_BYTES } from "../../crypto/pqxdh.ts";
 import { SEALING_RECORD_BYTES } from "../../crypto/sealing-key.ts";
+import { announcement } from "./group-tools.ts";
+import { type GroupDevice, groupOf } from "./group-world.ts";
 import { DAY, pair } from "./support.ts";
 
 beforeAll(crypto.ready);
@@ -30,7 +32,12 @@ const hours = (ms: number): string => `${number(ms / 3_600_000)} h`;
 describe("the table of limits", () => {
   it("has the code's numbers, and no others", () => {
     const slack = `R + ${days(crypto.RETENTION_SLACK_MS)}`;
-    expect(crypto.SKIPPED_LIFETIME_MS).toBe(crypto.RETENTION_MS + crypto.RETENTION_SLACK_MS);
+    for (const kept of [
+      crypto.SKIPPED_LIFETIME_MS,
+      crypto.PAST_EPOCH_LIFETIME_MS,
+      crypto.SENDER_CHAIN_LIFETIME_MS,
+    ])
+      expect(kept).toBe(crypto.RETENTION_MS + crypto.RETENTION_SLACK_MS);
     const expected = new Map([
       ["R, the relay's retention", days(crypto.RETENTION_MS)],
       [
@@ -69,11 +76,93 @@ describe("the table of limits", () => {
         "a new ratchet is due (`isRenewalDue`)",
         `after ${number(crypto.RENEW_AFTER_MESSAGES)} messages without a reply, ${days(crypto.RENEW_AFTER_MS)}, or ${number(crypto.MAX_OLDER_CHAINS)} past chains known by name`,
       ],
+      ["members of a group", number(crypto.MAX_GROUP_MEMBERS)],
+      ["name of a group", `${number(crypto.MAX_GROUP_NAME_BYTES)} bytes`],
+      [
+        "past epochs of a group whose seal keys are kept",
+        `${number(crypto.MAX_PAST_EPOCHS)}, newest kept, ${slack}`,
+      ],
+      [
+        "chains kept of a sending device in a group",
+        `${crypto.MAX_SENDER_CHAINS}, for ${slack} after the next was told`,
+      ],
+      [
+        "kept keys of a sending device in a group",
+        `${number(crypto.MAX_SKIPPED)} over its chains, oldest out first, ${slack}`,
+      ],
+      [
+        "a new chain in a group is due (`rotationDue`)",
+        `after ${number(crypto.ROTATE_AFTER_MESSAGES)} messages or ${days(crypto.ROTATE_AFTER_MS)}, beside what removes or changes devices`,
+      ],
       ["plaintext", `${number(crypto.MAX_PLAINTEXT_BYTES)} bytes`],
     ]);
     expect(table("Limits")).toEqual(expected);
   });
 });
+
+describe("the section on groups", () => {
+  const section = page.slice(page.indexOf("## Groups\n"), page.indexOf("## Safety number\n"));
+  const said = (pattern: RegExp): number => Number(pattern.exec(section)?.[1]?.replaceAll(",", ""));
+
+  it("has the sizes of what the code makes", () => {
+    const { people } = groupOf(3, 2);
+    const [anna] = people as [GroupDevice];
+    const { state } = anna.group;
+    expect(state.bytes.length).toBe(
+      1 + 16 + 4 + 32 + 18 + 32 + 2 + 2 * 49 + 2 + state.name.length + 1 + 16 + 64,
+    );
+    expect(said(/or a receipt is (\d+) bytes/)).toBe(anna.send("x".repeat(200)).ciphertext.length);
+    const [prefix, head] = [said(/nonce 24 +(\d+) bytes/), said(/state hash 32 +(\d+) bytes/)];
+    expect(prefix + 16 + head + 64 + 24 + 256 + 16).toBe(anna.send("x").ciphertext.length);
+    expect(said(/1 to ([\d,]+)\) \| count × member/)).toBe(crypto.MAX_GROUP_MEMBERS);
+    expect(said(/UTF-8, at most (\d+)/)).toBe(crypto.MAX_GROUP_NAME_BYTES);
+  });
+
+  it("shows a chain and a state as they are told, byte by byte", () => {
+    const { people } = groupOf(4, 2);
+    const [anna, ben] = people as [GroupDevice, GroupDevice];
+    anna.prepare();
+    const { chain } = anna.keys;
+    const { state, sealKey } = anna.group;
+    const told = announcement(anna, ben);
+    const ids = (...parts: string[]): Buffer => Buffer.from(parts.join(""), "latin1");
+    const parts = [
+      Uint8Array.of(0x11, ...ids(state.group), 0, 0, 0, state.epoch, ...state.hash),
+      Uint8Array.of(...ids(anna.address, chain.id), 3, ...chain.signingKey, 0, 0, 0, 0),
+      chain.key.reveal(),
+      sealKey?.reveal() ?? new Uint8Array(0),
+    ];
+    expect(Buffer.from(told)).toEqual(Buffer.concat(parts));
+    const length = [state.bytes.length >> 8, state.bytes.length & 0xff];
+    const key = sealKey ?? new crypto.Secret(new Uint8Array(0));
+    expect(crypto.tellState(state, key, ben.account)).toEqual(
+      Uint8Array.of(0x12, 1, ...key.reveal(), ...length, ...state.bytes),
+    );
+    const stranger = anna.world.person().account;
+    expect(crypto.tellState(state, key, stranger)).toEqual(Uint8Array.of(0x12, 0, ...length, ...state.bytes));
+  });
+
+  it("names every refusal of a state", () => {
+    const named = new Set([...section.matchAll(/`([a-z-]+)`/g)].map((match) => match[1]));
+    for (const code of STATE_REFUSALS) expect([code, named.has(code)]).toEqual([code, true]);
+  });
+});
+
+const STATE_REFUSALS = Object.keys({
+  malformed: 0,
+  "wrong-group": 0,
+  "old-epoch": 0,
+  "epoch-gap": 0,
+  forked: 0,
+  lost: 0,
+  "wrong-signer": 0,
+  "bad-signature": 0,
+  "not-admin": 0,
+  "key-changed": 0,
+  "not-a-member": 0,
+  "already-joined": 0,
+  "wrong-seal-key": 0,
+} satisfies Record<crypto.GroupStateRefusal, 0>);
 
 describe("the sizes beside the formats", () => {
   const said = (pattern: RegExp): number => Number(pattern.exec(page)?.[1]?.replaceAll(",", ""));

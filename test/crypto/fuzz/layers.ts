@@ -10,6 +10,7 @@ import { LABELS } from "../../../crypto/labels.ts";
 import { systemRandom } from "../../../crypto/random.ts";
 import { letheSuite } from "../../../crypto/suite.ts";
 import { type Device, itemOf, type Mail, pair, START, talkingPair, text } from "../support.ts";
+import { groupLayers } from "./group-layers.ts";
 
 export interface Layer {
   readonly name: string;
@@ -24,6 +25,7 @@ export function layers(): Layer[] {
     insideSeal("inside the seal, first message", pair(61), 0),
     insideMessage(talkingPair(62)),
     ...contacts(pair(63)),
+    ...groupLayers(),
   ];
 }
 

@@ -38,6 +38,7 @@ import { replaced } from "../../../crypto/replaced.ts";
 import { sealingRecord } from "../../../crypto/sealing-key.ts";
 import { compared, done, RELAY } from "../linking-support.ts";
 import { type Device, pair, START, talkingPair, text } from "../support.ts";
+import { groupTargets } from "./group-targets.ts";
 
 /** A decoder, and an example of what it takes. `again` encodes what was decoded, where there is an encoder. */
 export interface Target {
@@ -108,6 +109,7 @@ export function targets(): Target[] {
   ].map((target) => ({ ...target, whole: true }) as Target);
   return [
     ...stored,
+    ...groupTargets(),
     codec("x25519 key", x25519Key, key(1, 32)),
     codec("bare x25519 key", bareX25519Key, key(9, 31)),
     codec("kem key", kemKey, key(2, 1_184)),
