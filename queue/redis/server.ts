@@ -131,7 +131,10 @@ export class Server implements Caller {
         this.#settle(call);
         call.resolve(answer);
       },
-      (error: unknown) => this.#fail(call, error),
+      (error: unknown) => {
+        if (isNotSent(error) && this.#sent.delete(call)) this.#unsent.add(call);
+        else this.#fail(call, error);
+      },
     );
   }
 
@@ -205,6 +208,11 @@ export class Server implements Caller {
 interface WaitAnswer {
   readonly replicas: number;
   readonly on: number;
+}
+
+/** The other side has ended the connection, and that is not known as its end yet: the call waits for the next one. */
+function isNotSent(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("Stream isn't writeable");
 }
 
 /** Doubles up to a cap, with jitter, so that nodes do not come back all at once. */
