@@ -16,7 +16,7 @@ export interface Store extends AsyncDisposable {
 
 export async function open(url: string, config: Partial<RedisConfig> = {}): Promise<Store> {
   const events: StoreEvent[] = [];
-  const limits: MailboxLimits = { ...ROOMY, bytes: 64_000_000 };
+  const limits: MailboxLimits = { ...ROOMY, envelopes: 100_000, bytes: 64_000_000 };
   const report = (event: StoreEvent): void => void events.push(event);
   const backend = await openRedis({
     kind: "redis",
@@ -42,7 +42,7 @@ export function stream(on: Store, address: DeviceAddress) {
     while (!isOver) {
       const envelope = anEnvelope(clock);
       const [result] = await append(on, address, envelope);
-      if (result?.is === "stored") stored.push(envelope);
+      if (result?.is === "stored" && typeof result.outcomes[0] === "number") stored.push(envelope);
       else failed++;
     }
   })();
