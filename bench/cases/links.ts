@@ -5,7 +5,7 @@ import { aFolder, metric, metricBecomes, type Server, startRelay } from "../harn
 import { percentile } from "../harness/stats.ts";
 import { Budget } from "../load/tally.ts";
 import { aLiveWorld, type LiveWorld } from "../load/world.ts";
-import { commandsRun, redisVersion, startRedis } from "../peers/redis.ts";
+import { commandsRun, redisVersion, startRedis, storeUrl } from "../peers/redis.ts";
 import { pace, RATE, Times, WARM_UP_SECONDS } from "./latency.ts";
 import { PAIRS, WINDOW } from "./live.ts";
 
@@ -50,7 +50,7 @@ async function measure(context: Context): Promise<Measured> {
   await using redis = await startRedis(folder.path);
   const start = (name: string): Promise<Server> =>
     startRelay(join(folder.path, name), context, [
-      ...["--store", redis.url.href.replace(/\/$/, ""), "--cluster-secret", SECRET, "--link-port", "0"],
+      ...["--store", storeUrl(redis), "--cluster-secret", SECRET, "--link-port", "0"],
     ]);
   await using near = await start("near");
   await using far = await start("far");

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { BenchCase, Context, Measured } from "../harness/case.ts";
 import { aFolder, startRelay } from "../harness/server.ts";
-import { redisVersion, startRedis } from "../peers/redis.ts";
+import { redisVersion, startRedis, storeUrl } from "../peers/redis.ts";
 import { IN_FLIGHT, measureOn, SENDERS } from "./store.ts";
 
 export const redisRelay: BenchCase = {
@@ -39,12 +39,7 @@ export const redisRelay: BenchCase = {
 async function measure(context: Context): Promise<Measured> {
   await using folder = await aFolder();
   await using redis = await startRedis(folder.path);
-  const store = [
-    "--store",
-    redis.url.href.replace(/\/$/, ""),
-    "--cluster-secret",
-    "a secret that only this benchmark knows",
-  ];
+  const store = ["--store", storeUrl(redis), "--cluster-secret", "a secret that only this benchmark knows"];
   await using relay = await startRelay(join(folder.path, "relay"), context, [...store, "--link-port", "0"]);
   const { cpuMany: _, drainCpu: __, memory: ___, ...measured } = await measureOn(relay, context, redis);
   return measured;

@@ -14,7 +14,7 @@ import { type Backend, DEFAULT_MAILBOX_LIMITS, type Envelope, openBackend } from
 import type { BenchCase, Context, Measured } from "../harness/case.ts";
 import { cpuSeconds } from "../harness/cpu.ts";
 import { aFolder, type Server } from "../harness/server.ts";
-import { redisVersion, startRedis, usedBytes } from "../peers/redis.ts";
+import { redisVersion, startRedis, storeUrl, usedBytes } from "../peers/redis.ts";
 
 const BYTES = 300;
 /** Calls under way, and mailboxes in each: 1,600 in flight as in the case `store`. */
@@ -61,7 +61,7 @@ async function measure(context: Context): Promise<Measured> {
   await using redis = await startRedis(folder.path);
   const backend = await openBackend({
     kind: "redis",
-    url: redis.url.href.replace(/\/$/, ""),
+    url: storeUrl(redis),
     replicas: 0,
     limits: DEFAULT_MAILBOX_LIMITS,
     report: ({ is }) => context.note(is),

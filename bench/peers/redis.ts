@@ -56,6 +56,11 @@ export async function startRedis(folder: string): Promise<Server> {
   };
 }
 
+/** What a relay's setting `--store` is for it. */
+export function storeUrl({ url }: Server): string {
+  return url.href.replace(/\/$/, "");
+}
+
 /** Bytes that Redis itself counts as in use. */
 export function usedBytes({ url }: Server): number {
   const { stdout } = spawnSync("redis-cli", ["-p", url.port, "info", "memory"], { encoding: "utf8" });

@@ -4,7 +4,7 @@ import type { RedisOptions } from "ioredis";
 import { blockingServer, type Servers } from "./connection.ts";
 import { type Caller, GONE, LOST, Server, type ServerParts } from "./server.ts";
 import { slotOf } from "./slots.ts";
-import type { Address } from "./url.ts";
+import { type Address, nameOf } from "./url.ts";
 
 const PAUSE_MS = 50;
 /** While a master does not answer, the others are asked this often who has its slots now. */
@@ -195,10 +195,6 @@ function readSlots(answer: unknown, askedHost: string): SlotMap | undefined {
     for (let slot = Number(first); slot <= Number(last) && slot < SLOTS; slot++) slots[slot] = address;
   }
   return { slots, masters: [...masters.values()] };
-}
-
-function nameOf({ host, port }: Address): string {
-  return `${host}:${port}`;
 }
 
 function later(ms: number): Promise<void> {

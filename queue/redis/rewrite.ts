@@ -4,7 +4,7 @@
 import { StoreFailedError } from "../mailbox.ts";
 import type { RedisParts } from "./parts.ts";
 import type { Server } from "./server.ts";
-import type { Address } from "./url.ts";
+import { type Address, nameOf } from "./url.ts";
 
 /** How often a server is asked whether it is done, and how long one may take. */
 const ASK_EVERY_MS = 50;
@@ -35,7 +35,7 @@ export class Rewrite {
     let rewritten = 0;
     for (const [master, replicas] of present) rewritten += await this.#master(master, replicas);
     await this.#remember(here);
-    const leads = new Set(masters.map(({ host, port }) => nameOf({ host, port })));
+    const leads = new Set(masters.map(nameOf));
     const away = [...known.keys()].filter((name) => !here.has(name) && !leads.has(name));
     if (away.length > 0)
       throw new StoreFailedError("storage-failed", `${away.length} replicas are away with their files`);
@@ -135,10 +135,6 @@ interface Replica extends Address {
 
 function isOnline({ state }: Replica): boolean {
   return state === "online";
-}
-
-function nameOf({ host, port }: Address): string {
-  return `${host}:${port}`;
 }
 
 /** `slave0:ip=…,port=…,state=online,…` of each replica that is there. */

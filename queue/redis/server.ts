@@ -95,7 +95,7 @@ export class Server implements Caller {
 
   /** Resolves once there is a connection. */
   ready(): Promise<void> {
-    if (this.redis.status === "ready") return Promise.resolve();
+    if (this.isReady) return Promise.resolve();
     return new Promise((resolve) => this.redis.once("ready", resolve));
   }
 

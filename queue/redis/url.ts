@@ -7,6 +7,11 @@ export interface Address {
   readonly port: number;
 }
 
+/** What tells a server from others. */
+export function nameOf({ host, port }: Address): string {
+  return `${host}:${port}`;
+}
+
 export interface Login {
   readonly username?: string;
   readonly password?: string;
