@@ -14,11 +14,17 @@ export interface Owner {
 
 export type EnvelopeKind = "pairwise" | "group";
 
+declare const payloadBrand: unique symbol;
+/** BLAKE2b-256 of a ciphertext that many envelopes have in common: 32 bytes, one character a byte. */
+export type PayloadId = string & { readonly [payloadBrand]: "PayloadId" };
+
 export interface Envelope {
   readonly id: EnvelopeId;
   readonly kind: EnvelopeKind;
   readonly expiry: Time;
   readonly ciphertext: Uint8Array;
+  /** Of a group's envelope: its ciphertext is that of every envelope with the same one, and is kept once (M15). */
+  readonly payload?: PayloadId;
 }
 
 export interface Entry extends Envelope {
@@ -138,6 +144,10 @@ export interface MailboxStats {
  *   the store goes on reading; after a full disk has room again appends succeed again. A failed sync is never retried.
  * - M13 closed: `close` settles what was begun, then every verb rejects with a StoreClosedError; closing twice is fine.
  * - M14 wakes: a wake reaches the node that it is for, each address at least once after the last wake of it.
+ * - M15 payload: of envelopes that name the same payload the ciphertext is kept once a shard, however many mailboxes hold
+ *   them and whenever each was appended; caps and `bytes` count it in full for each mailbox. The last removal, expiry or
+ *   retirement removes it, within the forget bound. An entry whose payload is gone is reported, skipped and removed, and
+ *   never blocks what is behind it.
  */
 export interface Mailbox {
   lookUp(addresses: readonly DeviceAddress[]): Promise<readonly (LookUpResult | NoDevice | StoreFailure)[]>;
