@@ -1,6 +1,6 @@
 // What applications import in a browser: the same as in Node, with IndexedDB in the place of files.
 export { Client, type Contact, type SendOptions } from "./client.ts";
-export type { ClientEvent, ClientEvents, Handler, ReceivedMessage } from "./client-events.ts";
+export type { ClientEvent, ClientEvents, GroupMessage, Handler, ReceivedMessage } from "./client-events.ts";
 export type { ClientOptions } from "./client-options.ts";
 export type { ClientCore, CoreConfig, CoreView } from "./delivery/core.ts";
 export { createClientCore } from "./delivery/core.ts";
@@ -9,6 +9,14 @@ export { CORE_TABLES } from "./delivery/rows.ts";
 export { type Clock, systemClock } from "./edge/clock.ts";
 export type { OpenSocket, Socket, SocketEvents } from "./edge/socket.ts";
 export { ClientError, type ClientErrorCode } from "./errors.ts";
+export type {
+  Group,
+  GroupMember,
+  GroupProgress,
+  GroupsApi,
+  GroupSendOptions,
+  SentToGroup,
+} from "./groups/group-api.ts";
 export type { SentMessage } from "./outgoing.ts";
 export type { RelayPolicy } from "./policy.ts";
 export { relayPolicy } from "./relay-policy.ts";

@@ -1,5 +1,7 @@
 // The events that an application can listen to, with what each carries. The README's table is held against this file.
+import type { GroupNews } from "./delivery/events.ts";
 import type { ClientError, ClientErrorCode } from "./errors.ts";
+import type { Group, GroupProgress } from "./groups/group-api.ts";
 import type { RelayPolicy } from "./policy.ts";
 
 /** A message of somebody, handed over in the order sent; again after a restart, under the same id, until it is settled. */
@@ -23,6 +25,13 @@ export interface ReceivedMessage {
   read(): void;
 }
 
+/** What somebody has said to a group, or this account on another of its devices (`own`). */
+export interface GroupMessage extends ReceivedMessage {
+  /** The group's id, 32 hexadecimal characters. */
+  readonly group: string;
+  readonly own: boolean;
+}
+
 export interface ClientEvents {
   /** A handler may be asynchronous: when all have ended well, the message is settled and never comes again. */
   message: ReceivedMessage;
@@ -32,6 +41,23 @@ export interface ClientEvents {
   receipt: { readonly user: string; readonly id: string; readonly state: "delivered" | "read" };
   /** The relay holds a message of ours. Also for messages of an earlier run. */
   sent: { readonly user: string; readonly id: string };
+  /** A group that this account is in, or is asked into, is new or has changed. */
+  group: { readonly group: Group; readonly how: GroupNews };
+  /** Handed over as `message` is: an application that is in groups listens to both. */
+  "group-message": GroupMessage;
+  /** A member has a message of ours to a group, or has read it, and how many of them have so far. */
+  "group-receipt": {
+    readonly group: string;
+    readonly id: string;
+    readonly user: string;
+    readonly state: "delivered" | "read";
+  } & GroupProgress;
+  /** The relay holds a message of ours for everybody in the group. */
+  "group-sent": { readonly group: string; readonly id: string };
+  /** A message of ours to a group was refused for good, or has expired. */
+  "group-refused": { readonly group: string; readonly id: string; readonly code: ClientErrorCode };
+  /** A member is writing. */
+  "group-typing": { readonly group: string; readonly from: string };
   /** Somebody is writing. */
   typing: { readonly from: string };
   /** The first that is known of somebody who is watched, and each change; `lastSeen`: the minute, ms since 1970, if it may be seen. */
@@ -41,7 +67,13 @@ export interface ClientEvents {
     readonly lastSeen: number | undefined;
   };
   /** Messages of somebody are missing here, and were waited for: how many. Settled by its handlers as a message is. */
-  gap: { readonly id: string; readonly from: string; readonly missing: number };
+  gap: {
+    readonly id: string;
+    readonly from: string;
+    readonly missing: number;
+    /** Undefined where they were for this account alone. */
+    readonly group: string | undefined;
+  };
   /** A message of ours expired before the relay took it. */
   expired: { readonly user: string; readonly id: string };
   /** A message of ours was refused for good. */

@@ -17,6 +17,7 @@ import { bodyOf, type Said, typingBody } from "./content/content.ts";
 import { type ClientCore, createClientCore } from "./delivery/core.ts";
 import type { MessageId, Presence, RefusalCode, Told } from "./delivery/events.ts";
 import { Engine } from "./edge/engine.ts";
+import { GroupsApi } from "./groups/group-api.ts";
 import { type Enrolled, enrol, erase } from "./enrol.ts";
 import { ClientError } from "./errors.ts";
 import { Handing } from "./handing.ts";
@@ -59,6 +60,8 @@ export class Client {
   readonly user: string;
   /** 32 hexadecimal characters. */
   readonly account: string;
+  /** The groups that this account is in. */
+  readonly groups: GroupsApi;
   readonly #opened: Opened;
   readonly #core: ClientCore;
   readonly #engine: Engine;
@@ -115,7 +118,18 @@ export class Client {
     const { requests = "ask", receiptJitterMs } = options;
     const jitter = receiptJitterMs === undefined ? {} : { receiptJitterMs };
     const urls = opened.urls.length;
-    this.#core = createClientCore({ account, device, cipher, chance, rows, requests, urls, ...jitter });
+    const groups = cipher.groupKeys();
+    this.#core = createClientCore({
+      account,
+      device,
+      cipher,
+      chance,
+      rows,
+      requests,
+      urls,
+      groups,
+      ...jitter,
+    });
     this.#engine = new Engine({
       core: this.#core,
       store,
@@ -137,7 +151,26 @@ export class Client {
       people: this.#people,
       outgoing: this.#outgoing,
       settled: (entry) => this.#engine.step({ event: "settled", entry }),
-      read: (from, message) => this.#engine.step({ event: "read", from, messages: [message] }),
+      read: (from, message, group) =>
+        this.#engine.step({
+          event: "read",
+          from,
+          messages: [message],
+          ...(group === undefined ? {} : { group }),
+        }),
+      view: this.#core.view,
+      self: account,
+    });
+    this.groups = new GroupsApi({
+      view: this.#core.view,
+      outgoing: this.#outgoing,
+      step: (event) => {
+        this.#mustBeOpen();
+        this.#engine.step(event);
+      },
+      find: (user) => this.#find(user),
+      shown: (about) => (about === account ? this.user : this.#people.shown(about)),
+      random: (length) => opened.random.bytes(length),
     });
     this.#ask = (method, path, json) => http.signed(method, path, json, signer, relay);
     this.#policy = new PolicyKeeper({
@@ -162,7 +195,7 @@ export class Client {
   /** Listens. The result ends it. */
   on<E extends ClientEvent>(event: E, handler: Handler<E>): () => void {
     const off = this.#emitter.on(event, handler);
-    if (event === "message") this.#handing.heard();
+    if (event === "message" || event === "group-message") this.#handing.heard();
     return off;
   }
 
@@ -345,6 +378,7 @@ export class Client {
     await this.#background.stop();
     this.#outgoing.failAll(new ClientError("closed"));
     this.#watches.failAll("closed");
+    this.groups.failAll("closed");
     try {
       await last();
     } finally {
@@ -381,6 +415,7 @@ export class Client {
       case "stopped":
         this.#outgoing.failAll(new ClientError(told.code));
         this.#watches.failAll(told.code);
+        this.groups.failAll(told.code);
         return emitter.tell("stopped", { code: told.code });
       case "store-restored":
         return emitter.tell("restored", {});
@@ -399,6 +434,27 @@ export class Client {
           id: toHex(told.message),
           code: told.code,
         });
+      case "group": {
+        const known = this.#core.view.group(told.group);
+        if (known !== undefined) emitter.tell("group", { group: this.groups.shown(known), how: told.how });
+        return;
+      }
+      case "group-done":
+        return this.groups.answered(told.ask, told.code, told.group);
+      case "group-sent":
+        this.#outgoing.reached(told.message, "sent");
+        return emitter.tell("group-sent", { group: toHex(told.group), id: toHex(told.message) });
+      case "group-refused":
+        this.#outgoing.failed(told.message, new ClientError(told.code));
+        return emitter.tell("group-refused", {
+          group: toHex(told.group),
+          id: toHex(told.message),
+          code: told.code,
+        });
+      case "group-signal":
+        return this.#withName(accountOf(told.from), (from) =>
+          emitter.tell("group-typing", { group: toHex(told.group), from }),
+        );
       case "request":
         return this.#withName(told.account, (from) =>
           emitter.tell("request", { from, account: toHex(told.account) }),

@@ -4,7 +4,10 @@
 import { type AccountId, accountOf, toHex } from "@lethe/protocol";
 import type { Emitter, ReceivedMessage } from "./client-events.ts";
 import { readBody } from "./content/content.ts";
+import type { GroupId } from "@lethe/crypto";
+import type { CoreView } from "./delivery/core.ts";
 import type { Entry, MessageId } from "./delivery/events.ts";
+import { progressOf } from "./groups/group-api.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { People } from "./people.ts";
 
@@ -13,7 +16,9 @@ export interface HandingConfig {
   readonly people: People;
   readonly outgoing: Outgoing;
   readonly settled: (entry: number) => void;
-  readonly read: (from: AccountId, message: MessageId) => void;
+  readonly read: (from: AccountId, message: MessageId, group?: GroupId) => void;
+  readonly view: CoreView;
+  readonly self: AccountId;
 }
 
 export class Handing {
@@ -28,15 +33,20 @@ export class Handing {
   }
 
   hand(entry: Entry): void {
-    if (entry.content.kind === "receipt" || this.#config.emitter.has("message")) this.#chain(entry);
+    if (this.#isHeard(entry)) this.#chain(entry);
     else this.#unheard.push(entry);
+  }
+
+  #isHeard({ content }: Entry): boolean {
+    const { emitter } = this.#config;
+    return content.kind === "receipt" || emitter.has(content.kind === "group" ? "group-message" : "message");
   }
 
   /** Somebody listens for messages now. */
   heard(): void {
     const unheard = this.#unheard;
     this.#unheard = [];
-    for (const entry of unheard) this.#chain(entry);
+    for (const entry of unheard) this.hand(entry);
   }
 
   /** Nothing further is handed over; resolves when the handlers that are running have ended. */
@@ -74,19 +84,41 @@ export class Handing {
     if (content.kind === "receipt") return this.#receipt(from, content);
     if (content.kind !== "gap") return this.#message(entry, account, from, content.body);
     const missing = content.last - content.first + 1;
-    return this.#config.emitter.emit("gap", { id: toHex(entry.message), from, missing });
+    const group = content.group === undefined ? undefined : toHex(content.group);
+    return this.#config.emitter.emit("gap", { id: toHex(entry.message), from, missing, group });
   }
 
   async #receipt(user: string, content: Entry["content"] & { kind: "receipt" }): Promise<void> {
     for (const state of ["delivered", "read"] as const)
       for (const message of content[state]) {
-        this.#config.outgoing.reached(message, state);
-        await this.#config.emitter.emit("receipt", { user, id: toHex(message), state });
+        if (this.#config.view.groupSent(message) !== undefined)
+          await this.#groupReceipt(user, message, state);
+        else {
+          this.#config.outgoing.reached(message, state);
+          await this.#config.emitter.emit("receipt", { user, id: toHex(message), state });
+        }
       }
   }
 
+  async #groupReceipt(user: string, message: MessageId, state: "delivered" | "read"): Promise<void> {
+    const { view, outgoing, emitter } = this.#config;
+    const group = view.groupSent(message)?.group;
+    if (group === undefined) return;
+    const progress = progressOf(view, message);
+    if (progress.delivered >= progress.of) outgoing.reached(message, "delivered");
+    if (progress.read >= progress.of) outgoing.reached(message, "read");
+    await emitter.emit("group-receipt", {
+      group: toHex(group),
+      id: toHex(message),
+      user,
+      state,
+      ...progress,
+    });
+  }
+
   async #message(entry: Entry, account: AccountId, from: string, body: Uint8Array): Promise<void> {
-    const { emitter, read } = this.#config;
+    const { emitter, read, self } = this.#config;
+    const { content } = entry;
     const said = readBody(body);
     if (said.is === "unknown" || said.is === "typing")
       return emitter.emit("unknown-content", { from, content: body });
@@ -99,8 +131,10 @@ export class Handing {
       text: said.is === "text" ? said.text : undefined,
       bytes: said.is === "bytes" ? said.bytes : undefined,
       type: said.is === "bytes" ? said.type : undefined,
-      read: () => read(account, entry.message),
+      read: () => read(account, entry.message, content.kind === "group" ? content.group : undefined),
     };
-    return emitter.emit("message", message);
+    if (content.kind !== "group") return emitter.emit("message", message);
+    const group = toHex(content.group);
+    return emitter.emit("group-message", { ...message, group, own: account === self });
   }
 }

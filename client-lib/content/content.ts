@@ -62,7 +62,7 @@ export interface Introducing {
 
 /** The plaintext of an envelope. */
 export function writeContent(
-  { message, place, sentAt, content }: SealRequest,
+  { message, place, sentAt, content }: Pick<SealRequest, "message" | "place" | "sentAt" | "content">,
   self: Introducing,
 ): Uint8Array {
   const around = toBinary(

@@ -25,6 +25,8 @@ import type {
   SocketName,
   StoredRows,
 } from "./events.ts";
+import type { GroupKeys } from "../groups/reach.ts";
+import { Groups } from "../groups/groups.ts";
 import { entryOf, Inbox } from "./inbox.ts";
 import { Journal } from "./journal.ts";
 import { MAX_UNSAID, RECEIPT_JITTER_MS, SWEEP_MS, UNSAID_MS } from "./limits.ts";
@@ -50,6 +52,8 @@ export interface CoreConfig {
   readonly device: DeviceNumber;
   readonly cipher: Cipher;
   readonly chance: Chance;
+  /** Undefined: this device takes part in no groups. */
+  readonly groups?: GroupKeys & { readonly accessKey: () => Uint8Array };
   /** Everything that the store holds of `CORE_TABLES`. */
   readonly rows: StoredRows;
   /** Mail of strangers: kept until the person decides, or handed over. */
@@ -87,6 +91,7 @@ class Core implements ClientCore {
   readonly #mail: LibraryMail;
   readonly #recovery: Recovery;
   readonly #watching: Watching;
+  readonly #groups: Groups | undefined;
   #life: Life = "stopped";
   #started = false;
   readonly #journal = new Journal();
@@ -129,19 +134,28 @@ class Core implements ClientCore {
       recovery: this.#recovery,
       quarantine: new Quarantine(rows),
       watching: this.#watching,
+      groups: () => this.#groups,
     });
+    const { groups: keys } = config;
+    if (keys === undefined) return;
+    const { accessKey } = keys;
+    const mine = { sending: this.#sending, mail: this.#mail, inbox: this.#receiving, keys, accessKey };
+    this.#groups = new Groups({ ...parts, ...mine }, rows);
   }
 
   get view(): CoreView {
     return {
       connection: this.#connections.state,
-      outbox: this.#outbox.size,
+      outbox: this.#outbox.size + (this.#groups?.unsettled ?? 0),
       epoch: this.#connections.device.epoch,
       contact: (account) => this.#contacts.of(account),
       contacts: () => this.#contacts.all(),
       presence: (account) => this.#watching.of(account),
       requests: () => this.#inbox.requests.accounts(),
       sent: (message) => this.#sent.of(message),
+      groups: () => this.#groups?.all() ?? [],
+      group: (group) => this.#groups?.of(group),
+      groupSent: (message) => this.#groups?.sent(message),
     };
   }
 
@@ -186,13 +200,18 @@ class Core implements ClientCore {
         return this.#fail(turn);
       case "send":
         return this.#sending.send(turn, event);
+      case "group-change":
+      case "group-join":
+      case "group-send":
+      case "group-signal":
+        return this.#groups?.take(turn, event);
       case "signal":
         return this.#signal(turn, event.to, event.body);
       case "settled":
         this.#inbox.settled(turn, event.entry);
         return this.#takeWaiting(turn);
       case "read":
-        return this.#receiving.read(turn, event.from, event.messages);
+        return this.#receiving.read(turn, event);
       case "watch":
         return this.#watching.watch(turn, event);
       case "unwatch":
@@ -258,6 +277,7 @@ class Core implements ClientCore {
     if (socket === "presence") return this.#watching.lost(turn.now);
     this.#outbox.lost(socket);
     this.#lookups.lost(turn.now, socket);
+    if (socket === "anonymous") this.#groups?.lost();
     if (socket !== "device") return;
     this.#inbox.disconnected();
     this.#waiting.clear();
@@ -282,7 +302,10 @@ class Core implements ClientCore {
     const { device } = this.#connections;
     const { epoch } = device;
     if (connection.frame(turn, frame) && frame.frame === "welcome") this.#welcome(turn, socket, frame);
-    if (frame.frame === "epoch-behind" && device.epoch !== epoch) this.#sending.restored(turn);
+    if (frame.frame === "epoch-behind" && device.epoch !== epoch) {
+      this.#sending.restored(turn);
+      this.#groups?.restored(turn);
+    }
     if (!connection.isUp) return;
     switch (frame.frame) {
       case "push":
@@ -291,10 +314,13 @@ class Core implements ClientCore {
         this.#inbox.drained(turn.now);
         return turn.tell({ tell: "drained" });
       case "accepted":
+        this.#groups?.accepted(turn, frame.ids);
         return this.#settle(turn, this.#outbox.accepted(turn, frame.ids));
       case "refused":
+        this.#groups?.refused(turn, frame);
         return this.#refused(turn, frame);
       case "stale-list":
+        this.#groups?.staleList(turn, frame);
         for (const account of this.#outbox.staleList(frame.ids)) this.#sending.askDevices(turn, account);
         return;
       case "notice":
@@ -359,6 +385,7 @@ class Core implements ClientCore {
     if (question.about !== "name") {
       this.#settle(turn, this.#sending.ended(turn, ended));
       this.#recovery.answered(turn, ended);
+      this.#groups?.answered(turn, ended);
       return;
     }
     if (ended.how === "answered" && ended.answer.frame === "is-account")
@@ -400,6 +427,8 @@ class Core implements ClientCore {
     this.#sendReceipts(turn);
     this.#recovery.tick(turn);
     this.#watching.tick(turn);
+    this.#groups?.tick(turn);
+    this.#groups?.pump(turn);
     this.#sweepAt ??= turn.now + SWEEP_MS;
     if (turn.now < this.#sweepAt) return;
     this.#sweepAt = turn.now + SWEEP_MS;
@@ -407,6 +436,7 @@ class Core implements ClientCore {
     this.#sent.sweep(turn);
     this.#resends.sweep(turn, this.#sending.relayNow(turn.now));
     this.#recovery.sweep(turn);
+    this.#groups?.sweep(turn);
   }
 
   #sendReceipts(turn: Turn): void {
@@ -431,6 +461,9 @@ class Core implements ClientCore {
         case "transmit":
           this.#outbox.durable(each.orders);
           break;
+        case "upload":
+          this.#groups?.durable(each.order);
+          break;
         case "hand":
           turn.emit({ do: "hand", entry: each.entry satisfies Entry });
           break;
@@ -451,7 +484,8 @@ class Core implements ClientCore {
     if (this.#life !== "running") return;
     const { device, anonymous, presence } = this.#connections;
     if (anonymous.isUp && this.#unsaid.size > 0) this.#say(turn);
-    const wanted = this.#outbox.wants("anonymous") || this.#lookups.wants("anonymous");
+    const waits = this.#groups?.wantsConnection ?? false;
+    const wanted = waits || this.#outbox.wants("anonymous") || this.#lookups.wants("anonymous");
     anonymous.busy(turn, wanted || signals.length > 0);
     presence.busy(turn, this.#watching.wantsConnection);
     if (presence.isUp) presence.send(turn, ...this.#watching.pump());
@@ -462,6 +496,7 @@ class Core implements ClientCore {
         turn,
         ...this.#lookups.pump(turn.now, "anonymous"),
         ...this.#outbox.pump(turn.now, "anonymous"),
+        ...(this.#groups?.frames(turn.now) ?? []),
         ...signals,
       );
   }
@@ -478,6 +513,7 @@ class Core implements ClientCore {
       this.#receiving.nextAt(now),
       this.#receipts.nextAt(now),
       this.#recovery.nextAt(now),
+      this.#groups?.nextAt(now) ?? Number.POSITIVE_INFINITY,
       this.#sweepAt ?? Number.POSITIVE_INFINITY,
     ];
     for (const candidate of candidates) at = soonest(now, at, candidate);

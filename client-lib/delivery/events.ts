@@ -13,6 +13,8 @@ import type {
   RelayFrame,
   Time,
 } from "@lethe/protocol";
+import type { GroupId } from "@lethe/crypto";
+import type { Change } from "../groups/rows.ts";
 
 declare const brand: unique symbol;
 /** 16 random bytes that name a message for its conversation, inside the encryption. */
@@ -70,7 +72,9 @@ export type Control =
       readonly ratchetKey: Uint8Array;
       readonly envelopes: readonly EnvelopeId[];
     }
-  | { readonly kind: "access-key"; readonly accessKey: Uint8Array };
+  | { readonly kind: "access-key"; readonly accessKey: Uint8Array }
+  /** Of a group: see `groups/told.ts`. */
+  | { readonly kind: "group"; readonly told: Uint8Array };
 
 export interface ControlRequest {
   readonly to: DeviceAddress;
@@ -215,6 +219,9 @@ export type LocalCode = "outbox-full" | "body-too-large" | "blocked" | "not-seal
 export type WatchCode = "blocked" | "not-a-contact" | "too-many-watched";
 export type RefusalCode = ProblemCode | LocalCode | (string & {});
 
+/** What has become of a group. `change-lost`: one's own change was overtaken by another, and cannot be made any more. */
+export type GroupNews = "created" | "joined" | "invited" | "changed" | "removed" | "left" | "change-lost";
+
 /** What has happened. */
 export type Happening =
   | { readonly event: "start" }
@@ -245,11 +252,34 @@ export type Happening =
       readonly body: Uint8Array;
       readonly ttl?: number;
     }
+  /** A new group (`group` undefined), or a change of one. Answered by `group-done`. */
+  | {
+      readonly event: "group-change";
+      readonly ask: number;
+      readonly group: GroupId | undefined;
+      readonly change: Change;
+    }
+  /** Takes an invitation. Answered by `group-done`. */
+  | { readonly event: "group-join"; readonly ask: number; readonly group: GroupId }
+  | {
+      readonly event: "group-send";
+      readonly message: MessageId;
+      readonly group: GroupId;
+      readonly body: Uint8Array;
+      readonly ttl?: number;
+    }
+  | { readonly event: "group-signal"; readonly group: GroupId; readonly body: Uint8Array }
   /** Typing and the like: now or never. */
   | { readonly event: "signal"; readonly to: AccountId; readonly body: Uint8Array }
   /** The application is done with an entry that was handed over. */
   | { readonly event: "settled"; readonly entry: number }
-  | { readonly event: "read"; readonly from: AccountId; readonly messages: readonly MessageId[] }
+  | {
+      readonly event: "read";
+      readonly from: AccountId;
+      readonly messages: readonly MessageId[];
+      /** The group that they stand in, if one. */
+      readonly group?: GroupId;
+    }
   /** Answered by `watching`. */
   | { readonly event: "watch"; readonly ask: number; readonly account: AccountId }
   | { readonly event: "unwatch"; readonly account: AccountId }
@@ -278,6 +308,8 @@ export interface Entry {
   readonly late: boolean;
   readonly content:
     | { readonly kind: "message" | "unknown"; readonly body: Uint8Array }
+    /** Said to a group; of one's own account: on another device. */
+    | { readonly kind: "group"; readonly group: GroupId; readonly body: Uint8Array }
     /** Only ids that this device sent to that account, and that were not told before. */
     | {
         readonly kind: "receipt";
@@ -285,7 +317,12 @@ export interface Entry {
         readonly read: readonly MessageId[];
       }
     /** Missing numbers of one stream, both included, where their messages would have stood. */
-    | { readonly kind: "gap"; readonly first: number; readonly last: number };
+    | {
+        readonly kind: "gap";
+        readonly first: number;
+        readonly last: number;
+        readonly group?: GroupId | undefined;
+      };
 }
 
 /** What the application is told. */
@@ -314,6 +351,21 @@ export type Told =
       readonly to: AccountId;
       readonly code: RefusalCode;
     }
+  | { readonly tell: "group"; readonly group: GroupId; readonly how: GroupNews }
+  | {
+      readonly tell: "group-done";
+      readonly ask: number;
+      readonly code: RefusalCode | "ok";
+      readonly group: GroupId | undefined;
+    }
+  | { readonly tell: "group-sent"; readonly message: MessageId; readonly group: GroupId }
+  | {
+      readonly tell: "group-refused";
+      readonly message: MessageId;
+      readonly group: GroupId;
+      readonly code: RefusalCode;
+    }
+  | { readonly tell: "group-signal"; readonly from: DeviceAddress; readonly group: GroupId }
   | { readonly tell: "request"; readonly account: AccountId; readonly name: string | undefined }
   | { readonly tell: "signal"; readonly from: DeviceAddress; readonly body: Uint8Array }
   /** The first that is known of somebody who is watched, and each change. */

@@ -11,6 +11,7 @@ import {
   type EnvelopeId,
   type Time,
 } from "@lethe/protocol";
+import type { GroupId } from "@lethe/crypto";
 import type { CipherOutcome, Entry, MessageId, StoredRows, StreamId } from "./events.ts";
 import {
   HOLD_MS,
@@ -25,6 +26,8 @@ import { Requests } from "./requests.ts";
 import {
   gapBody,
   gapRow,
+  groupBody,
+  groupGapBody,
   type InboxRow,
   inboxRow,
   orderKey,
@@ -38,7 +41,8 @@ import {
 } from "./rows.ts";
 import type { Turn } from "./turn.ts";
 
-export type OpenedEnvelope = CipherOutcome & { readonly outcome: "ok" };
+/** `group`: that it was said to. */
+export type OpenedEnvelope = CipherOutcome & { readonly outcome: "ok"; readonly group?: GroupId };
 
 interface Held {
   readonly order: number;
@@ -49,9 +53,18 @@ interface Stream {
   readonly key: string;
   readonly from: DeviceAddress;
   readonly id: StreamId;
+  /** Undefined: of mail to this account alone. */
+  readonly group: GroupId | undefined;
   next: number;
   at: Time;
   readonly held: Map<number, Held>;
+}
+
+export interface Expected {
+  readonly from: DeviceAddress;
+  readonly group: GroupId;
+  readonly stream: StreamId;
+  readonly next: number;
 }
 
 /** An entry whose turn has come: the core decides between handing it over and keeping it as a request. */
@@ -87,7 +100,7 @@ export class Inbox {
     this.#nextOrder = Math.max(this.#nextOrder, order + 1);
     if (row.state === "held" && row.place !== undefined)
       // It came before this process's `drained`, whatever the clock says by now.
-      this.#hold(this.#stream(row.from, row.place.stream, row.arrivedAt), row.place.sequence, {
+      this.#hold(this.#stream(row.from, groupOf(row), row.place.stream, row.arrivedAt), row.place.sequence, {
         order,
         row: { ...row, arrivedAt: 0 as Time },
       });
@@ -142,11 +155,13 @@ export class Inbox {
       place,
       state: "new",
       late: "no",
-      kind: content.kind,
+      kind: opened.group === undefined ? content.kind : "group",
       body:
         content.kind === "receipt"
           ? encode(receiptBody, { delivered: [...content.delivered], read: [...content.read] })
-          : content.body,
+          : opened.group === undefined
+            ? content.body
+            : encode(groupBody, { group: opened.group, body: content.body }),
     };
     const order = this.#nextOrder++;
     if (place === undefined) return [{ order, row }];
@@ -154,7 +169,7 @@ export class Inbox {
       turn,
       { order, row },
       place.sequence,
-      this.#stream(from, place.stream, turn.now, turn),
+      this.#stream(from, opened.group, place.stream, turn.now, turn),
     );
   }
 
@@ -204,8 +219,8 @@ export class Inbox {
   /** The gap before what is held takes its place in the order, and what is behind it goes on. */
   #giveUp(turn: Turn, stream: Stream): Ready[] {
     const lowest = Math.min(...stream.held.keys());
-    const { from, id } = stream;
-    const row = gapRow({ from, stream: id, first: stream.next, last: lowest - 1, now: turn.now });
+    const { from, id, group } = stream;
+    const row = gapRow({ from, stream: id, group, first: stream.next, last: lowest - 1, now: turn.now });
     const gap = { order: this.#nextOrder++, row };
     stream.next = lowest;
     const ready = [gap, ...this.#release(turn, stream)];
@@ -213,20 +228,33 @@ export class Inbox {
     return ready;
   }
 
-  #stream(from: DeviceAddress, id: StreamId, at: Time, turn?: Turn): Stream {
-    const key = from + id;
+  #stream(
+    from: DeviceAddress,
+    group: GroupId | undefined,
+    id: StreamId,
+    at: Time,
+    turn?: Turn,
+    next = 1,
+  ): Stream {
+    const key = from + (group ?? "") + id;
     const known = this.#streams.get(key);
     if (known !== undefined) return known;
-    const stream: Stream = { key, from, id, next: 1, at, held: new Map() };
+    const stream: Stream = { key, from, id, group, next, at, held: new Map() };
     this.#streams.set(key, stream);
-    if (turn !== undefined) this.#forgetStreams(turn, from, key);
+    if (turn !== undefined) this.#forgetStreams(turn, stream);
     return stream;
   }
 
+  /** The first number to expect of a device in a group, which it has told: what was before is not for this device. */
+  expect(turn: Turn, { from, group, stream, next }: Expected): void {
+    if (this.#streams.has(from + group + stream)) return;
+    this.#writeStream(turn, this.#stream(from, group, stream, turn.now, turn, next));
+  }
+
   /** A sender begins a new stream when its store was restored: only the newest few are remembered. */
-  #forgetStreams(turn: Turn, from: DeviceAddress, fresh: string): void {
+  #forgetStreams(turn: Turn, { from, group, key }: Stream): void {
     const own = [...this.#streams.values()].filter(
-      (s) => s.from === from && s.key !== fresh && s.held.size === 0,
+      (s) => s.from === from && s.group === group && s.key !== key && s.held.size === 0,
     );
     own.sort((a, b) => a.at - b.at);
     for (const old of own.slice(0, Math.max(0, own.length + 1 - MAX_STREAMS))) {
@@ -262,7 +290,7 @@ export class Inbox {
   /** Everything held of an account that was blocked goes. */
   dropHeld(turn: Turn, account: AccountId): void {
     for (const stream of this.#streams.values()) {
-      if (accountOf(stream.from) !== account) continue;
+      if (accountOf(stream.from) !== account || stream.group !== undefined) continue;
       for (const [sequence, held] of stream.held) {
         stream.held.delete(sequence);
         this.#heldCount -= 1;
@@ -330,10 +358,18 @@ export function entryOf({ order, row }: Ready): Entry {
 function contentOf({ kind, body }: InboxRow): Entry["content"] {
   if (kind === "receipt") return { kind, ...decodeAll(receiptBody, body) };
   if (kind === "gap") return { kind, ...decodeAll(gapBody, body) };
+  if (kind === "group-gap") return { kind: "gap", ...decodeAll(groupGapBody, body) };
+  if (kind === "group") return { kind, ...decodeAll(groupBody, body) };
   return { kind, body };
 }
 
-/** The two halves of a stream's key. */
-function streamOf(key: string): { from: DeviceAddress; id: StreamId } {
-  return { from: key.slice(0, 18) as DeviceAddress, id: key.slice(18) as StreamId };
+/** The parts of a stream's key: a device, in a group the group, the stream. */
+function streamOf(key: string): Pick<Stream, "from" | "group" | "id"> {
+  const [from, group, id] = [key.slice(0, 18), key.slice(18, -8), key.slice(-8)];
+  const known = group === "" ? undefined : (group as GroupId);
+  return { from: from as DeviceAddress, group: known, id: id as StreamId };
+}
+
+function groupOf({ kind, body }: InboxRow): GroupId | undefined {
+  return kind === "group" ? decodeAll(groupBody, body).group : undefined;
 }

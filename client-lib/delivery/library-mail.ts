@@ -47,6 +47,11 @@ export class LibraryMail {
     return own.ready ? "yes" : "no";
   }
 
+  /** Whether so many small envelopes may be sealed now. */
+  hasRoom(envelopes: number): boolean {
+    return this.#parts.outbox.hasRoom(envelopes, envelopes * 2_048);
+  }
+
   /** Says something to the other side's library. False: it cannot be sealed now. */
   control(turn: Turn, to: DeviceAddress, control: Control): boolean {
     const { chance, cipher, sending } = this.#parts;

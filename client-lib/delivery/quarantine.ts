@@ -16,7 +16,7 @@ export class Quarantine {
     this.#orders = (rows["quarantine"] ?? []).map(({ key }) => orderOf(key)).sort((a, b) => a - b);
   }
 
-  add(turn: Turn, { id, ciphertext }: FrameOf<"push">, code: string): void {
+  add(turn: Turn, { id, ciphertext }: Pick<FrameOf<"push">, "id" | "ciphertext">, code: string): void {
     if (this.#ids.has(id)) return;
     this.#ids.add(id);
     if (this.#ids.size > MAX_QUARANTINED) this.#ids.clear();

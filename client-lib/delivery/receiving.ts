@@ -1,10 +1,20 @@
 // From a pushed envelope to an entry of the inbox: opened, remembered, put in order, given to whoever it is for.
 // Always true: ratchet, id, entry, contact and the receipts that it causes are one commit, and the acknowledgement and
 // the application come after it; what does not open is quarantined and acknowledged, and the next flows.
-import { type AccountId, accountOf, type DeviceAddress, type FrameOf, type Time } from "@lethe/protocol";
+import {
+  type AccountId,
+  accountOf,
+  type DeviceAddress,
+  type EnvelopeId,
+  type FrameOf,
+  type Time,
+} from "@lethe/protocol";
+import type { GroupId } from "@lethe/crypto";
 import { soonest } from "./connection-ends.ts";
 import type { Contacts } from "./contacts.ts";
-import type { Cipher, Control, Decision, MessageId } from "./events.ts";
+import type { Cipher, Control, Decision, Happening, MessageId, StreamId } from "./events.ts";
+import type { GroupInbox, GroupOpened } from "../groups/group-receiving.ts";
+import type { Groups } from "../groups/groups.ts";
 import type { Inbox, OpenedEnvelope, Ready } from "./inbox.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
@@ -29,9 +39,10 @@ export interface Parts {
   readonly resends: ResendLog;
   readonly quarantine: Quarantine;
   readonly watching: Watching;
+  readonly groups: () => Groups | undefined;
 }
 
-export class Receiving {
+export class Receiving implements GroupInbox {
   readonly #parts: Parts;
 
   constructor(parts: Parts) {
@@ -40,8 +51,10 @@ export class Receiving {
 
   /** Takes a pushed envelope. It is acknowledged on the connection that it came on, once everything is durable. */
   push(turn: Turn, connection: number, frame: FrameOf<"push">): void {
-    const { cipher, inbox } = this.#parts;
-    if (!inbox.hasSeen(frame.id)) {
+    const { cipher, inbox, groups } = this.#parts;
+    if (frame.kind === "group") {
+      if (!inbox.hasSeen(frame.id)) groups()?.push(turn, frame.id, frame.ciphertext);
+    } else if (!inbox.hasSeen(frame.id)) {
       const outcome = cipher.open({
         id: frame.id,
         kind: frame.kind,
@@ -55,21 +68,23 @@ export class Receiving {
         if (outcome.resend !== undefined) this.#parts.recovery.failed(turn, frame.id, outcome.resend);
       } else if (outcome.outcome === "control") {
         turn.stage(...outcome.writes);
-        this.#control(turn, outcome.from, outcome.control);
+        if (outcome.control.kind === "group")
+          groups()?.told(turn, outcome.from, frame.id, outcome.control.told);
+        else this.#control(turn, outcome.from, outcome.control);
       }
     }
     turn.afterwards({ next: "acknowledge", connection, id: frame.id });
   }
 
   /** The other side's library has something to say. */
-  #control(turn: Turn, from: DeviceAddress, control: Control): void {
+  #control(turn: Turn, from: DeviceAddress, control: Exclude<Control, { kind: "group" }>): void {
     const { contacts, recovery } = this.#parts;
     if (contacts.of(accountOf(from)).decision === "blocked") return;
     if (control.kind === "resend") recovery.asked(turn, from, control);
-    else this.#learnKey(turn, accountOf(from), control.accessKey);
+    else this.learnKey(turn, accountOf(from), control.accessKey);
   }
 
-  #learnKey(turn: Turn, account: AccountId, accessKey: Uint8Array): void {
+  learnKey(turn: Turn, account: AccountId, accessKey: Uint8Array): void {
     const { contacts, outbox, watching } = this.#parts;
     if (!contacts.learnKey(turn, account, accessKey)) return;
     outbox.rekey(turn, account, accessKey);
@@ -78,6 +93,8 @@ export class Receiving {
 
   /** Typing and the like: told to the application if it is a contact's; never remembered, never acknowledged. */
   signal(turn: Turn, frame: FrameOf<"push">): void {
+    const ofGroup = this.#parts.groups()?.signal(turn, frame.id, frame.ciphertext);
+    if (ofGroup !== undefined) return turn.tellAfter({ tell: "group-signal", ...ofGroup });
     const outcome = this.#parts.cipher.open({ ...frame, now: turn.now });
     if (outcome.outcome === "duplicate") return;
     turn.stage(...outcome.writes);
@@ -87,8 +104,27 @@ export class Receiving {
   }
 
   #quarantine(turn: Turn, frame: FrameOf<"push">, code: string): void {
-    this.#parts.quarantine.add(turn, frame, code);
-    turn.tellAfter({ tell: "quarantined", id: frame.id, code });
+    this.quarantine(turn, frame.id, frame.ciphertext, code);
+  }
+
+  quarantine(turn: Turn, id: EnvelopeId, ciphertext: Uint8Array, code: string): void {
+    this.#parts.quarantine.add(turn, { id, ciphertext }, code);
+    turn.tellAfter({ tell: "quarantined", id, code });
+  }
+
+  /** An envelope of a group, whose group and sender are proved. */
+  opened(turn: Turn, { id, group, ...opened }: GroupOpened): void {
+    const { inbox, self, groups } = this.#parts;
+    const { content, from, message } = opened;
+    if (!inbox.remember(turn, id, from, message)) return;
+    if (content.kind === "signal" || content.kind === "receipt") return;
+    if (accountOf(from) === self) groups()?.sentElsewhere(turn, message, group);
+    const said = { ...opened, outcome: "ok", writes: [], group } as const;
+    for (const ready of inbox.arrive(turn, said)) this.#give(turn, ready);
+  }
+
+  expect(turn: Turn, from: DeviceAddress, group: GroupId, place: { stream: StreamId; next: number }): void {
+    this.#parts.inbox.expect(turn, { from, group, ...place });
   }
 
   #opened(turn: Turn, frame: FrameOf<"push">, opened: OpenedEnvelope): void {
@@ -107,7 +143,7 @@ export class Receiving {
   /** What the sender says of itself: its key for anonymous mail, its name. */
   #meet(turn: Turn, account: AccountId, { accessKey, name }: OpenedEnvelope): void {
     const { contacts } = this.#parts;
-    if (accessKey !== undefined) this.#learnKey(turn, account, accessKey);
+    if (accessKey !== undefined) this.learnKey(turn, account, accessKey);
     if (name !== undefined) contacts.claim(turn, account, name);
   }
 
@@ -118,8 +154,10 @@ export class Receiving {
     const { content: said } = opened;
     for (const id of [...said.delivered, ...said.read]) resends.delivered(turn, id, opened.from);
     const account = accountOf(opened.from);
-    const reached = (ids: readonly MessageId[], state: "delivered" | "read") =>
-      ids.filter((id) => sent.reach(turn, id, account, state));
+    const reached = (ids: readonly MessageId[], state: "delivered" | "read") => [
+      ...ids.filter((id) => sent.reach(turn, id, account, state)),
+      ...(this.#parts.groups()?.confirmed(turn, account, ids, state) ?? []),
+    ];
     const delivered = reached(opened.content.delivered, "delivered");
     const read = reached(opened.content.read, "read");
     if (delivered.length + read.length === 0) return;
@@ -141,6 +179,7 @@ export class Receiving {
   #give(turn: Turn, ready: Ready): void {
     const { inbox, contacts, receipts } = this.#parts;
     const account = accountOf(ready.row.from);
+    if (ready.row.kind === "group" || ready.row.kind === "group-gap") return this.#giveOfGroup(turn, ready);
     const { decision, name } = contacts.of(account);
     if (decision === "accepted") {
       inbox.keepForApplication(turn, ready);
@@ -150,6 +189,15 @@ export class Receiving {
       if (!inbox.requests.has(account)) turn.tellAfter({ tell: "request", account, name });
       inbox.keepAsRequest(turn, ready);
     }
+  }
+
+  /** Whoever is in a group with this account has its word for what has come. */
+  #giveOfGroup(turn: Turn, ready: Ready): void {
+    const { inbox, receipts, self } = this.#parts;
+    const account = accountOf(ready.row.from);
+    inbox.keepForApplication(turn, ready);
+    if (ready.row.kind === "group" && account !== self)
+      receipts.add(turn, account, ready.row.message, "delivered");
   }
 
   decide(turn: Turn, account: AccountId, decision: Decision): void {
@@ -163,8 +211,10 @@ export class Receiving {
   }
 
   /** The person has read messages of an account. */
-  read(turn: Turn, account: AccountId, messages: readonly MessageId[]): void {
-    if (this.#parts.contacts.of(account).decision !== "accepted") return;
+  read(turn: Turn, { from: account, messages, group }: Happening & { event: "read" }): void {
+    const { contacts, groups, self } = this.#parts;
+    const inGroup = group !== undefined && groups()?.of(group)?.standing === "joined";
+    if (account === self || (!inGroup && contacts.of(account).decision !== "accepted")) return;
     for (const message of messages) this.#parts.receipts.add(turn, account, message, "read");
   }
 

@@ -23,6 +23,7 @@ import {
   u32,
   u64,
 } from "@lethe/protocol";
+import type { GroupId } from "@lethe/crypto";
 import type { MessageId, Row, StoredRows, StreamId, Write } from "./events.ts";
 
 export const messageId: Codec<MessageId> = binary(16, "message id");
@@ -73,7 +74,7 @@ export const inboxRow = versioned(
     state: oneOf({ held: 0, request: 1, new: 2 }),
     late: oneOf({ no: 0, yes: 1 }),
     /** A gap stands where the missing messages would have stood; it has no place of its own. */
-    kind: oneOf({ message: 0, receipt: 1, unknown: 2, gap: 3 }),
+    kind: oneOf({ message: 0, receipt: 1, unknown: 2, gap: 3, group: 5, "group-gap": 6 }),
     body,
   }),
 );
@@ -104,8 +105,11 @@ export const receiptBody = struct({
   delivered: listOf(messageId),
   read: listOf(messageId),
 });
+/** What was said to a group. */
+export const groupBody = struct({ group: binary<GroupId>(16, "group id"), body });
 /** The numbers that are missing, both included. */
 export const gapBody = struct({ first: u64, last: u64 });
+export const groupGapBody = struct({ group: binary<GroupId>(16, "group id"), first: u64, last: u64 });
 
 function listOf<T>(item: Codec<T>): Codec<T[]> {
   return {
@@ -139,19 +143,28 @@ export const CORE_TABLES = [
   "sent",
   "resendable",
   "recovery",
+  "group",
+  "group-own",
+  "group-chains",
+  "group-owed",
+  "group-unsealed",
+  "group-out",
+  "group-sent",
+  "group-waiting",
 ] as const;
 export type CoreTable = (typeof CORE_TABLES)[number];
 
 export interface MissingRun {
   readonly from: DeviceAddress;
   readonly stream: StreamId;
+  readonly group: GroupId | undefined;
   readonly first: number;
   readonly last: number;
   readonly now: Time;
 }
 
 /** A gap as a row of the inbox. Its id is its stream's with the first missing number: the same whenever it is told. */
-export function gapRow({ from, stream, first, last, now }: MissingRun): InboxRow {
+export function gapRow({ from, stream, group, first, last, now }: MissingRun): InboxRow {
   return {
     from,
     message: (stream + orderKey(first)) as MessageId,
@@ -160,8 +173,9 @@ export function gapRow({ from, stream, first, last, now }: MissingRun): InboxRow
     place: undefined,
     state: "new",
     late: "no",
-    kind: "gap",
-    body: encode(gapBody, { first, last }),
+    ...(group === undefined
+      ? { kind: "gap", body: encode(gapBody, { first, last }) }
+      : { kind: "group-gap", body: encode(groupGapBody, { group, first, last }) }),
   };
 }
 

@@ -7,6 +7,7 @@ import type { Effect, Entry, Told, Write } from "./events.ts";
 export type After =
   | { readonly next: "open"; readonly epoch: number }
   | { readonly next: "transmit"; readonly orders: readonly number[] }
+  | { readonly next: "upload"; readonly order: number }
   | { readonly next: "acknowledge"; readonly connection: number; readonly id: EnvelopeId }
   | { readonly next: "hand"; readonly entry: Entry }
   | { readonly next: "signal"; readonly socket: ConnectionKind; readonly frame: FrameOf<"signal"> }

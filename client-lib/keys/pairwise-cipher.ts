@@ -49,6 +49,8 @@ import {
   verifyBundle,
 } from "@lethe/crypto";
 import { readContent, writeContent } from "../content/content.ts";
+import type { GroupKeys } from "../groups/reach.ts";
+import { isTelling } from "../groups/told.ts";
 import type {
   Cipher,
   CipherOutcome,
@@ -117,6 +119,28 @@ export class PairwiseCipher implements Cipher {
     this.#known = new KnownPeers(config.keys);
     this.#ratchets = new RatchetStore(config.keys);
     this.#told = new Told(config.keys, config.name);
+  }
+
+  /** What groups look at. */
+  groupKeys(): GroupKeys & { readonly accessKey: () => Uint8Array } {
+    const { random, name } = this.#config;
+    return {
+      random,
+      name,
+      identity: () => this.#keys.identity,
+      accessKey: () => accessKey(this.#keys.identity),
+      account: (account) => {
+        const { certificate, list } = this.#keys.identity;
+        if (account !== certificate.account) return this.#known.pinned(account);
+        return { accountKey: certificate.accountKey, list };
+      },
+      signer: (device) => {
+        const { identity } = this.#keys;
+        return device === addressOfIdentity(identity)
+          ? identity.certificate
+          : this.#known.of(device)?.certificate;
+      },
+    };
   }
 
   /** The account key that is pinned; undefined before first sight. */
@@ -217,6 +241,8 @@ export class PairwiseCipher implements Cipher {
     const { sending } = this.#ratchets.of(request.to);
     if (sending === undefined) return { code: "not-sealable" };
     const { control } = request;
+    if (control.kind === "group")
+      return this.#encrypt(request, sending, { plaintext: control.told, kind: "control" });
     const said = control.kind === "resend" ? { ...control, ratchet: control.ratchet as RatchetId } : control;
     return this.#encrypt(request, sending, { plaintext: encodeControl(said), kind: "control" });
   }
@@ -283,6 +309,10 @@ export class PairwiseCipher implements Cipher {
     const writes = this.#commit(sender, kept, opened, now);
     const failed = { outcome: "poison", code: "malformed-content", writes } as const;
     if (opened.code !== "ok") return failed;
+    if (content === "control" && isTelling(opened.plaintext)) {
+      const control = { kind: "group", told: opened.plaintext.slice() } as const;
+      return { outcome: "control", from: sender, control, writes };
+    }
     if (content === "control") {
       const control = decodeControl(opened.plaintext);
       if (control === undefined) return failed;

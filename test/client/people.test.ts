@@ -23,6 +23,9 @@ function people(directory: Record<string, AccountId | RefusalCode>, claims: Reco
     contact: (id) =>
       contacts.get(id) ?? { decision: "none", accessKey: undefined, name: undefined, nameFrom: "claimed" },
     contacts: () => contacts,
+    groups: () => [],
+    group: () => undefined,
+    groupSent: () => undefined,
     requests: () => [],
     presence: () => ({ state: "unknown", lastSeen: undefined }),
     sent: () => undefined,

@@ -1,0 +1,276 @@
+// From a group's envelope, or from what a member's library tells, to what this device knows of the group. Always true: chains
+// and inbox row are one commit; what may open later is kept aside, durably, before it is acknowledged, and tried again
+// whenever its group has changed.
+import { type AccountId, accountOf, type DeviceAddress, type EnvelopeId, fromBytes } from "@lethe/protocol";
+import { type GroupId, GROUP_OUTCOMES, groupSealId, senderKeys, decodeTold } from "@lethe/crypto";
+import { type ReadContent, readContent } from "../content/content.ts";
+import type { StreamId } from "../delivery/events.ts";
+import type { Contacts } from "../delivery/contacts.ts";
+import type { LibraryMail } from "../delivery/library-mail.ts";
+import type { Sending } from "../delivery/sending.ts";
+import type { Turn } from "../delivery/turn.ts";
+import type { GroupStore, KnownGroup } from "./group-store.ts";
+import { ASK_AGAIN_MS } from "./limits.ts";
+import type { Membership } from "./membership.ts";
+import type { GroupKeys, Reach } from "./reach.ts";
+import { decodeTelling, encodeTelling, type GroupTelling } from "./told.ts";
+import type { GroupWaiting } from "./waiting.ts";
+
+/** What an opened envelope of a group has said. */
+export interface GroupOpened extends ReadContent {
+  readonly id: EnvelopeId;
+  readonly group: GroupId;
+  readonly from: DeviceAddress;
+}
+
+/** Where what comes out goes: the core's inbox and contacts. */
+export interface GroupInbox {
+  opened(turn: Turn, opened: GroupOpened): void;
+  quarantine(turn: Turn, id: EnvelopeId, ciphertext: Uint8Array, code: string): void;
+  /** The first number to expect of a device in a group, where none is known yet. */
+  expect(turn: Turn, from: DeviceAddress, group: GroupId, place: { stream: StreamId; next: number }): void;
+  learnKey(turn: Turn, account: AccountId, accessKey: Uint8Array): void;
+}
+
+export interface GroupReceivingParts {
+  readonly self: AccountId;
+  readonly store: GroupStore;
+  readonly reach: Reach;
+  readonly keys: GroupKeys;
+  readonly contacts: Contacts;
+  readonly sending: Sending;
+  readonly mail: LibraryMail;
+  readonly membership: Membership;
+  readonly waiting: GroupWaiting;
+  readonly inbox: GroupInbox;
+}
+
+type Heard = "done" | "wait";
+
+export class GroupReceiving {
+  readonly #parts: GroupReceivingParts;
+  /** Devices that were asked, or answered, about a group, and until when not again. */
+  readonly #asked = new Map<string, number>();
+  #stirred = true;
+
+  constructor(parts: GroupReceivingParts) {
+    this.#parts = parts;
+  }
+
+  get isStirred(): boolean {
+    return this.#stirred;
+  }
+
+  /** A group, a list or a chain is another than before: what waits is looked at again. */
+  stir(): void {
+    this.#stirred = this.#parts.waiting.size > 0;
+  }
+
+  // --- envelopes -----------------------------------------------------------------------------------------------------
+
+  push(turn: Turn, id: EnvelopeId, ciphertext: Uint8Array): void {
+    if (this.#parts.waiting.has(id)) return;
+    if (this.#open(turn, id, ciphertext) === "wait") this.#keep(turn, id, ciphertext, undefined);
+  }
+
+  /** Typing: what does not open at once says nothing any more. Undefined where it is of no group. */
+  signal(
+    turn: Turn,
+    id: EnvelopeId,
+    ciphertext: Uint8Array,
+  ): { from: DeviceAddress; group: GroupId } | undefined {
+    const seal = groupSealId(ciphertext);
+    const known = seal === undefined ? undefined : this.#parts.store.bySeal(seal);
+    if (known?.standing !== "joined") return undefined;
+    const result = this.#decrypt(turn, known, id, ciphertext);
+    if (result.code !== "ok" || result.content !== "passing") return undefined;
+    this.#parts.store.putChains(turn, result.theirs);
+    const isTyping = readContent(result.plaintext)?.content.kind === "signal";
+    return isTyping && accountOf(result.sender) !== this.#parts.self
+      ? { from: result.sender, group: known.id }
+      : undefined;
+  }
+
+  #open(turn: Turn, id: EnvelopeId, ciphertext: Uint8Array): Heard {
+    const { store, inbox } = this.#parts;
+    const seal = groupSealId(ciphertext);
+    const known = seal === undefined ? undefined : store.bySeal(seal);
+    if (seal !== undefined && (known === undefined || known.standing === "invited")) return "wait";
+    if (known === undefined || known.standing === "left") {
+      if (known === undefined) inbox.quarantine(turn, id, ciphertext, "malformed");
+      return "done";
+    }
+    const result = this.#decrypt(turn, known, id, ciphertext);
+    const policy = GROUP_OUTCOMES[result.code];
+    if (policy.wait) return "wait";
+    if ("theirs" in result) store.putChains(turn, result.theirs);
+    const read = result.code === "ok" ? readContent(result.plaintext) : undefined;
+    if (result.code === "ok" && read !== undefined) {
+      if (result.content === "lasting")
+        inbox.opened(turn, { ...read, id, group: known.id, from: result.sender });
+    } else if (policy.inbox !== "silent")
+      inbox.quarantine(turn, id, ciphertext, result.code === "ok" ? "malformed-content" : result.code);
+    return "done";
+  }
+
+  #decrypt(turn: Turn, { id: group, view }: KnownGroup, envelope: EnvelopeId, ciphertext: Uint8Array) {
+    const { store, reach, keys } = this.#parts;
+    const roster = reach.roster(view.state, turn.now);
+    const theirs = (sender: DeviceAddress) => store.chains(group, sender);
+    return senderKeys.open({
+      identity: keys.identity(),
+      view,
+      roster,
+      now: turn.now,
+      ciphertext,
+      envelope,
+      theirs,
+    });
+  }
+
+  #keep(turn: Turn, id: EnvelopeId, bytes: Uint8Array, teller: DeviceAddress | undefined): void {
+    for (const { id: gone, bytes: what, teller: by } of this.#parts.waiting.add(
+      turn,
+      id,
+      bytes.slice(),
+      teller,
+    ))
+      if (by === undefined) this.#parts.inbox.quarantine(turn, gone, what, "keys-missing");
+  }
+
+  /** Tries again what waits, once a step. */
+  pump(turn: Turn): void {
+    for (let round = 0; this.#stirred && round < 3; round++) {
+      this.#stirred = false;
+      for (const item of this.#parts.waiting.all()) {
+        const { teller, id, bytes } = item;
+        const telling = teller === undefined ? undefined : decodeTelling(bytes);
+        const heard =
+          teller === undefined
+            ? this.#open(turn, id, bytes)
+            : telling === undefined
+              ? "done"
+              : this.#hear(turn, teller, telling);
+        if (heard === "done") this.#parts.waiting.remove(turn, item);
+      }
+    }
+  }
+
+  sweep(turn: Turn): void {
+    for (const { id, bytes, teller } of this.#parts.waiting.sweep(turn))
+      if (teller === undefined) this.#parts.inbox.quarantine(turn, id, bytes, "keys-missing");
+  }
+
+  // --- what is told --------------------------------------------------------------------------------------------------
+
+  /** A member's library has something to say of a group. `id`: of the envelope that it came in. */
+  told(turn: Turn, from: DeviceAddress, id: EnvelopeId, plaintext: Uint8Array): void {
+    const telling = decodeTelling(plaintext);
+    if (telling === undefined) return;
+    if (this.#hear(turn, from, telling) === "wait") this.#keep(turn, id, plaintext, from);
+  }
+
+  #hear(turn: Turn, from: DeviceAddress, telling: GroupTelling): Heard {
+    switch (telling.kind) {
+      case "chain":
+        this.#meet(turn, from, telling);
+        return this.#chain(turn, from, telling);
+      case "state":
+        this.#meet(turn, from, telling);
+        return this.#parts.membership.hear(turn, from, telling.told);
+      case "keys":
+        return this.#keys(turn, from, telling);
+      case "ask":
+        this.#isAsked(turn, from, telling.group);
+        return "done";
+    }
+  }
+
+  #meet(turn: Turn, from: DeviceAddress, { accessKey, name }: { accessKey: Uint8Array; name: string }): void {
+    const account = accountOf(from);
+    if (account === this.#parts.self) return;
+    this.#parts.inbox.learnKey(turn, account, accessKey.slice());
+    if (name !== "") this.#parts.contacts.claim(turn, account, name);
+  }
+
+  /** Keys of others are believed from a member, and only where nothing better is known: a wrong one is refused, and mended by its owner. */
+  #keys(turn: Turn, from: DeviceAddress, { group, keys }: GroupTelling & { kind: "keys" }): Heard {
+    const { store, contacts, self, inbox } = this.#parts;
+    const known = store.of(group);
+    if (known === undefined) return "wait";
+    const members = new Set(known.view.state.members.map(({ account }) => account));
+    if (!members.has(accountOf(from))) return "done";
+    for (const { account, accessKey } of keys)
+      if (account !== self && members.has(account) && contacts.of(account).accessKey === undefined)
+        inbox.learnKey(turn, account, accessKey.slice());
+    return "done";
+  }
+
+  #chain(turn: Turn, from: DeviceAddress, { told, stream, next }: GroupTelling & { kind: "chain" }): Heard {
+    const { store, reach, keys, sending, inbox } = this.#parts;
+    const decoded = decodeTold(told);
+    if (decoded?.kind !== "chain") return "done";
+    const known = store.of(decoded.group);
+    if (known === undefined) return "wait";
+    if (known.standing === "left") return "done";
+    const { view } = known;
+    const roster = reach.roster(view.state, turn.now);
+    const theirs = store.chains(known.id, from);
+    const heard = senderKeys.hear({
+      identity: keys.identity(),
+      view,
+      roster,
+      now: turn.now,
+      theirs,
+      told,
+      teller: from,
+    });
+    if (heard.code !== "ok" && heard.code !== "known") {
+      if (heard.code === "untrusted-device") sending.askDevices(turn, accountOf(from));
+      return heard.code === "unknown-state" || heard.code === "untrusted-device" ? "wait" : "done";
+    }
+    store.putChains(turn, heard.theirs);
+    if (heard.view !== view) store.put(turn, { ...known, view: heard.view });
+    inbox.expect(turn, from, known.id, { stream, next });
+    this.#stirred = true;
+    return "done";
+  }
+
+  // --- asking again --------------------------------------------------------------------------------------------------
+
+  /** A device that cannot open what it gets asks to be told once more; it is, if it is in the group. */
+  #isAsked(turn: Turn, from: DeviceAddress, group: GroupId): void {
+    const { store, reach, membership, keys } = this.#parts;
+    const known = store.of(group);
+    if (known?.standing !== "joined" || !this.#mayAsk(turn, "answered", group, from)) return;
+    const roster = reach.roster(known.view.state, turn.now);
+    if (!roster.devices.has(from)) return;
+    const own = store.own(group);
+    if (own.keys !== undefined) {
+      const holders = new Set(own.keys.holders);
+      holders.delete(from);
+      store.putOwn(turn, group, { ...own, keys: { ...own.keys, holders } });
+    }
+    membership.retell(turn, known, accountOf(from));
+    void keys;
+  }
+
+  ask(turn: Turn, device: DeviceAddress, group: GroupId): void {
+    if (!this.#mayAsk(turn, "asked", group, device)) return;
+    this.#parts.mail.control(turn, device, { kind: "group", told: encodeTelling({ kind: "ask", group }) });
+  }
+
+  #mayAsk(turn: Turn, how: string, group: GroupId, device: DeviceAddress): boolean {
+    const key = how + group + device;
+    if ((this.#asked.get(key) ?? 0) > turn.now) return false;
+    if (this.#asked.size > 10_000) this.#asked.clear();
+    this.#asked.set(key, turn.now + ASK_AGAIN_MS);
+    return true;
+  }
+}
+
+/** A group's id from its hexadecimal digits; undefined where they are none. */
+export function groupIdOf(hex: string): GroupId | undefined {
+  if (!/^[0-9a-f]{32}$/.test(hex)) return undefined;
+  return fromBytes<GroupId>(Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16)));
+}

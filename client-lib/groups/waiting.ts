@@ -1,0 +1,73 @@
+// What has come before what it needs: envelopes of an epoch or a chain that is not known yet, and what was told in a state
+// that has not come. Always true: it is durable before it is acknowledged; it has caps, the oldest is given up first.
+import type { DeviceAddress, EnvelopeId } from "@lethe/protocol";
+import type { StoredRows } from "../delivery/events.ts";
+import { orderKey, orderOf } from "../delivery/rows.ts";
+import type { Turn } from "../delivery/turn.ts";
+import { GROUP_WAITING_MS, MAX_GROUP_WAITING, MAX_GROUP_WAITING_BYTES } from "./limits.ts";
+import { putRow, removeRow, rowsOf, type WaitingRow, waitingRow } from "./rows.ts";
+
+export interface WaitingItem extends WaitingRow {
+  readonly order: number;
+}
+
+export class GroupWaiting {
+  readonly #items = new Map<number, WaitingItem>();
+  readonly #ids = new Set<EnvelopeId>();
+  #bytes = 0;
+  #nextOrder = 1;
+
+  constructor(rows: StoredRows) {
+    for (const [key, row] of rowsOf(rows, "group-waiting", waitingRow))
+      this.#keep({ ...row, order: orderOf(key) });
+  }
+
+  has(id: EnvelopeId): boolean {
+    return this.#ids.has(id);
+  }
+
+  /** Oldest first. */
+  all(): WaitingItem[] {
+    return [...this.#items.values()];
+  }
+
+  get size(): number {
+    return this.#items.size;
+  }
+
+  /** Gives what has to go for it. */
+  add(turn: Turn, id: EnvelopeId, bytes: Uint8Array, teller: DeviceAddress | undefined): WaitingItem[] {
+    if (this.#ids.has(id)) return [];
+    const row: WaitingRow = { format: "one", at: turn.now, teller, id, bytes };
+    this.#keep({ ...row, order: this.#nextOrder });
+    turn.stage(putRow("group-waiting", orderKey(this.#nextOrder - 1), waitingRow, row));
+    const gone: WaitingItem[] = [];
+    for (const item of this.#items.values()) {
+      if (this.#items.size <= MAX_GROUP_WAITING && this.#bytes <= MAX_GROUP_WAITING_BYTES) break;
+      gone.push(item);
+      this.remove(turn, item);
+    }
+    return gone;
+  }
+
+  #keep(item: WaitingItem): void {
+    this.#items.set(item.order, item);
+    this.#ids.add(item.id);
+    this.#bytes += item.bytes.length;
+    this.#nextOrder = Math.max(this.#nextOrder, item.order + 1);
+  }
+
+  remove(turn: Turn, item: WaitingItem): void {
+    if (!this.#items.delete(item.order)) return;
+    this.#ids.delete(item.id);
+    this.#bytes -= item.bytes.length;
+    turn.stage(removeRow("group-waiting", orderKey(item.order)));
+  }
+
+  /** What has waited in vain. */
+  sweep(turn: Turn): WaitingItem[] {
+    const over = this.all().filter(({ at }) => turn.now - at >= GROUP_WAITING_MS);
+    for (const item of over) this.remove(turn, item);
+    return over;
+  }
+}
