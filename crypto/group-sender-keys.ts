@@ -161,8 +161,8 @@ function open(opening: OpeningInGroup<SenderChains>): OpenedInGroup<SenderChains
   if (sender === recipient) return { code: "own-copy" };
   const theirs = opening.theirs(sender);
   const chain = verified(opening, seal, theirs);
-  if (theirs === undefined || typeof chain === "string")
-    return { code: typeof chain === "string" ? chain : "unknown-chain" };
+  if (theirs === undefined || chain === "unknown-chain") return { code: "unknown-chain", sender };
+  if (typeof chain === "string") return { code: chain };
   const message = { n: seal.head.n, ad: [seal.context], sealed: seal.message, now };
   const received = receiveOn(chain, message);
   if (received.code !== "ok") return { code: received.code };

@@ -1,16 +1,24 @@
 // From a group's envelope, or from what a member's library tells, to what this device knows of the group. Always true: chains
 // and inbox row are one commit; what may open later is kept aside, durably, before it is acknowledged, and tried again
 // whenever its group has changed.
-import { type AccountId, accountOf, type DeviceAddress, type EnvelopeId, fromBytes } from "@lethe/protocol";
+import {
+  type AccountId,
+  accountOf,
+  type DeviceAddress,
+  type EnvelopeId,
+  fromBytes,
+  type Time,
+} from "@lethe/protocol";
 import { type GroupId, GROUP_OUTCOMES, groupSealId, senderKeys, decodeTold } from "@lethe/crypto";
 import { type ReadContent, readContent } from "../content/content.ts";
+import { soonest } from "../delivery/connection-ends.ts";
 import type { StreamId } from "../delivery/events.ts";
 import type { Contacts } from "../delivery/contacts.ts";
 import type { LibraryMail } from "../delivery/library-mail.ts";
 import type { Sending } from "../delivery/sending.ts";
 import type { Turn } from "../delivery/turn.ts";
 import type { GroupStore, KnownGroup } from "./group-store.ts";
-import { ASK_AGAIN_MS } from "./limits.ts";
+import { ASK_AGAIN_MS, MAX_TOLD_WAITING, MAX_UNKNOWN_WAITING, MISSING_CHAIN_MS } from "./limits.ts";
 import type { Membership } from "./membership.ts";
 import type { GroupKeys, Reach } from "./reach.ts";
 import { decodeTelling, encodeTelling, type GroupTelling } from "./told.ts";
@@ -51,6 +59,8 @@ export class GroupReceiving {
   readonly #parts: GroupReceivingParts;
   /** Devices that were asked, or answered, about a group, and until when not again. */
   readonly #asked = new Map<string, number>();
+  /** Waiting envelopes, and whose chain they wait for. */
+  readonly #missing = new Map<EnvelopeId, { readonly group: GroupId; readonly sender: DeviceAddress }>();
   #stirred = true;
 
   constructor(parts: GroupReceivingParts) {
@@ -102,6 +112,7 @@ export class GroupReceiving {
     }
     const result = this.#decrypt(turn, known, id, ciphertext);
     const policy = GROUP_OUTCOMES[result.code];
+    if (result.code === "unknown-chain") this.#missing.set(id, { group: known.id, sender: result.sender });
     if (policy.wait) return "wait";
     if ("theirs" in result) store.putChains(turn, result.theirs);
     const read = result.code === "ok" ? readContent(result.plaintext) : undefined;
@@ -129,6 +140,10 @@ export class GroupReceiving {
   }
 
   #keep(turn: Turn, id: EnvelopeId, bytes: Uint8Array, teller: DeviceAddress | undefined): void {
+    if (!this.#mayWait(bytes, teller)) {
+      if (teller === undefined) this.#parts.inbox.quarantine(turn, id, bytes, "unknown-seal-key");
+      return;
+    }
     for (const { id: gone, bytes: what, teller: by } of this.#parts.waiting.add(
       turn,
       id,
@@ -136,6 +151,24 @@ export class GroupReceiving {
       teller,
     ))
       if (by === undefined) this.#parts.inbox.quarantine(turn, gone, what, "keys-missing");
+  }
+
+  /** What anybody may send has a share of the room, so that it cannot take that of what is known to be for us. */
+  #mayWait(bytes: Uint8Array, teller: DeviceAddress | undefined): boolean {
+    const { store, waiting } = this.#parts;
+    const isKnown = (of: Uint8Array): boolean => {
+      const seal = groupSealId(of);
+      return seal !== undefined && store.bySeal(seal) !== undefined;
+    };
+    if (teller !== undefined)
+      return (
+        waiting.count((item) => item.teller !== undefined && accountOf(item.teller) === accountOf(teller)) <
+        MAX_TOLD_WAITING
+      );
+    return (
+      isKnown(bytes) ||
+      waiting.count((item) => item.teller === undefined && !isKnown(item.bytes)) < MAX_UNKNOWN_WAITING
+    );
   }
 
   /** Tries again what waits, once a step. */
@@ -151,7 +184,9 @@ export class GroupReceiving {
             : telling === undefined
               ? "done"
               : this.#hear(turn, teller, telling);
-        if (heard === "done") this.#parts.waiting.remove(turn, item);
+        if (heard === "wait") continue;
+        this.#parts.waiting.remove(turn, item);
+        this.#missing.delete(id);
       }
     }
   }
@@ -240,7 +275,7 @@ export class GroupReceiving {
 
   /** A device that cannot open what it gets asks to be told once more; it is, if it is in the group. */
   #isAsked(turn: Turn, from: DeviceAddress, group: GroupId): void {
-    const { store, reach, membership, keys } = this.#parts;
+    const { store, reach, membership } = this.#parts;
     const known = store.of(group);
     if (known?.standing !== "joined" || !this.#mayAsk(turn, "answered", group, from)) return;
     const roster = reach.roster(known.view.state, turn.now);
@@ -252,12 +287,26 @@ export class GroupReceiving {
       store.putOwn(turn, group, { ...own, keys: { ...own.keys, holders } });
     }
     membership.retell(turn, known, accountOf(from));
-    void keys;
   }
 
-  ask(turn: Turn, device: DeviceAddress, group: GroupId): void {
-    if (!this.#mayAsk(turn, "asked", group, device)) return;
-    this.#parts.mail.control(turn, device, { kind: "group", told: encodeTelling({ kind: "ask", group }) });
+  /** A chain that has been missing for a while is asked for: what told it may be lost with a ratchet. */
+  tick(turn: Turn): void {
+    for (const { id, at } of this.#parts.waiting.all()) {
+      const missing = this.#missing.get(id);
+      if (missing === undefined || turn.now < at + MISSING_CHAIN_MS) continue;
+      const { group, sender } = missing;
+      if (this.#parts.reach.device(turn, sender) !== "ready" || !this.#mayAsk(turn, "asked", group, sender))
+        continue;
+      const told = encodeTelling({ kind: "ask", group });
+      this.#parts.mail.control(turn, sender, { kind: "group", told });
+    }
+  }
+
+  nextAt(now: Time): number {
+    let at = Number.POSITIVE_INFINITY;
+    for (const { id, at: since } of this.#parts.waiting.all())
+      if (this.#missing.has(id)) at = soonest(now, at, since + MISSING_CHAIN_MS);
+    return at;
   }
 
   #mayAsk(turn: Turn, how: string, group: GroupId, device: DeviceAddress): boolean {

@@ -62,7 +62,7 @@ export interface GroupSendingParts {
 interface Unsealed extends UnsealedRow {
   readonly order: number;
   /** When it was looked at first: from then on members are waited for. */
-  readonly since: Time;
+  since: Time | undefined;
 }
 
 const NOTHING = { accessKey: new Uint8Array(), name: "" };
@@ -84,7 +84,7 @@ export class GroupSending {
   constructor(parts: GroupSendingParts, rows: StoredRows) {
     this.#parts = parts;
     for (const [key, row] of rowsOf(rows, "group-unsealed", unsealedRow))
-      this.#keep({ ...row, order: orderOf(key), since: 0 as Time });
+      this.#keep({ ...row, order: orderOf(key), since: undefined });
   }
 
   get isStirred(): boolean {
@@ -133,7 +133,7 @@ export class GroupSending {
   }
 
   #add(turn: Turn, row: UnsealedRow): void {
-    const item: Unsealed = { ...row, order: this.#nextOrder, since: turn.now };
+    const item: Unsealed = { ...row, order: this.#nextOrder, since: undefined };
     this.#keep(item);
     turn.stage(putRow("group-unsealed", orderKey(item.order), unsealedRow, row));
   }
@@ -179,7 +179,8 @@ export class GroupSending {
       for (const item of waiting) this.#refuse(turn, item, "not-a-member");
       return;
     }
-    const patient = first.since !== 0 && turn.now < first.since + MEMBER_WAIT_MS;
+    first.since ??= turn.now;
+    const patient = turn.now < first.since + MEMBER_WAIT_MS;
     const prepared = this.#prepare(turn, known, patient);
     if (prepared === undefined) return;
     let { own } = prepared;
@@ -377,7 +378,7 @@ export class GroupSending {
           turn.tellAfter({ tell: "group-refused", message: item.message, group, code: "expired" });
         }
       const first = this.#unsealed.get(group)?.[0];
-      if (first !== undefined && turn.now >= first.since + MEMBER_WAIT_MS) this.#stirred.add(group);
+      if (first?.since !== undefined && turn.now >= first.since + MEMBER_WAIT_MS) this.#stirred.add(group);
     }
   }
 
@@ -385,7 +386,7 @@ export class GroupSending {
     let at = Number.POSITIVE_INFINITY;
     for (const [first] of this.#unsealed.values()) {
       if (first === undefined) continue;
-      at = soonest(now, at, first.since + MEMBER_WAIT_MS);
+      at = soonest(now, at, (first.since ?? now) + MEMBER_WAIT_MS);
       at = soonest(now, at, first.expiry - this.#parts.sending.offset);
     }
     return at;

@@ -225,9 +225,16 @@ export class Groups {
   #welcomeOwn(turn: Turn): void {
     const now = this.#ownList();
     if (now === this.#ownDevices) return;
+    const left = new Set(now.split(","));
+    const lost = this.#ownDevices.split(",").some((device) => !left.has(device));
     this.#ownDevices = now;
-    for (const group of this.#store.all())
-      if (group.standing !== "left") this.#membership.retell(turn, group, this.#parts.self);
+    const isPrimary = this.#parts.keys.identity().accountSeed !== undefined;
+    for (const group of [...this.#store.all()]) {
+      if (group.standing === "left") continue;
+      if (lost && isPrimary) this.#membership.renew(turn, group);
+      const known = this.#store.of(group.id);
+      if (known !== undefined) this.#membership.retell(turn, known, this.#parts.self);
+    }
     this.#sending.stirAll();
   }
 
@@ -245,6 +252,7 @@ export class Groups {
   tick(turn: Turn): void {
     this.#outbox.tick(turn, this.#parts.sending.relayNow(turn.now));
     this.#sending.tick(turn);
+    this.#receiving.tick(turn);
   }
 
   sweep(turn: Turn): void {
@@ -257,6 +265,10 @@ export class Groups {
   nextAt(now: Time): number {
     const stirred = this.#sending.isStirred || this.#owed.isStirred || this.#receiving.isStirred;
     if (stirred) return now + 1;
-    return Math.min(this.#outbox.nextAt(now, this.#parts.sending.offset), this.#sending.nextAt(now));
+    return Math.min(
+      this.#receiving.nextAt(now),
+      this.#outbox.nextAt(now, this.#parts.sending.offset),
+      this.#sending.nextAt(now),
+    );
   }
 }

@@ -2,9 +2,16 @@
 
 /** Groups that one device is in, or was asked into: each may cost 100 KB of memory. */
 export const MAX_GROUPS = 500;
+/** Of these, groups that strangers have put this account into and it has not decided about. */
+export const MAX_INVITATIONS = 20;
 /** What waits for a state or a chain; the oldest is quarantined first. A burst behind a rotation is that long. */
 export const MAX_GROUP_WAITING = 1_000;
 export const MAX_GROUP_WAITING_BYTES = 16_777_216;
+/** Of these, envelopes of groups that are not known at all, and what one account tells of them: anybody may send them. */
+export const MAX_UNKNOWN_WAITING = 300;
+export const MAX_TOLD_WAITING = 64;
+/** How long a chain may be missing before its sender is asked for it, ms. */
+export const MISSING_CHAIN_MS = 30_000;
 /** How long it waits, ms: whoever tells has gone online again by then, or is asked in vain. */
 export const GROUP_WAITING_MS = 7 * 86_400_000;
 /** Messages that wait for members' keys. */

@@ -24,7 +24,7 @@ import type { RefusalCode } from "../delivery/events.ts";
 import type { Sending } from "../delivery/sending.ts";
 import type { Turn } from "../delivery/turn.ts";
 import type { GroupStore, KnownGroup } from "./group-store.ts";
-import { MAX_GROUPS } from "./limits.ts";
+import { MAX_GROUPS, MAX_INVITATIONS } from "./limits.ts";
 import type { OwedStates } from "./owed.ts";
 import type { GroupKeys, Reach } from "./reach.ts";
 import type { Change } from "./rows.ts";
@@ -111,7 +111,8 @@ export class Membership {
   #change(group: GroupId, change: Change): ChangedGroup {
     const { keys, store } = this.#parts;
     const known = store.of(group);
-    if (known === undefined || known.standing !== "joined") return { code: "not-a-member" };
+    const may = known?.standing === "joined" || (known?.standing === "invited" && change.kind === "leave");
+    if (known === undefined || !may) return { code: "not-a-member" };
     const { state } = known.view;
     return changeGroup({
       identity: keys.identity(),
@@ -176,7 +177,7 @@ export class Membership {
   /** The state that is current once more for an account: a device of it is new. */
   retell(turn: Turn, group: KnownGroup, account: AccountId): void {
     const { state, sealKey } = group.view;
-    if (sealKey === undefined || this.#parts.owed.isOwed(group.id)) return;
+    if (sealKey === undefined) return;
     this.#parts.owed.add(turn, { state, sealKey, change: undefined, added: [account], accounts: [account] });
   }
 
@@ -248,11 +249,25 @@ export class Membership {
   /** Somebody has put this account into a group: a contact at once, of a stranger the person decides. */
   #joined(turn: Turn, known: KnownGroup | undefined, view: GroupView, by: AccountId): void {
     const { contacts, self, store } = this.#parts;
-    if (known === undefined && (store.size >= MAX_GROUPS || contacts.of(by).decision === "blocked")) return;
     const trusted = by === self || contacts.of(by).decision === "accepted";
+    if (known === undefined && (store.size >= MAX_GROUPS || contacts.of(by).decision === "blocked")) return;
+    if (known === undefined && !trusted && this.#invitations() >= MAX_INVITATIONS) return;
     const standing = known?.standing === "joined" || trusted ? "joined" : "invited";
     this.#take(turn, { id: view.state.group, standing, by, view });
     turn.tellAfter({ tell: "group", group: view.state.group, how: standing });
+  }
+
+  #invitations(): number {
+    let count = 0;
+    for (const { standing } of this.#parts.store.all()) if (standing === "invited") count += 1;
+    return count;
+  }
+
+  /** A device of this account is gone: where it is an admin, what comes next is sealed with keys that it never had. */
+  renew(turn: Turn, group: KnownGroup): void {
+    const change: Change = { kind: "renew", accounts: [], name: "", writers: "members" };
+    const made = this.#change(group.id, change);
+    if (made.code === "ok") this.#made(turn, made, change);
   }
 
   /** The person's answer to an invitation. */

@@ -4,7 +4,6 @@
 import type { AccountId, DeviceAddress } from "@lethe/protocol";
 import {
   equal,
-  type GroupId,
   type GroupState,
   memberOf,
   parseGroupState,
@@ -61,15 +60,18 @@ export class OwedStates {
     this.#stirred = this.#owed.size > 0;
   }
 
+  /** What is owed of the same state already stays owed. */
   add(turn: Turn, { state, sealKey, change, added, accounts }: Owing): void {
+    const known = this.#owed.get(owedKey(state.group, state.epoch));
+    const same = known !== undefined && equal(known.state.hash, state.hash) ? known.row : undefined;
     const row: OwedRow = {
       format: "one",
       at: turn.now,
       state: state.bytes,
       sealKey: sealKey?.reveal(),
-      change,
-      added: [...added],
-      accounts: [...accounts],
+      change: change ?? same?.change,
+      added: [...new Set([...(same?.added ?? []), ...added])],
+      accounts: [...new Set([...(same?.accounts ?? []), ...accounts])],
     };
     this.#put(turn, { state, row });
     this.#stirred = true;
@@ -115,7 +117,9 @@ export class OwedStates {
   /** How many envelopes it took; "later" where something is missing. */
   #tell(turn: Turn, { state, row }: Owed, account: AccountId): number | "later" {
     const { reach } = this.#parts;
-    if (reach.account(turn, account) !== "known") return "later";
+    const known = reach.account(turn, account);
+    if (known === "nobody") return 0;
+    if (known !== "known") return "later";
     const states = reach.devices(account, turn.now).map((device) => reach.device(turn, device));
     if (states.includes("waits")) return "later";
     const devices = reach.ready(account, turn.now);
@@ -158,11 +162,5 @@ export class OwedStates {
       if (turn.now - owed.row.at > RETENTION_MS)
         this.#put(turn, { ...owed, row: { ...owed.row, accounts: [] } });
     this.stir();
-  }
-
-  /** The accounts that still have not been told everything of a group. */
-  isOwed(group: GroupId): boolean {
-    for (const { state } of this.#owed.values()) if (state.group === group) return true;
-    return false;
   }
 }

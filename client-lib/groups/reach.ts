@@ -61,12 +61,17 @@ export class Reach {
     return rosterOf(state, accounts, now);
   }
 
-  /** Whether an account's devices are known. `waits`: they were asked for just now, or are being. */
-  account(turn: Turn, account: AccountId): "known" | "waits" | "in-vain" {
-    const { self, cipher, contacts, sending } = this.#parts;
+  /**
+   * Whether an account's devices are known. `waits`: they were asked for just now, or are being. `nobody`: it is one's own, and
+   * has no other device.
+   */
+  account(turn: Turn, account: AccountId): "known" | "waits" | "in-vain" | "nobody" {
+    const { self, cipher, contacts, sending, keys } = this.#parts;
+    const isSelf = account === self;
+    if (isSelf && keys.identity().list.devices.length === 1) return "nobody";
     if (cipher.peer(account, turn.now) !== undefined) return "known";
-    if (account === self) return "in-vain";
-    if (this.#isInVain(account, turn.now) || contacts.of(account).accessKey === undefined) return "in-vain";
+    if (this.#isInVain(account, turn.now)) return "in-vain";
+    if (!isSelf && contacts.of(account).accessKey === undefined) return "in-vain";
     sending.askDevices(turn, account);
     return "waits";
   }

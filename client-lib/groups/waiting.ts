@@ -31,6 +31,12 @@ export class GroupWaiting {
     return [...this.#items.values()];
   }
 
+  count(fits: (item: WaitingItem) => boolean): number {
+    let count = 0;
+    for (const item of this.#items.values()) if (fits(item)) count += 1;
+    return count;
+  }
+
   get size(): number {
     return this.#items.size;
   }
