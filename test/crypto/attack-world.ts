@@ -32,6 +32,7 @@ import {
   addressOfIdentity,
   createIdentity,
   encodeIdentity,
+  envelopeIdFor,
   equal,
   type Identity,
   type PrekeyKind,
@@ -42,6 +43,8 @@ import { START, seededRandom } from "./support.ts";
 class Crash extends Error {}
 type EventBody = CoreEvent extends infer E ? (E extends CoreEvent ? Omit<E, "now"> : never) : never;
 type Tables = Map<string, Map<string, Uint8Array>>;
+
+type MailKind = "pairwise" | "group";
 
 /** What the relay sees of one submitted envelope. */
 export interface Seen {
@@ -65,7 +68,9 @@ export class Side {
   /** What the relay holds of this account. */
   accessHash: Uint8Array;
   epoch = 0;
-  readonly mailbox: { id: EnvelopeId; ciphertext: Uint8Array }[] = [];
+  readonly mailbox: { id: EnvelopeId; ciphertext: Uint8Array; kind: MailKind }[] = [];
+  /** Not connected: its mail stays in the mailbox. */
+  away = false;
   readonly told: Told[] = [];
   readonly alarms: Alarm[] = [];
   readonly texts: string[] = [];
@@ -174,6 +179,7 @@ export class AttackWorld {
       rows,
       requests: "accept",
       urls: 1,
+      groups: side.cipher.groupKeys(),
       receiptJitterMs: 100,
     });
     this.step(side, { event: "start" });
@@ -274,6 +280,8 @@ export class AttackWorld {
         return this.#drain(side);
       case "submit":
         return this.#submit(side, on, frame);
+      case "submit-group":
+        return this.#submitGroup(side, on, frame);
       case "signal":
         for (const { id, ciphertext } of frame.envelopes)
           this.#push(this.#of(frame.recipient), { id, ciphertext }, "signal");
@@ -306,14 +314,14 @@ export class AttackWorld {
   }
 
   #drain(side: Side): void {
-    for (const mail of side.mailbox) this.#push(side, mail, "pairwise");
+    for (const mail of side.mailbox) this.#push(side, mail, mail.kind);
     this.#answer(side, "device", { frame: "drained" });
   }
 
   #push(
     side: Side,
     { id, ciphertext }: { id: EnvelopeId; ciphertext: Uint8Array },
-    kind: "pairwise" | "signal",
+    kind: MailKind | "signal",
   ): void {
     this.#answer(side, "device", { frame: "push", id, kind, ciphertext });
   }
@@ -331,9 +339,46 @@ export class AttackWorld {
       this.seen.push(mail);
       const passed = this.hostile(mail);
       if (passed === undefined) continue;
-      to.mailbox.push({ id, ciphertext: passed });
-      this.#push(to, { id, ciphertext: passed }, "pairwise");
+      this.#deliver(to, { id, ciphertext: passed }, "pairwise");
     }
+  }
+
+  #deliver(to: Side, mail: { id: EnvelopeId; ciphertext: Uint8Array }, kind: MailKind): void {
+    to.mailbox.push({ ...mail, kind });
+    if (!to.away) this.#push(to, mail, kind);
+  }
+
+  /** Bytes come to somebody as a group's envelope, whoever may have thought of them. */
+  inject(to: Side, id: EnvelopeId, ciphertext: Uint8Array, kind: MailKind = "group"): void {
+    this.#deliver(to, { id, ciphertext }, kind);
+    this.pass(1_000);
+  }
+
+  /** One ciphertext for many accounts: each stands alone. */
+  #submitGroup(side: Side, on: SocketName, frame: FrameOf<"submit-group">): void {
+    for (const { account, accessKey, devices } of frame.recipients) {
+      const to = this.#of(account);
+      const ids = devices.map((device) => envelopeIdFor(frame.groupEnvelope, addressOf(account, device)));
+      if (accessKey === undefined || !equal(accessKeyHash(accessKey), to.accessHash)) {
+        const code = PROBLEMS["not-permitted"].number;
+        this.#answer(side, on, { frame: "refused", code, retryAfter: 0, ids });
+        continue;
+      }
+      this.#answer(side, on, { frame: "accepted", ids });
+      for (const id of ids) {
+        const mail = { from: side.name, to: to.name, on, id, ciphertext: frame.ciphertext.slice() };
+        this.seen.push(mail);
+        const passed = this.hostile(mail);
+        if (passed !== undefined) this.#deliver(to, { id, ciphertext: passed }, "group");
+      }
+    }
+  }
+
+  /** Somebody comes back, and gets what has waited. */
+  comeBack(side: Side): void {
+    side.away = false;
+    this.#drain(side);
+    this.pass(2_000);
   }
 
   devicesOf(of: Side, request: number): RelayFrame {
