@@ -11,7 +11,7 @@ import {
   type EnvelopeId,
   type Time,
 } from "@lethe/protocol";
-import type { CipherOutcome, Entry, MessageId, StoredRows, StreamId } from "./events.ts";
+import type { CipherOutcome, Entry, MessageId, OpenedContent, StoredRows, StreamId } from "./events.ts";
 import {
   HOLD_MS,
   MAX_HELD,
@@ -29,6 +29,7 @@ import {
   inboxRow,
   orderKey,
   orderOf,
+  ownBody,
   put,
   readTable,
   receiptBody,
@@ -135,6 +136,7 @@ export class Inbox {
     const { content, from, message, place, sentAt } = opened;
     if (content.kind === "signal") return [];
     const row: InboxRow = {
+      ...keptOf(content, opened.conversation),
       from,
       message,
       sentAt,
@@ -142,11 +144,6 @@ export class Inbox {
       place,
       state: "new",
       late: "no",
-      kind: content.kind,
-      body:
-        content.kind === "receipt"
-          ? encode(receiptBody, { delivered: [...content.delivered], read: [...content.read] })
-          : content.body,
     };
     const order = this.#nextOrder++;
     if (place === undefined) return [{ order, row }];
@@ -327,7 +324,20 @@ export function entryOf({ order, row }: Ready): Entry {
   return { entry: order, from, message, sentAt, late: row.late === "yes", content: contentOf(row) };
 }
 
+function keptOf(
+  content: Exclude<OpenedContent, { readonly kind: "signal" }>,
+  conversation: AccountId | undefined,
+): Pick<InboxRow, "kind" | "body"> {
+  if (content.kind === "receipt") {
+    const { kind, delivered, read } = content;
+    return { kind, body: encode(receiptBody, { delivered: [...delivered], read: [...read] }) };
+  }
+  if (conversation === undefined) return content;
+  return { kind: "own", body: encode(ownBody, { conversation, body: content.body }) };
+}
+
 function contentOf({ kind, body }: InboxRow): Entry["content"] {
+  if (kind === "own") return { kind, ...decodeAll(ownBody, body) };
   if (kind === "receipt") return { kind, ...decodeAll(receiptBody, body) };
   if (kind === "gap") return { kind, ...decodeAll(gapBody, body) };
   return { kind, body };

@@ -73,7 +73,7 @@ export const inboxRow = versioned(
     state: oneOf({ held: 0, request: 1, new: 2 }),
     late: oneOf({ no: 0, yes: 1 }),
     /** A gap stands where the missing messages would have stood; it has no place of its own. */
-    kind: oneOf({ message: 0, receipt: 1, unknown: 2, gap: 3 }),
+    kind: oneOf({ message: 0, receipt: 1, unknown: 2, gap: 3, own: 4 }),
     body,
   }),
 );
@@ -104,6 +104,8 @@ export const receiptBody = struct({
   delivered: listOf(messageId),
   read: listOf(messageId),
 });
+/** What another device of one's own has sent, and to whom. */
+export const ownBody = struct({ conversation: accountId, body });
 /** The numbers that are missing, both included. */
 export const gapBody = struct({ first: u64, last: u64 });
 

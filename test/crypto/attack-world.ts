@@ -6,6 +6,8 @@ import {
   addressOf,
   type ClientFrame,
   type DeviceAddress,
+  type DeviceNumber,
+  deviceOf,
   type EnvelopeId,
   type FrameOf,
   PROBLEMS,
@@ -31,12 +33,15 @@ import {
   accessKeyHash,
   addressOfIdentity,
   createIdentity,
+  type DeviceList,
   encodeIdentity,
   equal,
   type Identity,
   type PrekeyKind,
   publicIdentity,
+  removeDevice,
 } from "../../crypto/index.ts";
+import { linkDevice } from "./linking-support.ts";
 import { START, seededRandom } from "./support.ts";
 
 class Crash extends Error {}
@@ -55,6 +60,8 @@ export interface Seen {
 /** One device of one person. */
 export class Side {
   readonly name: string;
+  /** The name of its account: another device's where it was linked. */
+  readonly user: string;
   readonly identity: Identity;
   tables: Tables = new Map();
   keys: KeyState;
@@ -71,11 +78,14 @@ export class Side {
   readonly texts: string[] = [];
   readonly receipts: string[] = [];
   readonly entries: Entry[] = [];
+  /** What another device of this account has sent, as "account: text". */
+  readonly own: string[] = [];
 
-  constructor(name: string, seed: number) {
+  constructor(name: string, seed: number, linked?: { readonly user: string; readonly identity: Identity }) {
     const random = seededRandom(seed);
     this.name = name;
-    this.identity = createIdentity({ random, now: START });
+    this.user = linked?.user ?? name;
+    this.identity = linked?.identity ?? createIdentity({ random, now: START });
     this.accessHash = publicIdentity(this.identity).accessKeyHash;
     const prekeys = firstPrekeys(this.identity, random, START).filter(
       ({ kind }, i) => kind !== "oneTime" || i < 12,
@@ -131,6 +141,7 @@ export class AttackWorld {
   /** This process dies at its edge of this number, from 1: before or after a write, before or after a frame. */
   dying: { readonly who: string; readonly edge: number } | undefined;
   edges = 0;
+  ownJitterMs = 0;
   #agenda: (() => void)[] = [];
   #chance = 500;
 
@@ -162,19 +173,20 @@ export class AttackWorld {
     side.cipher = new PairwiseCipher({
       keys: side.keys,
       random,
-      name: side.name,
+      name: side.user,
       relay: "world",
       alarm: (code) => void side.alarms.push(code),
     });
     side.core = createClientCore({
       account: side.account,
-      device: 1 as never,
+      device: deviceOf(side.address),
       cipher: side.cipher,
       chance: { bytes: (n) => random.bytes(n), fraction: () => random.below(1_000_000) / 1_000_000 },
       rows,
       requests: "accept",
       urls: 1,
       receiptJitterMs: 100,
+      ownJitterMs: this.ownJitterMs,
     });
     this.step(side, { event: "start" });
   }
@@ -237,7 +249,10 @@ export class AttackWorld {
     const { content } = entry;
     if (content.kind === "receipt") side.receipts.push(...content.delivered, ...content.read);
     else if (content.kind === "gap") side.texts.push(`gap ${content.last - content.first + 1}`);
-    else {
+    else if (content.kind === "own") {
+      const said = readBody(content.body);
+      side.own.push(`${this.#of(content.conversation).user}: ${said.is === "text" ? said.text : said.is}`);
+    } else {
       const said = readBody(content.body);
       side.texts.push(`${said.is === "text" ? said.text : said.is}${entry.late ? " (late)" : ""}`);
     }
@@ -275,8 +290,8 @@ export class AttackWorld {
       case "submit":
         return this.#submit(side, on, frame);
       case "signal":
-        for (const { id, ciphertext } of frame.envelopes)
-          this.#push(this.#of(frame.recipient), { id, ciphertext }, "signal");
+        for (const { device, id, ciphertext } of frame.envelopes)
+          this.#push(this.at(addressOf(frame.recipient, device)), { id, ciphertext }, "signal");
         return;
       case "delivered":
         for (const id of frame.ids) {
@@ -287,7 +302,11 @@ export class AttackWorld {
       case "ask-devices":
         return this.#answer(side, on, this.devicesOf(this.#of(frame.account), frame.request));
       case "ask-prekeys":
-        return this.#answer(side, on, this.#prekeysOf(this.#of(frame.account), frame.request));
+        return this.#answer(
+          side,
+          on,
+          this.#prekeysOf(this.at(addressOf(frame.account, frame.device)), frame.request),
+        );
       case "ping":
         return this.#answer(side, on, { frame: "pong", token: frame.token });
       default:
@@ -295,9 +314,53 @@ export class AttackWorld {
     }
   }
 
+  /** The primary device of an account: it is made before those that are linked to it. */
   #of(account: AccountId): Side {
     for (const side of this.sides.values()) if (side.account === account) return side;
     throw new Error("an account that nobody has");
+  }
+
+  at(address: DeviceAddress): Side {
+    for (const side of this.sides.values()) if (side.address === address) return side;
+    throw new Error("a device that nobody has");
+  }
+
+  /** A second device of somebody, linked; the relay has the new list at once. */
+  link(user: string, name: string): Side {
+    const primary = this.side(user);
+    const number = Math.max(...primary.keys.identity.list.devices.map(({ device }) => device)) + 1;
+    const random = seededRandom(this.#chance++);
+    const { after, linked } = linkDevice(primary.keys.identity, number as DeviceNumber, random, this.now);
+    this.publish(primary, after);
+    const side = new Side(name, this.#chance++, { user, identity: linked });
+    this.sides.set(name, side);
+    this.start(side);
+    this.run();
+    return side;
+  }
+
+  /** The primary device takes a device from its list; the relay forgets its mailbox and ends its connections. */
+  unlink(name: string): void {
+    const side = this.side(name);
+    const primary = this.side(side.user);
+    const removed = removeDevice(primary.keys.identity, deviceOf(side.address), this.now);
+    if (removed.code !== "ok") throw new Error(removed.code);
+    this.publish(primary, removed.identity);
+    side.mailbox.length = 0;
+    const connection = side.sockets.get("device");
+    side.sockets.clear();
+    if (connection === undefined) return;
+    const status = 4000 + PROBLEMS["device-removed"].number;
+    this.step(side, { event: "closed", socket: "device", connection, status });
+  }
+
+  publish(primary: Side, identity: Identity): void {
+    primary.keys.identity = identity;
+    primary.write([putKey("identity", OWN, encodeIdentity(identity))]);
+  }
+
+  #list(account: AccountId): DeviceList {
+    return this.#of(account).keys.identity.list;
   }
 
   #welcome(): RelayFrame {
@@ -318,27 +381,46 @@ export class AttackWorld {
     this.#answer(side, "device", { frame: "push", id, kind, ciphertext });
   }
 
-  #submit(side: Side, on: SocketName, { recipient, accessKey, envelopes }: FrameOf<"submit">): void {
+  #submit(side: Side, on: SocketName, frame: FrameOf<"submit">): void {
+    const { recipient, accessKey, envelopes } = frame;
     const to = this.#of(recipient);
     const ids = envelopes.map(({ id }) => id);
     if (accessKey !== undefined && !equal(accessKeyHash(accessKey), to.accessHash)) {
       const code = PROBLEMS["not-permitted"].number;
       return this.#answer(side, on, { frame: "refused", code, retryAfter: 0, ids });
     }
+    const { version, devices } = this.#list(recipient);
+    if (frame.listVersion !== version) {
+      const [known, given] = [devices.map(({ device }) => device), envelopes.map(({ device }) => device)];
+      const missing = known.filter((device) => !given.includes(device));
+      const extra = given.filter((device) => !known.includes(device));
+      return this.#answer(side, on, {
+        frame: "stale-list",
+        account: recipient,
+        version,
+        missing,
+        extra,
+        ids,
+      });
+    }
     this.#answer(side, on, { frame: "accepted", ids });
-    for (const { id, ciphertext } of envelopes) {
-      const mail = { from: side.name, to: to.name, on, id, ciphertext: ciphertext.slice() };
+    for (const { device, id, ciphertext } of envelopes) {
+      const at = this.at(addressOf(recipient, device));
+      const mail = { from: side.name, to: at.name, on, id, ciphertext: ciphertext.slice() };
       this.seen.push(mail);
       const passed = this.hostile(mail);
       if (passed === undefined) continue;
-      to.mailbox.push({ id, ciphertext: passed });
-      this.#push(to, { id, ciphertext: passed }, "pairwise");
+      at.mailbox.push({ id, ciphertext: passed });
+      this.#push(at, { id, ciphertext: passed }, "pairwise");
     }
   }
 
   devicesOf(of: Side, request: number): RelayFrame {
-    const { certificate, deviceList, listVersion } = publicIdentity(of.keys.identity);
-    return { frame: "has-devices", request, version: listVersion, deviceList, certificates: [certificate] };
+    const { bytes: deviceList, version, devices } = this.#list(of.account);
+    const certificates = devices.map(
+      ({ device }) => this.at(addressOf(of.account, device)).identity.certificateBytes,
+    );
+    return { frame: "has-devices", request, version, deviceList, certificates };
   }
 
   #prekeysOf(of: Side, request: number): RelayFrame {
@@ -411,6 +493,6 @@ export class AttackWorld {
   }
 
   deviceOf(name: string): DeviceAddress {
-    return addressOf(this.side(name).account, 1 as never);
+    return this.side(name).address;
   }
 }
