@@ -32,9 +32,23 @@ export interface GroupMessage extends ReceivedMessage {
   readonly own: boolean;
 }
 
+/** What another device of this account has sent. */
+export interface OwnMessage {
+  readonly user: string;
+  /** 32 hexadecimal characters: the id that receipts for it name. */
+  readonly id: string;
+  readonly text: string | undefined;
+  readonly bytes: Uint8Array | undefined;
+  readonly type: string | undefined;
+  /** The other device's clock, ms since 1970. */
+  readonly sentAt: number;
+}
+
 export interface ClientEvents {
   /** A handler may be asynchronous: when all have ended well, the message is settled and never comes again. */
   message: ReceivedMessage;
+  /** Another device of this account has sent something; `user`: to whom. Settled by its handlers as a message is. */
+  "own-message": OwnMessage;
   /** Somebody unknown has written: `client.accept(user)` or `client.block(user)`. */
   request: { readonly from: string; readonly account: string };
   /** A message of ours has come so far. `delivered`: on the other device's disk. `read`: a person has read it. */

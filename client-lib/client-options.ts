@@ -23,6 +23,8 @@ export interface ClientOptions {
   readonly requests?: "ask" | "accept";
   /** Receipts wait at random up to this long, ms; default 5,000. */
   readonly receiptJitterMs?: number;
+  /** Mail for this account's other devices waits at random up to this long, ms; default 5,000. */
+  readonly ownJitterMs?: number;
   /** One-time keys that were handed out are replaced at random up to this long after it was noticed, ms; default an hour. */
   readonly refillJitterMs?: number;
   /** For tests and other platforms. */

@@ -115,8 +115,11 @@ export class Client {
     });
     this.#trust = new Trust({ keys, cipher, commit: (writes) => store.commit(writes) });
     const { account, device } = signer;
-    const { requests = "ask", receiptJitterMs } = options;
-    const jitter = receiptJitterMs === undefined ? {} : { receiptJitterMs };
+    const { requests = "ask", receiptJitterMs, ownJitterMs } = options;
+    const jitter = {
+      ...(receiptJitterMs === undefined ? {} : { receiptJitterMs }),
+      ...(ownJitterMs === undefined ? {} : { ownJitterMs }),
+    };
     const urls = opened.urls.length;
     const groups = cipher.groupKeys();
     this.#core = createClientCore({
@@ -141,6 +144,7 @@ export class Client {
     });
     this.#people = new People({
       view: this.#core.view,
+      self: { account, name: options.user },
       ask: (ask, name, until) => this.#engine.step({ event: "ask-name", ask, name, until }),
       named: (about, name) => this.#engine.step({ event: "named", account: about, name }),
       keyChanged: (user, before, now) => this.#nameMoved(user, before, now),

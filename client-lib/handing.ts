@@ -3,7 +3,7 @@
 // have ended well; one whose handlers fail comes again after a restart.
 import { type AccountId, accountOf, toHex } from "@lethe/protocol";
 import type { Emitter, ReceivedMessage } from "./client-events.ts";
-import { readBody } from "./content/content.ts";
+import { readBody, type Said } from "./content/content.ts";
 import type { GroupId } from "@lethe/crypto";
 import type { CoreView } from "./delivery/core.ts";
 import type { Entry, MessageId } from "./delivery/events.ts";
@@ -69,8 +69,9 @@ export class Handing {
   /** Never rejects: a handler's failure is told, and the next entry goes on. */
   async #give(entry: Entry, account: AccountId): Promise<void> {
     const { emitter, people, settled } = this.#config;
+    const { content } = entry;
     try {
-      const from = await people.confirmed(account);
+      const from = await people.confirmed(content.kind === "own" ? content.conversation : account);
       if (this.#stopped) return;
       await this.#tell(entry, account, from);
       settled(entry.entry);
@@ -82,6 +83,7 @@ export class Handing {
   #tell(entry: Entry, account: AccountId, from: string): Promise<void> {
     const { content } = entry;
     if (content.kind === "receipt") return this.#receipt(from, content);
+    if (content.kind === "own") return this.#own(entry, from, content.body);
     if (content.kind !== "gap") return this.#message(entry, account, from, content.body);
     const missing = content.last - content.first + 1;
     const group = content.group === undefined ? undefined : toHex(content.group);
@@ -116,6 +118,14 @@ export class Handing {
     });
   }
 
+  #own({ message, sentAt }: Entry, user: string, body: Uint8Array): Promise<void> {
+    const { emitter } = this.#config;
+    const said = readBody(body);
+    if (said.is === "unknown" || said.is === "typing")
+      return emitter.emit("unknown-content", { from: user, content: body });
+    return emitter.emit("own-message", { user, id: toHex(message), ...saidOf(said), sentAt });
+  }
+
   async #message(entry: Entry, account: AccountId, from: string, body: Uint8Array): Promise<void> {
     const { emitter, read, self } = this.#config;
     const { content } = entry;
@@ -128,13 +138,19 @@ export class Handing {
       account: toHex(account),
       sentAt: entry.sentAt,
       late: entry.late,
-      text: said.is === "text" ? said.text : undefined,
-      bytes: said.is === "bytes" ? said.bytes : undefined,
-      type: said.is === "bytes" ? said.type : undefined,
+      ...saidOf(said),
       read: () => read(account, entry.message, content.kind === "group" ? content.group : undefined),
     };
     if (content.kind !== "group") return emitter.emit("message", message);
     const group = toHex(content.group);
     return emitter.emit("group-message", { ...message, group, own: account === self });
   }
+}
+
+function saidOf(said: Said): Pick<ReceivedMessage, "text" | "bytes" | "type"> {
+  return {
+    text: said.is === "text" ? said.text : undefined,
+    bytes: said.is === "bytes" ? said.bytes : undefined,
+    type: said.is === "bytes" ? said.type : undefined,
+  };
 }

@@ -7,6 +7,8 @@ import { ClientError } from "./errors.ts";
 
 export interface PeopleConfig {
   readonly view: CoreView;
+  /** Whose devices these are: known without asking, and no contact. */
+  readonly self: { readonly account: AccountId; readonly name: string };
   readonly ask: (ask: number, name: string, until: Time) => void;
   readonly named: (account: AccountId, name: string) => void;
   /** The name now belongs to another account, by the directory. */
@@ -58,6 +60,7 @@ export class People {
 
   /** The account of a name that was looked up before, without asking. */
   known(user: string): AccountId | undefined {
+    if (user === this.#config.self.name) return this.#config.self.account;
     return this.#byName.get(user) ?? this.#shownAs(user);
   }
 
@@ -88,12 +91,14 @@ export class People {
 
   /** The name to show now, without asking. */
   shown(account: AccountId): string {
+    if (account === this.#config.self.account) return this.#config.self.name;
     const { name, nameFrom } = this.#config.view.contact(account);
     return name !== undefined && nameFrom === "found" ? name : unconfirmed(account);
   }
 
   /** The name to show: what the account says of itself, once the directory has confirmed it. */
   confirmed(account: AccountId): Promise<string> {
+    if (account === this.#config.self.account) return Promise.resolve(this.#config.self.name);
     const { name, nameFrom } = this.#config.view.contact(account);
     if (name === undefined) return Promise.resolve(unconfirmed(account));
     if (nameFrom === "found") return Promise.resolve(name);

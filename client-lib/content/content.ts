@@ -1,7 +1,7 @@
 // The content inside the encryption: from what the core seals to bytes, and back. Always true: reading is total; what
 // it cannot place is unknown content, what contradicts itself is no content.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { fromBytes, isUserName, type Time, toBytes } from "@lethe/protocol";
+import { type AccountId, fromBytes, isUserName, type Time, toBytes } from "@lethe/protocol";
 import type {
   Content as CoreContent,
   MessageId,
@@ -34,6 +34,22 @@ export function bodyOf(said: Said): Uint8Array {
       ? ({ case: "text", value: { text: said.text } } as const)
       : ({ case: "bytes", value: { bytes: said.bytes, type: said.type } } as const);
   return toBinary(ContentSchema, create(ContentSchema, { kind }));
+}
+
+/** What one's own other devices are told of a message: the same kind, with the conversation that it stands in. */
+export function ownCopyOf(conversation: AccountId, body: Uint8Array): Uint8Array {
+  return joined(
+    toBinary(ContentSchema, create(ContentSchema, { conversation: toBytes(conversation) })),
+    body,
+  );
+}
+
+/** Fields of one message add up. */
+function joined(front: Uint8Array, rest: Uint8Array): Uint8Array {
+  const out = new Uint8Array(front.length + rest.length);
+  out.set(front);
+  out.set(rest, front.length);
+  return out;
 }
 
 export function typingBody(): Uint8Array {
@@ -76,11 +92,7 @@ export function writeContent(
       senderName: self.name,
     }),
   );
-  const kind = kindOf(content);
-  const out = new Uint8Array(around.length + kind.length);
-  out.set(around);
-  out.set(kind, around.length);
-  return out;
+  return joined(around, kindOf(content));
 }
 
 function kindOf(content: CoreContent): Uint8Array {
@@ -95,6 +107,7 @@ export interface ReadContent {
   readonly sentAt: Time;
   readonly accessKey: Uint8Array | undefined;
   readonly name: string | undefined;
+  readonly conversation: AccountId | undefined;
   readonly content: OpenedContent;
 }
 
@@ -109,16 +122,18 @@ export function readContent(plaintext: Uint8Array): ReadContent | undefined {
   const content = contentOf(read, plaintext);
   const place = placeOf(read);
   const sentAt = Number(read.sentAt);
-  const { messageId, accessKey, senderName } = read;
+  const { messageId, accessKey, senderName, conversation } = read;
   if (content === undefined || place === "bad" || messageId.length !== ID || !Number.isSafeInteger(sentAt))
     return undefined;
   if (accessKey.length !== 0 && accessKey.length !== KEY) return undefined;
+  if (conversation.length !== 0 && conversation.length !== ID) return undefined;
   return {
     message: fromBytes(messageId),
     place,
     sentAt: sentAt as Time,
     accessKey: accessKey.length === KEY ? accessKey.slice() : undefined,
     name: isUserName(senderName) ? senderName : undefined,
+    conversation: conversation.length === ID ? fromBytes(conversation) : undefined,
     content,
   };
 }

@@ -9,13 +9,25 @@ const STRANGER: ContactRow = { decision: "none", accessKey: undefined, name: und
 
 export class Contacts {
   readonly #rows = new Map<AccountId, ContactRow>();
+  readonly #self: AccountId;
 
-  constructor(rows: StoredRows) {
+  constructor(self: AccountId, rows: StoredRows) {
+    this.#self = self;
     for (const [key, row] of readTable(rows, "contact", contactRow)) this.#rows.set(key as AccountId, row);
   }
 
   of(account: AccountId): Readonly<ContactRow> {
     return this.#rows.get(account) ?? STRANGER;
+  }
+
+  /** Whose libraries ours talks to: contacts', and those of one's own other devices. */
+  trusts(account: AccountId): boolean {
+    return account === this.#self || this.of(account).decision === "accepted";
+  }
+
+  /** Whether mail can go to an account without being a request: with its access key, or to one's own. */
+  reaches(account: AccountId): boolean {
+    return account === this.#self || this.of(account).accessKey !== undefined;
   }
 
   all(): ReadonlyMap<AccountId, Readonly<ContactRow>> {

@@ -29,7 +29,7 @@ import type { GroupKeys } from "../groups/reach.ts";
 import { Groups } from "../groups/groups.ts";
 import { entryOf, Inbox } from "./inbox.ts";
 import { Journal } from "./journal.ts";
-import { MAX_UNSAID, RECEIPT_JITTER_MS, SWEEP_MS, UNSAID_MS } from "./limits.ts";
+import { MAX_UNSAID, OWN_JITTER_MS, RECEIPT_JITTER_MS, SWEEP_MS, UNSAID_MS } from "./limits.ts";
 import { LibraryMail } from "./library-mail.ts";
 import { type Answer, type Ended, Lookups } from "./lookups.ts";
 import { Outbox, type Settled } from "./outbox.ts";
@@ -60,8 +60,9 @@ export interface CoreConfig {
   readonly requests: "ask" | "accept";
   /** How many relay URLs the edge knows. An `open` effect names one by number, from 0. */
   readonly urls: number;
-  /** Receipts wait up to this long, ms. */
+  /** Receipts, and mail for one's own other devices, wait up to this long, ms. */
   readonly receiptJitterMs?: number;
+  readonly ownJitterMs?: number;
 }
 
 export type { CoreView } from "./view.ts";
@@ -78,6 +79,7 @@ export function createClientCore(config: CoreConfig): ClientCore {
 type Life = "stopped" | "running" | "failed";
 
 class Core implements ClientCore {
+  readonly #self: AccountId;
   readonly #connections: Connections;
   readonly #contacts: Contacts;
   readonly #sent: SentLog;
@@ -104,15 +106,16 @@ class Core implements ClientCore {
 
   constructor(config: CoreConfig) {
     const { account, device, chance, cipher, rows, urls } = config;
+    this.#self = account;
     const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
     this.#connections = new Connections({ account, device, urls, chance, cipher }, epoch);
-    this.#contacts = new Contacts(rows);
+    this.#contacts = new Contacts(account, rows);
     this.#sent = new SentLog(rows);
-    this.#outbox = new Outbox(chance, rows);
+    this.#outbox = new Outbox(chance, rows, { account, jitterMs: config.ownJitterMs ?? OWN_JITTER_MS });
     this.#inbox = new Inbox(rows);
     this.#receipts = new Receipts(chance, config.receiptJitterMs ?? RECEIPT_JITTER_MS, rows);
     this.#lookups = new Lookups(chance);
-    this.#resends = new ResendLog(rows);
+    this.#resends = new ResendLog(account, rows);
     this.#watching = new Watching(this.#contacts);
     const parts = {
       self: account,
@@ -230,6 +233,7 @@ class Core implements ClientCore {
 
   /** Whoever is blocked loses the right to send: those who remain get a new access key, then the relay its hash. */
   #decide(turn: Turn, account: AccountId, decision: Decision): void {
+    if (account === this.#self) return;
     const before = this.#contacts.of(account);
     this.#receiving.decide(turn, account, decision);
     if (decision === "blocked") this.#watching.unwatch(account);

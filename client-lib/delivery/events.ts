@@ -123,6 +123,8 @@ export type CipherOutcome =
       /** The sender's delivery access key, and the name it goes by, where it says them. */
       readonly accessKey: Uint8Array | undefined;
       readonly name: string | undefined;
+      /** Of one's own devices: whom the sender has said this to. Whoever else sets it is not believed. */
+      readonly conversation?: AccountId | undefined;
       readonly content: OpenedContent;
       readonly writes: readonly Write[];
     }
@@ -168,7 +170,7 @@ export type Learned =
  * again from the store.
  */
 export interface Cipher {
-  /** Undefined: the account's device list is not known. */
+  /** Undefined: the account's device list is not known. Of one's own account: the other devices, if there are any. */
   peer(account: AccountId, now: Time): PeerState | undefined;
   learnDevices(account: AccountId, answer: FrameOf<"has-devices">, now: Time): Learned;
   learnPrekeys(address: DeviceAddress, answer: FrameOf<"has-prekeys">, now: Time): Learned;
@@ -310,6 +312,8 @@ export interface Entry {
     | { readonly kind: "message" | "unknown"; readonly body: Uint8Array }
     /** Said to a group; of one's own account: on another device. */
     | { readonly kind: "group"; readonly group: GroupId; readonly body: Uint8Array }
+    /** Said to that account on another device of one's own. */
+    | { readonly kind: "own"; readonly conversation: AccountId; readonly body: Uint8Array }
     /** Only ids that this device sent to that account, and that were not told before. */
     | {
         readonly kind: "receipt";

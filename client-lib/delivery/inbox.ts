@@ -12,7 +12,7 @@ import {
   type Time,
 } from "@lethe/protocol";
 import type { GroupId } from "@lethe/crypto";
-import type { CipherOutcome, Entry, MessageId, StoredRows, StreamId } from "./events.ts";
+import type { CipherOutcome, Entry, MessageId, OpenedContent, StoredRows, StreamId } from "./events.ts";
 import {
   HOLD_MS,
   MAX_HELD,
@@ -32,6 +32,7 @@ import {
   inboxRow,
   orderKey,
   orderOf,
+  ownBody,
   put,
   readTable,
   receiptBody,
@@ -148,6 +149,7 @@ export class Inbox {
     const { content, from, message, place, sentAt } = opened;
     if (content.kind === "signal") return [];
     const row: InboxRow = {
+      ...keptOf(content, opened),
       from,
       message,
       sentAt,
@@ -155,13 +157,6 @@ export class Inbox {
       place,
       state: "new",
       late: "no",
-      kind: opened.group === undefined ? content.kind : "group",
-      body:
-        content.kind === "receipt"
-          ? encode(receiptBody, { delivered: [...content.delivered], read: [...content.read] })
-          : opened.group === undefined
-            ? content.body
-            : encode(groupBody, { group: opened.group, body: content.body }),
     };
     const order = this.#nextOrder++;
     if (place === undefined) return [{ order, row }];
@@ -355,7 +350,21 @@ export function entryOf({ order, row }: Ready): Entry {
   return { entry: order, from, message, sentAt, late: row.late === "yes", content: contentOf(row) };
 }
 
+function keptOf(
+  content: Exclude<OpenedContent, { readonly kind: "signal" }>,
+  { conversation, group }: OpenedEnvelope,
+): Pick<InboxRow, "kind" | "body"> {
+  if (content.kind === "receipt") {
+    const { kind, delivered, read } = content;
+    return { kind, body: encode(receiptBody, { delivered: [...delivered], read: [...read] }) };
+  }
+  if (group !== undefined) return { kind: "group", body: encode(groupBody, { group, body: content.body }) };
+  if (conversation === undefined) return content;
+  return { kind: "own", body: encode(ownBody, { conversation, body: content.body }) };
+}
+
 function contentOf({ kind, body }: InboxRow): Entry["content"] {
+  if (kind === "own") return { kind, ...decodeAll(ownBody, body) };
   if (kind === "receipt") return { kind, ...decodeAll(receiptBody, body) };
   if (kind === "gap") return { kind, ...decodeAll(gapBody, body) };
   if (kind === "group-gap") return { kind: "gap", ...decodeAll(groupGapBody, body) };

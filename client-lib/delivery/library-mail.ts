@@ -1,6 +1,6 @@
 // Mail that no person has written, for one device: what libraries say to each other, and messages sent again.
-// Always true: it goes to contacts alone, with their access key; ratchet and ciphertext are one commit; the application
-// is not told of its fate.
+// Always true: it goes to contacts, with their access key, and to one's own other devices alone; ratchet and ciphertext
+// are one commit; the application is not told of its fate.
 import {
   accountOf,
   type AccountId,
@@ -37,7 +37,7 @@ export class LibraryMail {
   ready(turn: Turn, to: DeviceAddress, lookUp: boolean): "yes" | "no" | "gone" {
     const account = accountOf(to);
     const { cipher, contacts, sending } = this.#parts;
-    if (contacts.of(account).accessKey === undefined) return "gone";
+    if (!contacts.reaches(account)) return "gone";
     const peer = cipher.peer(account, turn.now);
     if (peer === undefined && lookUp) sending.askDevices(turn, account);
     if (peer === undefined) return "no";
@@ -94,13 +94,13 @@ export class LibraryMail {
     return this.#toOutbox(turn, { id, message, to, expiry, ciphertext: sealed.ciphertext }) ? id : undefined;
   }
 
-  /** What the application is not told of: only to contacts, only with their access key. */
+  /** What the application is not told of. */
   #toOutbox(turn: Turn, item: Pick<OutboxRow, "id" | "message" | "to" | "expiry" | "ciphertext">): boolean {
     const { cipher, contacts, outbox } = this.#parts;
     const account = accountOf(item.to);
     const { accessKey } = contacts.of(account);
     const peer = cipher.peer(account, turn.now);
-    if (accessKey === undefined || peer === undefined) return false;
+    if (!contacts.reaches(account) || peer === undefined) return false;
     if (!outbox.hasRoom(1, item.ciphertext.length)) return false;
     outbox.add(turn, { ...item, listVersion: peer.listVersion, accessKey, told: "no" });
     return true;

@@ -46,6 +46,8 @@ export const MAX_RECEIPTS_DUE = 10_000;
 export const MAX_ASKS = 256;
 /** Bytes of one message body: what the largest padding bucket holds with its header. */
 export const MAX_BODY_BYTES = 63_488;
+/** Bytes of a message as it was opened, header included: what the largest padding bucket holds. */
+export const MAX_CONTENT_BYTES = 65_536;
 
 /** How long an envelope whose access key was refused waits for the recipient's new one, ms; and how often it is tried
  *  meanwhile: the recipient may have told us before the relay. */
@@ -112,6 +114,8 @@ export const RETRY_BASE_MS = 1_000;
 export const RETRY_CAP_MS = 60_000;
 /** Receipts wait up to this long, ms, so that their time says little and one names many. */
 export const RECEIPT_JITTER_MS = 5_000;
+/** Mail for one's own other devices waits up to this long, ms, so that it does not tell when mail went to somebody. */
+export const OWN_JITTER_MS = 5_000;
 /** The shortest ping time-out believed, ms: a relay cannot make a client ping without rest. */
 export const MIN_PING_MS = 1_000;
 

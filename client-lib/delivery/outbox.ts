@@ -11,12 +11,12 @@ import {
   deviceOf,
   type EnvelopeId,
   type FrameOf,
-  MAX_DEVICES,
   PROBLEMS,
   problemOf,
   type Time,
 } from "@lethe/protocol";
 import { fullJitter, later, soonest } from "./connection-ends.ts";
+import { type Block, dueOf, type Flow, type Item, routeOf, sendable, submits } from "./flows.ts";
 import type { Chance, MessageId, RefusalCode, StoredRows } from "./events.ts";
 import {
   ANSWER_MS,
@@ -33,31 +33,6 @@ import {
 import { orderKey, orderOf, type OutboxRow, outboxRow, put, readTable, remove } from "./rows.ts";
 import type { Turn } from "./turn.ts";
 
-type Progress =
-  /** Its row is being written. */
-  | { readonly at: "staged" }
-  | { readonly at: "ready" }
-  | { readonly at: "under-way"; readonly socket: ConnectionKind; readonly since: Time };
-
-interface Item extends OutboxRow {
-  readonly order: number;
-  progress: Progress;
-  tries: number;
-}
-
-/** What keeps a flow from going on. */
-type Block =
-  | { readonly order: number; readonly waits: "time"; readonly until: Time }
-  | { readonly order: number; readonly waits: "device-list" }
-  /** Its access key was refused: the recipient may be about to tell us another one, or to tell the relay this one. */
-  | { readonly order: number; readonly waits: "key"; readonly until: Time; readonly again: Time };
-
-interface Flow {
-  readonly to: DeviceAddress;
-  readonly items: Item[];
-  block: Block | undefined;
-}
-
 /** What became of an item, for whoever counts the items of a message. */
 export interface Settled {
   readonly message: MessageId;
@@ -69,8 +44,16 @@ export interface Settled {
     | { readonly end: "refused"; code: RefusalCode };
 }
 
+/** Mail for one's own other devices goes after a jitter, so that it does not tell when mail went to others. */
+export interface OwnMail {
+  readonly account: AccountId;
+  /** At most, ms. */
+  readonly jitterMs: number;
+}
+
 export class Outbox {
   readonly #chance: Chance;
+  readonly #own: OwnMail;
   readonly #flows = new Map<DeviceAddress, Flow>();
   readonly #byId = new Map<EnvelopeId, Item>();
   readonly #byOrder = new Map<number, Item>();
@@ -81,13 +64,26 @@ export class Outbox {
   readonly #underWay = { device: new Set<Item>(), anonymous: new Set<Item>() };
   #bytes = 0;
   #nextOrder = 1;
+  /** When mail for one's own devices may go; NaN: to be drawn; undefined: none waits for it. */
+  #ownAt: number | undefined;
   /** No item expires before this: looked for again when it is reached. */
   #expiryAt = Number.POSITIVE_INFINITY;
 
-  constructor(chance: Chance, rows: StoredRows) {
+  constructor(chance: Chance, rows: StoredRows, own: OwnMail) {
     this.#chance = chance;
+    this.#own = own;
     for (const [key, row] of readTable(rows, "outbox", outboxRow))
       this.#keep({ ...row, order: orderOf(key), progress: { at: "ready" }, tries: 0 });
+    this.#holdOwn();
+  }
+
+  /** What goes to one's own devices does not go together with what goes to others. */
+  #holdOwn(): void {
+    for (const { to } of this.#byId.values()) if (this.#isOwn(to)) this.#ownAt ??= Number.NaN;
+  }
+
+  #isOwn(to: DeviceAddress): boolean {
+    return accountOf(to) === this.#own.account;
   }
 
   get size(): number {
@@ -98,6 +94,7 @@ export class Outbox {
     return this.size + envelopes <= MAX_OUTBOX_ITEMS && this.#bytes + bytes <= MAX_OUTBOX_BYTES;
   }
 
+  /** Whether anything that the application is told of is left of a message. */
   has(message: MessageId): boolean {
     return this.#left.has(message);
   }
@@ -106,6 +103,7 @@ export class Outbox {
   add(turn: Turn, row: OutboxRow): void {
     const item: Item = { ...row, order: this.#nextOrder, progress: { at: "staged" }, tries: 0 };
     this.#keep(item);
+    if (this.#isOwn(item.to)) this.#ownAt ??= Number.NaN;
     turn.stage(put("outbox", orderKey(item.order), outboxRow, row));
     turn.afterwards({ next: "transmit", orders: [item.order] });
   }
@@ -116,7 +114,7 @@ export class Outbox {
     flow.items.push(item);
     this.#byId.set(item.id, item);
     this.#byOrder.set(item.order, item);
-    this.#left.set(item.message, (this.#left.get(item.message) ?? 0) + 1);
+    if (item.told === "yes") this.#left.set(item.message, (this.#left.get(item.message) ?? 0) + 1);
     this.#bytes += item.ciphertext.length;
     this.#routes[routeOf(item)] += 1;
     this.#nextOrder = Math.max(this.#nextOrder, item.order + 1);
@@ -136,31 +134,47 @@ export class Outbox {
     return this.#routes[socket] > 0;
   }
 
-  /** The frames that may go now on a connection of this kind. */
+  /** The frames that may go now on a connection of this kind, in the order in which their envelopes were sealed. */
   pump(now: Time, socket: ConnectionKind): ClientFrame[] {
-    const going: Item[] = [];
     const underWay = this.#underWay[socket];
-    if (this.#routes[socket] === 0) return [];
+    const room = MAX_IN_FLIGHT - underWay.size;
+    if (this.#routes[socket] === 0 || room <= 0) return [];
     let bytes = 0;
     for (const item of underWay) bytes += item.ciphertext.length;
-    for (const flow of this.#flows.values()) {
-      if (underWay.size >= MAX_IN_FLIGHT) break;
-      for (const item of sendable(flow, now, socket)) {
-        if (underWay.size >= MAX_IN_FLIGHT) break;
-        if (bytes > 0 && bytes + item.ciphertext.length > MAX_IN_FLIGHT_BYTES) break;
-        bytes += item.ciphertext.length;
-        item.progress = { at: "under-way", socket, since: now };
-        underWay.add(item);
-        going.push(item);
-      }
+    const going: Item[] = [];
+    for (const item of this.#sendable(now, socket, room)) {
+      if (going.length >= room) break;
+      if (bytes > 0 && bytes + item.ciphertext.length > MAX_IN_FLIGHT_BYTES) break;
+      bytes += item.ciphertext.length;
+      item.progress = { at: "under-way", socket, since: now };
+      underWay.add(item);
+      going.push(item);
+      if (this.#isOwn(item.to)) this.#ownAt = undefined;
     }
     return submits(going);
+  }
+
+  #sendable(now: Time, socket: ConnectionKind, room: number): Item[] {
+    if (Number.isNaN(this.#ownAt))
+      this.#ownAt = now + Math.ceil(this.#chance.fraction() * this.#own.jitterMs);
+    const heldBack = now < (this.#ownAt ?? 0);
+    const found: Item[] = [];
+    for (const flow of this.#flows.values()) {
+      if (heldBack && this.#isOwn(flow.to)) continue;
+      let left = room;
+      for (const item of sendable(flow, now, socket)) {
+        if (left-- === 0) break;
+        found.push(item);
+      }
+    }
+    return found.sort((a, b) => a.order - b.order);
   }
 
   /** The connection is gone: what was under way on it goes again. */
   lost(socket: ConnectionKind): void {
     for (const item of this.#underWay[socket]) item.progress = { at: "ready" };
     this.#underWay[socket].clear();
+    if (socket === "device") this.#holdOwn();
   }
 
   accepted(turn: Turn, ids: readonly EnvelopeId[]): Settled[] {
@@ -345,6 +359,7 @@ export class Outbox {
   /** When `tick` or `pump` has something to do by the passing of time. `offset`: the relay's clock minus ours. */
   nextAt(now: Time, offset: number): number {
     let at = soonest(now, Number.POSITIVE_INFINITY, this.#expiryAt - offset);
+    at = soonest(now, at, this.#ownAt ?? 0);
     for (const socket of ["device", "anonymous"] as const)
       for (const item of this.#underWay[socket])
         if (item.progress.at === "under-way") at = soonest(now, at, item.progress.since + ANSWER_MS);
@@ -370,8 +385,8 @@ export class Outbox {
     this.#bytes -= item.ciphertext.length;
     this.#routes[routeOf(item)] -= 1;
     const left = (this.#left.get(item.message) ?? 1) - 1;
-    if (left === 0) this.#left.delete(item.message);
-    else this.#left.set(item.message, left);
+    if (item.told === "yes" && left > 0) this.#left.set(item.message, left);
+    else if (item.told === "yes") this.#left.delete(item.message);
     turn.stage(remove("outbox", orderKey(item.order)));
     const flow = this.#flows.get(item.to);
     if (flow === undefined) return;
@@ -396,64 +411,10 @@ export interface Refused {
   readonly code: RefusalCode;
 }
 
-function routeOf(item: OutboxRow): ConnectionKind {
-  return item.accessKey === undefined ? "device" : "anonymous";
-}
-
 function accountsOf(items: readonly Item[]): AccountId[] {
   return [...new Set(items.map((item) => accountOf(item.to)))];
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
-
-/** When something is to be done about a block: tried again, or given up. */
-function dueOf(block: Block | undefined, now: Time): number {
-  if (block === undefined || block.waits === "device-list") return Number.NEGATIVE_INFINITY;
-  if (block.waits === "time") return block.until;
-  return now < block.again ? block.again : block.until;
-}
-
-/** The items of a flow that may go now on this kind of connection, in order. */
-function* sendable(flow: Flow, now: Time, socket: ConnectionKind): Generator<Item> {
-  const block = flow.block;
-  if (block?.waits === "device-list" || (block?.waits === "time" && now < block.until)) return;
-  if (block?.waits === "key" && now < block.again) return;
-  if (flow.items.some((item) => item.progress.at === "under-way" && item.progress.socket !== socket)) return;
-  for (const item of flow.items) {
-    if (item.progress.at === "staged" || routeOf(item) !== socket) return;
-    if (block !== undefined && item.order > block.order) return;
-    if (item.progress.at === "ready") yield item;
-  }
-}
-
-/** One submit for each message and account: its devices side by side; different messages stay in order. */
-function submits(items: Item[]): ClientFrame[] {
-  const frames: (FrameOf<"submit"> & { envelopes: unknown[] })[] = [];
-  const open = new Map<string, FrameOf<"submit"> & { frame: "submit" }>();
-  for (const item of items.sort((a, b) => a.order - b.order)) {
-    const recipient = accountOf(item.to);
-    const key = `${item.message}${recipient}${item.listVersion}/${item.expiry}/${item.accessKey?.join() ?? ""}`;
-    const device = deviceOf(item.to);
-    const envelope = { device, id: item.id, ciphertext: item.ciphertext };
-    const found = open.get(key);
-    const fits = found !== undefined && found.envelopes.length < Math.min(MAX_DEVICES, 4);
-    if (fits && !found.envelopes.some((e) => e.device === device)) {
-      found.envelopes.push(envelope);
-      continue;
-    }
-    const { listVersion, expiry, accessKey } = item;
-    const submit: FrameOf<"submit"> = {
-      frame: "submit",
-      recipient,
-      accessKey,
-      listVersion,
-      expiry,
-      envelopes: [envelope],
-    };
-    open.set(key, submit);
-    frames.push(submit);
-  }
-  return frames;
 }

@@ -16,7 +16,7 @@ import type { Cipher, Control, Decision, Happening, MessageId, StreamId } from "
 import type { GroupInbox, GroupOpened } from "../groups/group-receiving.ts";
 import type { Groups } from "../groups/groups.ts";
 import type { Inbox, OpenedEnvelope, Ready } from "./inbox.ts";
-import { MAX_BODY_BYTES } from "./limits.ts";
+import { MAX_CONTENT_BYTES } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Recovery } from "./recovery.ts";
@@ -78,10 +78,10 @@ export class Receiving implements GroupInbox {
 
   /** The other side's library has something to say. */
   #control(turn: Turn, from: DeviceAddress, control: Exclude<Control, { kind: "group" }>): void {
-    const { contacts, recovery } = this.#parts;
+    const { contacts, recovery, self } = this.#parts;
     if (contacts.of(accountOf(from)).decision === "blocked") return;
     if (control.kind === "resend") recovery.asked(turn, from, control);
-    else this.learnKey(turn, accountOf(from), control.accessKey);
+    else if (accountOf(from) !== self) this.learnKey(turn, accountOf(from), control.accessKey);
   }
 
   learnKey(turn: Turn, account: AccountId, accessKey: Uint8Array): void {
@@ -128,15 +128,17 @@ export class Receiving implements GroupInbox {
   }
 
   #opened(turn: Turn, frame: FrameOf<"push">, opened: OpenedEnvelope): void {
-    const { inbox, contacts } = this.#parts;
+    const { inbox, contacts, self } = this.#parts;
     const account = accountOf(opened.from);
     turn.stage(...opened.writes);
     if (!inbox.remember(turn, frame.id, opened.from, opened.message)) return;
     if (contacts.of(account).decision === "blocked") return;
     if (opened.content.kind === "signal") return;
-    this.#meet(turn, account, opened);
+    if (account !== self) this.#meet(turn, account, opened);
     if (opened.content.kind === "receipt") this.#receipt(turn, opened);
-    else if (opened.content.body.length > MAX_BODY_BYTES) this.#quarantine(turn, frame, "body-too-large");
+    else if (opened.content.body.length > MAX_CONTENT_BYTES) this.#quarantine(turn, frame, "body-too-large");
+    else if (account === self) this.#ownMessage(turn, opened);
+    else if (opened.conversation !== undefined) this.#quarantine(turn, frame, "not-an-own-device");
     else this.#message(turn, account, opened);
   }
 
@@ -166,6 +168,18 @@ export class Receiving implements GroupInbox {
       inbox.keepForApplication(turn, ready);
   }
 
+  /** Another device of this account has sent something: receipts for it are believed here too. */
+  #ownMessage(turn: Turn, opened: OpenedEnvelope): void {
+    const { contacts, inbox, self, sent } = this.#parts;
+    const { conversation, message } = opened;
+    if (conversation !== undefined) {
+      if (conversation !== self && contacts.of(conversation).decision === "none")
+        this.decide(turn, conversation, "accepted");
+      if (sent.of(message) === undefined) sent.add(turn, message, conversation);
+    }
+    for (const ready of inbox.arrive(turn, opened)) this.#give(turn, ready);
+  }
+
   #message(turn: Turn, account: AccountId, opened: OpenedEnvelope): void {
     const { inbox, contacts, requests } = this.#parts;
     if (contacts.of(account).decision === "none") {
@@ -177,9 +191,10 @@ export class Receiving implements GroupInbox {
 
   /** An entry whose turn has come. */
   #give(turn: Turn, ready: Ready): void {
-    const { inbox, contacts, receipts } = this.#parts;
+    const { inbox, contacts, receipts, self } = this.#parts;
     const account = accountOf(ready.row.from);
     if (ready.row.kind === "group" || ready.row.kind === "group-gap") return this.#giveOfGroup(turn, ready);
+    if (account === self) return inbox.keepForApplication(turn, ready);
     const { decision, name } = contacts.of(account);
     if (decision === "accepted") {
       inbox.keepForApplication(turn, ready);

@@ -99,7 +99,7 @@ export class Recovery {
 
   /** An envelope of a known device did not open. Only contacts are asked: whoever is asked learns that we are here. */
   failed(turn: Turn, id: EnvelopeId, { from, ratchet, ratchetKey }: ResendWish): void {
-    if (this.#parts.contacts.of(accountOf(from)).decision !== "accepted") return;
+    if (!this.#parts.contacts.trusts(accountOf(from))) return;
     const row = this.#rows.get(from) ?? this.#fresh();
     if (row === undefined || row.failed.length >= MAX_FAILED) return;
     if (row.failed.some((failed) => failed.id === id)) return;
@@ -168,8 +168,7 @@ export class Recovery {
   /** A contact's device asks for what it could not open. */
   asked(turn: Turn, from: DeviceAddress, { envelopes }: Control & { kind: "resend" }): void {
     const { contacts, cipher, log } = this.#parts;
-    if (contacts.of(accountOf(from)).decision !== "accepted" || !this.#isListed(cipher, from, turn.now))
-      return;
+    if (!contacts.trusts(accountOf(from)) || !this.#isListed(cipher, from, turn.now)) return;
     if (!this.#answered.takes(turn.now)) return;
     if (log.ask(turn, from, envelopes.slice(0, MAX_RESEND_IDS)) > 0) this.#stirred = true;
   }

@@ -2,6 +2,7 @@
 // Always true: an entry goes when its device has confirmed the message, or when it expires; only the device that an
 // envelope was for can ask for it, and three times at most.
 import {
+  type AccountId,
   accountId,
   accountOf,
   addressOf,
@@ -52,6 +53,8 @@ const resendRow = struct({
 });
 type Row = Of<typeof resendRow>;
 type Carried = Row["devices"][number];
+/** A message's id; with one's own account behind it for what one's own other devices are told of the message. */
+type Key = string;
 
 /** A message for one device, to be sealed again under a new envelope id. */
 export interface Resend {
@@ -72,20 +75,26 @@ export interface Sent {
 }
 
 export class ResendLog {
-  readonly #rows = new Map<MessageId, Row>();
-  readonly #byEnvelope = new Map<EnvelopeId, MessageId>();
+  readonly #self: AccountId;
+  readonly #rows = new Map<Key, Row>();
+  readonly #byEnvelope = new Map<EnvelopeId, Key>();
   /** Messages with a device that asked. */
-  readonly #asked = new Set<MessageId>();
+  readonly #asked = new Set<Key>();
   #bytes = 0;
 
-  constructor(rows: StoredRows) {
+  constructor(self: AccountId, rows: StoredRows) {
+    this.#self = self;
     const found = (rows[RESEND_TABLE] ?? []).map(
-      ({ key, value }) => [key as MessageId, decodeAll(resendRow, value)] as const,
+      ({ key, value }) => [key, decodeAll(resendRow, value)] as const,
     );
     for (const [message, row] of found.sort((a, b) => a[1].at - b[1].at)) this.#index(message, row);
   }
 
-  #index(message: MessageId, row: Row): void {
+  #keyOf(message: MessageId, to: AccountId): Key {
+    return to === this.#self ? message + to : message;
+  }
+
+  #index(message: Key, row: Row): void {
     this.#rows.set(message, row);
     this.#bytes += row.body.length;
     for (const { id, asked } of row.devices) {
@@ -97,7 +106,10 @@ export class ResendLog {
   /** Keeps a message that was just sealed. */
   keep(turn: Turn, { message, body, sentAt, expiry, carried }: Sent): void {
     const first = carried[0];
-    if (first === undefined || this.#rows.has(message)) return;
+    if (first === undefined) return;
+    const to = accountOf(first.to);
+    const key = this.#keyOf(message, to);
+    if (this.#rows.has(key)) return;
     const devices = carried.map(({ to, id, place }) => ({
       device: deviceOf(to),
       id,
@@ -105,20 +117,20 @@ export class ResendLog {
       resends: 0,
       asked: "no" as const,
     }));
-    const row: Row = { format: "one", to: accountOf(first.to), at: turn.now, sentAt, expiry, devices, body };
-    this.#index(message, row);
-    this.#put(turn, message, row);
+    const row: Row = { format: "one", to, at: turn.now, sentAt, expiry, devices, body };
+    this.#index(key, row);
+    this.#put(turn, key, row);
     for (const oldest of this.#rows.keys()) {
       if (this.#rows.size <= MAX_RESENDABLE && this.#bytes <= MAX_RESENDABLE_BYTES) return;
       this.#forget(turn, oldest);
     }
   }
 
-  #put(turn: Turn, key: MessageId, row: Row): void {
+  #put(turn: Turn, key: Key, row: Row): void {
     turn.stage({ table: RESEND_TABLE, key, value: encode(resendRow, row) });
   }
 
-  #forget(turn: Turn, message: MessageId): void {
+  #forget(turn: Turn, message: Key): void {
     const row = this.#rows.get(message);
     if (row === undefined) return;
     this.#rows.delete(message);
@@ -130,16 +142,17 @@ export class ResendLog {
 
   /** A device has the message: it will not ask for it. */
   delivered(turn: Turn, message: MessageId, from: DeviceAddress): void {
-    const row = this.#rows.get(message);
+    const key = this.#keyOf(message, accountOf(from));
+    const row = this.#rows.get(key);
     const has = row?.devices.find(({ device }) => device === deviceOf(from));
     if (row === undefined || has === undefined || row.to !== accountOf(from)) return;
     const devices = row.devices.filter((each) => each !== has);
     this.#byEnvelope.delete(has.id);
-    if (devices.length === 0) this.#forget(turn, message);
-    else this.#change(turn, message, { ...row, devices });
+    if (devices.length === 0) this.#forget(turn, key);
+    else this.#change(turn, key, { ...row, devices });
   }
 
-  #change(turn: Turn, message: MessageId, row: Row): void {
+  #change(turn: Turn, message: Key, row: Row): void {
     this.#rows.set(message, row);
     if (row.devices.some(({ asked }) => asked === "yes")) this.#asked.add(message);
     else this.#asked.delete(message);
@@ -164,8 +177,9 @@ export class ResendLog {
 
   /** What is to be sent again, oldest first. */
   *asked(): Generator<Resend> {
-    for (const message of [...this.#asked]) {
-      const row = this.#rows.get(message);
+    for (const key of [...this.#asked]) {
+      const row = this.#rows.get(key);
+      const message = key.slice(0, 16) as MessageId;
       for (const own of row?.devices ?? []) {
         if (row === undefined || own.asked === "no") continue;
         const { to, body, sentAt, expiry } = row;
@@ -180,12 +194,13 @@ export class ResendLog {
 
   /** It was sealed again, under another envelope id: that one may be asked for next. */
   resent(turn: Turn, { message, to }: Resend, id: EnvelopeId): void {
-    const row = this.#rows.get(message);
+    const key = this.#keyOf(message, accountOf(to));
+    const row = this.#rows.get(key);
     const own = row?.devices.find(({ device }) => device === deviceOf(to));
     if (row === undefined || own === undefined) return;
     this.#byEnvelope.delete(own.id);
-    this.#byEnvelope.set(id, message);
-    this.#change(turn, message, changed(row, own, { id, asked: "no", resends: own.resends + 1 }));
+    this.#byEnvelope.set(id, key);
+    this.#change(turn, key, changed(row, own, { id, asked: "no", resends: own.resends + 1 }));
   }
 
   /** What cannot be sent again after all: its device is gone. */

@@ -74,7 +74,7 @@ export const inboxRow = versioned(
     state: oneOf({ held: 0, request: 1, new: 2 }),
     late: oneOf({ no: 0, yes: 1 }),
     /** A gap stands where the missing messages would have stood; it has no place of its own. */
-    kind: oneOf({ message: 0, receipt: 1, unknown: 2, gap: 3, group: 5, "group-gap": 6 }),
+    kind: oneOf({ message: 0, receipt: 1, unknown: 2, gap: 3, own: 4, group: 5, "group-gap": 6 }),
     body,
   }),
 );
@@ -107,6 +107,8 @@ export const receiptBody = struct({
 });
 /** What was said to a group. */
 export const groupBody = struct({ group: binary<GroupId>(16, "group id"), body });
+/** What another device of one's own has sent, and to whom. */
+export const ownBody = struct({ conversation: accountId, body });
 /** The numbers that are missing, both included. */
 export const gapBody = struct({ first: u64, last: u64 });
 export const groupGapBody = struct({ group: binary<GroupId>(16, "group id"), first: u64, last: u64 });

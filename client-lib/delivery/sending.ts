@@ -2,6 +2,7 @@
 // sealing for each device, numbering.
 // Always true: a message is durable, unsealed or sealed, before the application hears that it is queued; the messages
 // to one account are sealed in the order in which they were given; ratchet, numbers and ciphertext are one commit.
+import { ownCopyOf } from "../content/content.ts";
 import { addTime, soonest } from "./connection-ends.ts";
 import type { Contacts } from "./contacts.ts";
 import type {
@@ -16,7 +17,7 @@ import type {
   StoredRows,
   StreamId,
 } from "./events.ts";
-import { DEFAULT_TTL_MS, MAX_BODY_BYTES, MAX_UNSEALED } from "./limits.ts";
+import { DEFAULT_TTL_MS, MAX_BODY_BYTES, MAX_OUTBOX_ITEMS, MAX_UNSEALED } from "./limits.ts";
 import type { Ended, Lookups } from "./lookups.ts";
 import type { Outbox, Settled } from "./outbox.ts";
 import {
@@ -48,7 +49,7 @@ import type { Turn } from "./turn.ts";
 interface Unsealed extends UnsealedRow {
   readonly order: number;
   /** Whether it has a row: what is sealed at once needs none. */
-  stored: boolean;
+  readonly stored: boolean;
 }
 
 export interface Parts {
@@ -112,15 +113,16 @@ export class Sending {
     if (this.#count >= MAX_UNSEALED || !outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) return refuse("outbox-full");
     if (contacts.of(to).decision === "none") contacts.decide(turn, to, "accepted");
     sent.add(turn, message, to);
-    const expiry = this.expiryOf(turn.now, ttl);
-    const item = { message, to, body, sentAt: turn.now, expiry, order: this.#nextOrder, stored: false };
-    this.#keep(item);
-    if (this.#need(turn, to) !== "nothing") {
-      item.stored = true;
-      turn.stage(put("unsealed", orderKey(item.order), unsealedRow, item));
-    }
-    this.prepare(turn, to);
+    this.#take(turn, { message, to, body, sentAt: turn.now, expiry: this.expiryOf(turn.now, ttl) });
     turn.tellAfter({ tell: "queued", message });
+  }
+
+  /** Seals a message, or keeps it until that can be done. */
+  #take(turn: Turn, row: UnsealedRow): void {
+    const item = { ...row, order: this.#nextOrder, stored: this.#need(turn, row.to) !== "nothing" };
+    this.#keep(item);
+    if (item.stored) turn.stage(put("unsealed", orderKey(item.order), unsealedRow, item));
+    this.prepare(turn, row.to);
   }
 
   #keep(item: Unsealed): void {
@@ -134,7 +136,8 @@ export class Sending {
   /** What is missing before mail to the account can be sealed. */
   #need(turn: Turn, account: AccountId): "nothing" | "devices" | DeviceAddress[] {
     const peer = this.#parts.cipher.peer(account, turn.now);
-    if (peer === undefined || peer.devices.length === 0) return "devices";
+    if (peer === undefined) return "devices";
+    if (peer.devices.length === 0) return account === this.#parts.self ? "nothing" : "devices";
     const missing = peer.devices
       .filter(({ ready }) => !ready)
       .map(({ device }) => addressOf(account, device));
@@ -227,7 +230,8 @@ export class Sending {
     const waiting = this.#unsealed.get(account) ?? [];
     this.#unsealed.delete(account);
     this.#count -= waiting.length;
-    for (const { order, message, body, sentAt, expiry, stored } of waiting) {
+    for (const item of waiting) {
+      const { order, message, body, sentAt, expiry, stored } = item;
       if (stored) turn.stage(remove("unsealed", orderKey(order)));
       const code = this.#seal(turn, {
         to: account,
@@ -237,8 +241,18 @@ export class Sending {
         expiry,
       });
       if (code !== "ok") this.#refuse(turn, message, account, code);
+      else if (account !== this.#parts.self) this.#copy(turn, item);
     }
     this.#renew(turn, account);
+  }
+
+  /** One's own other devices are told of a message in the commit that seals it; or later, if their keys are not there. */
+  #copy(turn: Turn, { message, to: conversation, body, sentAt, expiry }: Unsealed): void {
+    const { cipher, outbox, self } = this.#parts;
+    if (cipher.peer(self, turn.now)?.devices.length === 0) return;
+    const waiting = this.#unsealed.get(self)?.length ?? 0;
+    if (waiting >= MAX_UNSEALED / 2 || outbox.size >= MAX_OUTBOX_ITEMS / 2) return;
+    this.#take(turn, { message, to: self, body: ownCopyOf(conversation, body), sentAt, expiry });
   }
 
   /** Ratchets that are due are replaced beside the mail: a relay that withholds prekeys stops none of it. */
@@ -248,6 +262,8 @@ export class Sending {
   }
 
   #refuseWaiting(turn: Turn, account: AccountId, code: RefusalCode): void {
+    // What one's own devices are told goes to those that it can be sealed for.
+    if (account === this.#parts.self) return this.#sealWaiting(turn, account);
     const waiting = this.#unsealed.get(account) ?? [];
     this.#unsealed.delete(account);
     this.#count -= waiting.length;
@@ -258,6 +274,7 @@ export class Sending {
   }
 
   #refuse(turn: Turn, message: MessageId, to: AccountId, code: RefusalCode): void {
+    if (to === this.#parts.self) return;
     this.#parts.sent.reach(turn, message, to, "refused");
     turn.tellAfter({ tell: "refused", message, to, code });
   }
@@ -268,6 +285,7 @@ export class Sending {
     const { to: account, message, content, sentAt, expiry } = sealing;
     const peer = cipher.peer(account, turn.now);
     if (peer === undefined) return "not-sealable";
+    const isOwn = account === this.#parts.self;
     const carried: Sent["carried"][number][] = [];
     const items: OutboxRow[] = [];
     for (const { device } of peer.devices) {
@@ -275,6 +293,7 @@ export class Sending {
       const id: EnvelopeId = fromBytes(chance.bytes(16));
       const place = content.kind === "message" ? this.#place(to) : undefined;
       const sealed = cipher.seal({ to, id, message, place, content, sentAt, now: turn.now });
+      if (sealed.ciphertext === undefined && isOwn) continue;
       if (sealed.ciphertext === undefined) return sealed.code;
       turn.stage(...sealed.writes);
       if (sealed.ciphertext.length > this.#terms.maxEnvelopeBytes) return "body-too-large";
@@ -286,7 +305,7 @@ export class Sending {
         listVersion: peer.listVersion,
         expiry,
         accessKey: contacts.of(account).accessKey,
-        told: content.kind === "message" ? "yes" : "no",
+        told: content.kind === "message" && !isOwn ? "yes" : "no",
         ciphertext: sealed.ciphertext,
       });
     }
@@ -322,7 +341,7 @@ export class Sending {
   /** Seals a receipt, if the account's keys are known. False: later. */
   receipt(turn: Turn, account: AccountId, take: () => Content & { kind: "receipt" }): boolean {
     const { chance, contacts, outbox } = this.#parts;
-    if (contacts.of(account).accessKey === undefined || this.#need(turn, account) !== "nothing") return false;
+    if (!contacts.reaches(account) || this.#need(turn, account) !== "nothing") return false;
     if (!outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) return false;
     const expiry = this.expiryOf(turn.now);
     const message: MessageId = fromBytes(chance.bytes(16));
@@ -371,6 +390,7 @@ export class Sending {
       const over = waiting.filter(({ expiry }) => expiry <= relayNow);
       for (const { order, message } of over) {
         turn.stage(remove("unsealed", orderKey(order)));
+        if (account === this.#parts.self) continue;
         this.#parts.sent.reach(turn, message, account, "expired");
         turn.tellAfter({ tell: "expired", message, to: account });
       }

@@ -1,5 +1,6 @@
-// The devices of other accounts, as they were verified. Always true: an account's key is pinned at first sight and never
-// replaced; a device that the newest list does not name is not kept.
+// The devices of other accounts, and the other devices of one's own, as they were verified. Always true: an account's key
+// is pinned at first sight and never replaced, one's own is the identity's; a device that the newest list does not name
+// is not kept, and one's own list is the identity's.
 import {
   accountOf,
   addressOf,
@@ -8,7 +9,13 @@ import {
   type FrameOf,
   type Time,
 } from "@lethe/protocol";
-import { encodePeer, type PeerDevice, verifyPeer } from "@lethe/crypto";
+import {
+  addressOfIdentity,
+  encodePeer,
+  type PeerDevice,
+  type PinnedAccount,
+  verifyPeer,
+} from "@lethe/crypto";
 import type { Write } from "../delivery/events.ts";
 import { type KeyState, putKey, removeKey } from "./key-rows.ts";
 
@@ -35,8 +42,14 @@ export class KnownPeers {
     return this.#keys.peers.get(address);
   }
 
-  /** The device of an account that holds its newest list. */
-  pinned(account: AccountId): PeerDevice | undefined {
+  isOwn(account: AccountId): boolean {
+    return account === this.#keys.identity.certificate.account;
+  }
+
+  /** The account key, with the newest list: of one's own account it is the identity's. */
+  pinned(account: AccountId): PinnedAccount | undefined {
+    const { certificate, list } = this.#keys.identity;
+    if (this.isOwn(account)) return { accountKey: certificate.accountKey, list };
     let newest: PeerDevice | undefined;
     for (const address of this.#devices.get(account) ?? []) {
       const peer = this.#keys.peers.get(address);
@@ -51,6 +64,32 @@ export class KnownPeers {
     this.#keys.peers.set(peer.address, peer);
     this.#index(peer.address);
     return [putKey("peer", peer.address, encodePeer(peer))];
+  }
+
+  /** The devices of an account that mail is for: those of its newest list, except this one. */
+  listed(account: AccountId): DeviceAddress[] {
+    const self = addressOfIdentity(this.#keys.identity);
+    const listed = this.pinned(account)?.list.devices.map(({ device }) => addressOf(account, device)) ?? [];
+    return listed.filter((address) => address !== self);
+  }
+
+  /**
+   * Takes the certificates of one's own other devices, by the list that the identity holds by now: the relay's may be an
+   * older one. `gone`: devices that it names no more.
+   */
+  learnOwn(certificates: readonly Uint8Array[], now: Time): { writes: Write[]; gone: DeviceAddress[] } {
+    const { identity, peers } = this.#keys;
+    const { account } = identity.certificate;
+    const listed = this.listed(account);
+    const [deviceList, pinned] = [identity.list.bytes, this.pinned(account)];
+    const writes: Write[] = [];
+    for (const certificate of certificates) {
+      const found = verifyPeer({ identity, certificate, deviceList, pinned, address: undefined, now });
+      if (found.code !== "ok" || !listed.includes(found.peer.address)) continue;
+      writes.push(...this.keep({ ...found.peer, sealing: peers.get(found.peer.address)?.sealing }));
+    }
+    const gone = this.#unlisted(account);
+    return { writes: [...writes, ...gone.map((address) => this.#forget(address))], gone };
   }
 
   /** Takes an account's list and certificates, all of them or none. `gone`: devices that it names no more. */
@@ -76,7 +115,7 @@ export class KnownPeers {
   }
 
   #unlisted(account: AccountId): DeviceAddress[] {
-    const listed = this.pinned(account)?.list.devices.map(({ device }) => addressOf(account, device)) ?? [];
+    const listed = this.listed(account);
     return [...(this.#devices.get(account) ?? [])].filter((address) => !listed.includes(address));
   }
 

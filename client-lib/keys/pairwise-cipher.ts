@@ -4,8 +4,8 @@
 import {
   accountOf,
   type AccountId,
-  addressOf,
   type DeviceAddress,
+  deviceOf,
   encode,
   type FrameOf,
   proofTuple,
@@ -76,7 +76,7 @@ import {
   REPLACE_PENDING,
 } from "./key-rows.ts";
 import { RatchetStore } from "./ratchet-store.ts";
-import { Told } from "./telling.ts";
+import { type Introducing, sayNothing, Told } from "./telling.ts";
 
 /**
  * `list-forked`: a peer has shown another list of our devices, or of its own, than we hold. `store-copied`: a message
@@ -152,10 +152,11 @@ export class PairwiseCipher implements Cipher {
     const pinned = this.#known.pinned(account);
     if (pinned === undefined || this.#outdated.has(account) || !isCurrent(pinned.list, now)) return undefined;
     const devices = [];
-    for (const { device } of pinned.list.devices) {
-      const peer = this.#known.of(addressOf(account, device));
+    for (const address of this.#known.listed(account)) {
+      const peer = this.#known.of(address);
       if (peer === undefined) return undefined;
-      devices.push({ device, ready: this.#isReady(peer, now), stale: this.#isStale(peer.address, now) });
+      const device = deviceOf(address);
+      devices.push({ device, ready: this.#isReady(peer, now), stale: this.#isStale(address, now) });
     }
     return { listVersion: pinned.list.version, devices };
   }
@@ -171,14 +172,16 @@ export class PairwiseCipher implements Cipher {
   }
 
   learnDevices(account: AccountId, answer: FrameOf<"has-devices">, now: Time): Learned {
-    if (account === this.#keys.identity.certificate.account)
-      return { code: "ok", writes: this.#learnOwn(answer) };
-    const learned = this.#known.learn(account, answer, now);
+    const adopted = this.#known.isOwn(account) ? this.#adopt(answer.deviceList) : undefined;
+    const learned =
+      adopted === undefined
+        ? this.#known.learn(account, answer, now)
+        : { code: "ok", ...this.#known.learnOwn(answer.certificates, now) };
     if (learned.writes === undefined) return learned;
     this.#outdated.delete(account);
     const { writes, gone } = learned;
     const dropped = gone.flatMap((device) => [...this.#ratchets.drop(device), ...this.#told.forget(device)]);
-    return { code: "ok", writes: [...writes, ...dropped] };
+    return { code: "ok", writes: [...(adopted ?? []), ...writes, ...dropped] };
   }
 
   learnPrekeys(address: DeviceAddress, answer: FrameOf<"has-prekeys">, now: Time): Learned {
@@ -229,11 +232,14 @@ export class PairwiseCipher implements Cipher {
     const { sending } = this.#ratchets.of(request.to);
     if (sending === undefined) return { code: "not-sealable" };
     const { identity } = this.#keys;
-    const { plaintext, told } = this.#told.write(sending, identity, (self) => writeContent(request, self));
+    const isOwn = this.#known.isOwn(accountOf(request.to));
+    const write = (self: Introducing) => writeContent(request, self);
+    const { plaintext, told } = isOwn ? sayNothing(write) : this.#told.write(sending, identity, write);
     const kind = request.content.kind === "message" ? "lasting" : "passing";
     const sealed = this.#encrypt(request, sending, { plaintext, kind });
     if (sealed.code !== "ok") return { code: sealed.code };
     const { ciphertext, ratchet, writes } = sealed;
+    if (isOwn) return { code: "ok", ciphertext, writes };
     return { code: "ok", ciphertext, writes: [...writes, ...this.#told.sealed(ratchet, identity, told)] };
   }
 
@@ -354,13 +360,16 @@ export class PairwiseCipher implements Cipher {
       this.#keys.replay.set(replayTag.tag, replayTag.until);
       writes.push(putTime("replay", replayTag.tag, replayTag.until));
     }
+    if (this.#known.isOwn(accountOf(sender))) writes.push(...this.#adopt(peer.list.bytes));
     this.#compare(accountOf(sender), opened);
     return writes;
   }
 
+  /** A newer list, theirs or ours, that somebody names: it is asked for before mail is sealed by the one we hold. */
   #compare(account: AccountId, { theirList, ourList }: Committed): void {
     if (this.#outdated.size >= MAX_REMEMBERED) this.#outdated.clear();
     if (theirList === "newer") this.#outdated.add(account);
+    if (ourList === "newer") this.#outdated.add(this.#keys.identity.certificate.account);
     if (theirList === "forked" || ourList === "forked") this.#config.alarm("list-forked", account);
   }
 
@@ -382,8 +391,8 @@ export class PairwiseCipher implements Cipher {
     ];
   }
 
-  /** What the relay has published of ourselves: after a restore it may be newer than what we hold. */
-  #learnOwn({ deviceList }: FrameOf<"has-devices">): Write[] {
+  /** A list of our own devices, of the relay or of one of them: it may be newer than what we hold. */
+  #adopt(deviceList: Uint8Array): Write[] {
     const identity = adoptList(this.#keys.identity, deviceList);
     if (identity === this.#keys.identity) return [];
     this.#keys.identity = identity;

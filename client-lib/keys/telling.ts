@@ -21,6 +21,11 @@ export interface Telling {
   readonly told: boolean;
 }
 
+/** What goes to one's own devices, which know whose they are. */
+export function sayNothing(write: (self: Introducing) => Uint8Array): Telling {
+  return { plaintext: write(NOTHING), told: false };
+}
+
 export class Told {
   readonly #keys: Pick<KeyState, "told">;
   readonly #name: string;

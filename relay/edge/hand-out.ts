@@ -24,7 +24,7 @@ export interface Asking {
   readonly who: string;
   readonly target: DeviceAddress;
   readonly requester: Uint8Array;
-  /** Whether the asker has shown the target's access key. */
+  /** Whether the asker has shown the target's access key, or is another device of its account. */
   readonly isContact: boolean;
 }
 

@@ -69,7 +69,7 @@ export class LookUps {
     const secret = frame.accessKey ?? toBytes(own as AccountId);
     const address = addressOf(frame.account, frame.device);
     const requester = requesterOf(secret, frame.requestId);
-    const isContact = frame.accessKey !== undefined;
+    const isContact = frame.accessKey !== undefined || own === frame.account;
     const answer = this.#handOut.ask({
       who: own ?? socket.address.remote,
       target: address,

@@ -1,6 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { PROBLEMS } from "@lethe/protocol";
-import { account, Bench } from "./support/bench-core.ts";
+import {
+  addressOf,
+  type DeviceNumber,
+  encodeFrames,
+  type EnvelopeId,
+  MAX_ENVELOPE_BYTES,
+  PROBLEMS,
+  type Time,
+} from "@lethe/protocol";
+import { type Item, submits } from "../../client-lib/delivery/flows.ts";
+import { account, Bench, id16, messageId } from "./support/bench-core.ts";
 
 const refused = (code: keyof typeof PROBLEMS, retryAfter: number, ...ids: ReturnType<Bench["lastId"]>[]) =>
   ({ frame: "refused", code: PROBLEMS[code].number, retryAfter, ids }) as const;
@@ -188,5 +197,42 @@ describe("what the relay takes", () => {
       frame.frame === "submit" ? [frame.expiry - anna.now] : [],
     );
     expect(expiries.slice(1)).toEqual([30 * 86_400_000, 60_000]);
+  });
+});
+
+describe("the frames of a submit", () => {
+  const item = (order: number, message: string, device: number, bytes = 100): Item => ({
+    id: id16(`e${order}`) as EnvelopeId,
+    message: messageId(message),
+    to: addressOf(account("ben"), device as DeviceNumber),
+    listVersion: 1,
+    expiry: 1_000 as Time,
+    accessKey: undefined,
+    told: "yes",
+    ciphertext: new Uint8Array(bytes),
+    order,
+    progress: { at: "ready" },
+    tries: 0,
+  });
+  const shape = (items: Item[]): number[][] =>
+    submits(items).map((frame) =>
+      frame.frame === "submit" ? frame.envelopes.map(({ device }) => device) : [],
+    );
+
+  it("hold one message for as many devices as an account may have", () => {
+    const items = Array.from({ length: 16 }, (_, n) => item(n, "one", n + 1));
+    expect(shape(items)).toEqual([items.map((_, n) => n + 1)]);
+    expect(shape([item(1, "one", 1), item(2, "two", 1), item(3, "two", 2)])).toEqual([[1], [1, 2]]);
+  });
+
+  it("stay under the limit of a frame, with the largest envelopes there are", () => {
+    const items = Array.from({ length: 16 }, (_, n) => item(n, "one", n + 1, MAX_ENVELOPE_BYTES));
+    expect(shape(items).map((devices) => devices.length)).toEqual([7, 7, 2]);
+    for (const frame of submits(items)) expect(encodeFrames(frame).length).toBeGreaterThan(0);
+  });
+
+  it("give no device a later message in an earlier frame, though one was sealed for it later than for others", () => {
+    // "one" is with device 1 already, and is sealed for device 2, new, only when "two" is on its way to device 1.
+    expect(shape([item(1, "two", 1), item(2, "one", 2), item(3, "two", 2)])).toEqual([[1], [2], [2]]);
   });
 });

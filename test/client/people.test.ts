@@ -32,6 +32,7 @@ function people(directory: Record<string, AccountId | RefusalCode>, claims: Reco
   };
   const made: People = new People({
     view,
+    self: { account: account("anna"), name: "anna" },
     ask: (ask, name) => {
       asked.push(name);
       queueMicrotask(() => made.answered(ask, directory[name] ?? "unknown-name"));

@@ -6,6 +6,8 @@ import {
   addressOf,
   type ClientFrame,
   type DeviceAddress,
+  type DeviceNumber,
+  deviceOf,
   type EnvelopeId,
   type FrameOf,
   PROBLEMS,
@@ -31,13 +33,16 @@ import {
   accessKeyHash,
   addressOfIdentity,
   createIdentity,
+  type DeviceList,
   encodeIdentity,
   envelopeIdFor,
   equal,
   type Identity,
   type PrekeyKind,
   publicIdentity,
+  removeDevice,
 } from "../../crypto/index.ts";
+import { linkDevice } from "./linking-support.ts";
 import { START, seededRandom } from "./support.ts";
 
 class Crash extends Error {}
@@ -58,6 +63,8 @@ export interface Seen {
 /** One device of one person. */
 export class Side {
   readonly name: string;
+  /** The name of its account: another device's where it was linked. */
+  readonly user: string;
   readonly identity: Identity;
   tables: Tables = new Map();
   keys: KeyState;
@@ -76,11 +83,14 @@ export class Side {
   readonly texts: string[] = [];
   readonly receipts: string[] = [];
   readonly entries: Entry[] = [];
+  /** What another device of this account has sent, as "account: text". */
+  readonly own: string[] = [];
 
-  constructor(name: string, seed: number) {
+  constructor(name: string, seed: number, linked?: { readonly user: string; readonly identity: Identity }) {
     const random = seededRandom(seed);
     this.name = name;
-    this.identity = createIdentity({ random, now: START });
+    this.user = linked?.user ?? name;
+    this.identity = linked?.identity ?? createIdentity({ random, now: START });
     this.accessHash = publicIdentity(this.identity).accessKeyHash;
     const prekeys = firstPrekeys(this.identity, random, START).filter(
       ({ kind }, i) => kind !== "oneTime" || i < 12,
@@ -136,6 +146,7 @@ export class AttackWorld {
   /** This process dies at its edge of this number, from 1: before or after a write, before or after a frame. */
   dying: { readonly who: string; readonly edge: number } | undefined;
   edges = 0;
+  ownJitterMs = 0;
   #agenda: (() => void)[] = [];
   #chance = 500;
 
@@ -167,13 +178,13 @@ export class AttackWorld {
     side.cipher = new PairwiseCipher({
       keys: side.keys,
       random,
-      name: side.name,
+      name: side.user,
       relay: "world",
       alarm: (code) => void side.alarms.push(code),
     });
     side.core = createClientCore({
       account: side.account,
-      device: 1 as never,
+      device: deviceOf(side.address),
       cipher: side.cipher,
       chance: { bytes: (n) => random.bytes(n), fraction: () => random.below(1_000_000) / 1_000_000 },
       rows,
@@ -181,6 +192,7 @@ export class AttackWorld {
       urls: 1,
       groups: side.cipher.groupKeys(),
       receiptJitterMs: 100,
+      ownJitterMs: this.ownJitterMs,
     });
     this.step(side, { event: "start" });
   }
@@ -243,7 +255,10 @@ export class AttackWorld {
     const { content } = entry;
     if (content.kind === "receipt") side.receipts.push(...content.delivered, ...content.read);
     else if (content.kind === "gap") side.texts.push(`gap ${content.last - content.first + 1}`);
-    else {
+    else if (content.kind === "own") {
+      const said = readBody(content.body);
+      side.own.push(`${this.#of(content.conversation).user}: ${said.is === "text" ? said.text : said.is}`);
+    } else {
       const said = readBody(content.body);
       side.texts.push(`${said.is === "text" ? said.text : said.is}${entry.late ? " (late)" : ""}`);
     }
@@ -283,8 +298,8 @@ export class AttackWorld {
       case "submit-group":
         return this.#submitGroup(side, on, frame);
       case "signal":
-        for (const { id, ciphertext } of frame.envelopes)
-          this.#push(this.#of(frame.recipient), { id, ciphertext }, "signal");
+        for (const { device, id, ciphertext } of frame.envelopes)
+          this.#push(this.at(addressOf(frame.recipient, device)), { id, ciphertext }, "signal");
         return;
       case "delivered":
         for (const id of frame.ids) {
@@ -295,7 +310,11 @@ export class AttackWorld {
       case "ask-devices":
         return this.#answer(side, on, this.devicesOf(this.#of(frame.account), frame.request));
       case "ask-prekeys":
-        return this.#answer(side, on, this.#prekeysOf(this.#of(frame.account), frame.request));
+        return this.#answer(
+          side,
+          on,
+          this.#prekeysOf(this.at(addressOf(frame.account, frame.device)), frame.request),
+        );
       case "ping":
         return this.#answer(side, on, { frame: "pong", token: frame.token });
       default:
@@ -303,9 +322,53 @@ export class AttackWorld {
     }
   }
 
+  /** The primary device of an account: it is made before those that are linked to it. */
   #of(account: AccountId): Side {
     for (const side of this.sides.values()) if (side.account === account) return side;
     throw new Error("an account that nobody has");
+  }
+
+  at(address: DeviceAddress): Side {
+    for (const side of this.sides.values()) if (side.address === address) return side;
+    throw new Error("a device that nobody has");
+  }
+
+  /** A second device of somebody, linked; the relay has the new list at once. */
+  link(user: string, name: string): Side {
+    const primary = this.side(user);
+    const number = Math.max(...primary.keys.identity.list.devices.map(({ device }) => device)) + 1;
+    const random = seededRandom(this.#chance++);
+    const { after, linked } = linkDevice(primary.keys.identity, number as DeviceNumber, random, this.now);
+    this.publish(primary, after);
+    const side = new Side(name, this.#chance++, { user, identity: linked });
+    this.sides.set(name, side);
+    this.start(side);
+    this.run();
+    return side;
+  }
+
+  /** The primary device takes a device from its list; the relay forgets its mailbox and ends its connections. */
+  unlink(name: string): void {
+    const side = this.side(name);
+    const primary = this.side(side.user);
+    const removed = removeDevice(primary.keys.identity, deviceOf(side.address), this.now);
+    if (removed.code !== "ok") throw new Error(removed.code);
+    this.publish(primary, removed.identity);
+    side.mailbox.length = 0;
+    const connection = side.sockets.get("device");
+    side.sockets.clear();
+    if (connection === undefined) return;
+    const status = 4000 + PROBLEMS["device-removed"].number;
+    this.step(side, { event: "closed", socket: "device", connection, status });
+  }
+
+  publish(primary: Side, identity: Identity): void {
+    primary.keys.identity = identity;
+    primary.write([putKey("identity", OWN, encodeIdentity(identity))]);
+  }
+
+  #list(account: AccountId): DeviceList {
+    return this.#of(account).keys.identity.list;
   }
 
   #welcome(): RelayFrame {
@@ -326,21 +389,41 @@ export class AttackWorld {
     this.#answer(side, "device", { frame: "push", id, kind, ciphertext });
   }
 
-  #submit(side: Side, on: SocketName, { recipient, accessKey, envelopes }: FrameOf<"submit">): void {
+  #submit(side: Side, on: SocketName, frame: FrameOf<"submit">): void {
+    const { recipient, accessKey, envelopes } = frame;
     const to = this.#of(recipient);
     const ids = envelopes.map(({ id }) => id);
     if (accessKey !== undefined && !equal(accessKeyHash(accessKey), to.accessHash)) {
       const code = PROBLEMS["not-permitted"].number;
       return this.#answer(side, on, { frame: "refused", code, retryAfter: 0, ids });
     }
-    this.#answer(side, on, { frame: "accepted", ids });
-    for (const { id, ciphertext } of envelopes) {
-      const mail = { from: side.name, to: to.name, on, id, ciphertext: ciphertext.slice() };
+    const given = envelopes.map(({ device }) => device);
+    const stale = this.#stale(recipient, frame.listVersion, given, ids);
+    this.#answer(side, on, stale ?? { frame: "accepted", ids });
+    if (stale !== undefined) return;
+    for (const { device, id, ciphertext } of envelopes) {
+      const at = this.at(addressOf(recipient, device));
+      const mail = { from: side.name, to: at.name, on, id, ciphertext: ciphertext.slice() };
       this.seen.push(mail);
       const passed = this.hostile(mail);
       if (passed === undefined) continue;
-      this.#deliver(to, { id, ciphertext: passed }, "pairwise");
+      this.#deliver(at, { id, ciphertext: passed }, "pairwise");
     }
+  }
+
+  /** The answer to a submit for another list than the account's. */
+  #stale(
+    account: AccountId,
+    listVersion: number,
+    given: readonly DeviceNumber[],
+    ids: EnvelopeId[],
+  ): RelayFrame | undefined {
+    const { version, devices } = this.#list(account);
+    if (listVersion === version) return undefined;
+    const known = devices.map(({ device }) => device);
+    const missing = known.filter((device) => !given.includes(device));
+    const extra = given.filter((device) => !known.includes(device));
+    return { frame: "stale-list", account, version, missing, extra, ids };
   }
 
   #deliver(to: Side, mail: { id: EnvelopeId; ciphertext: Uint8Array }, kind: MailKind): void {
@@ -356,7 +439,7 @@ export class AttackWorld {
 
   /** One ciphertext for many accounts: each stands alone. */
   #submitGroup(side: Side, on: SocketName, frame: FrameOf<"submit-group">): void {
-    for (const { account, accessKey, devices } of frame.recipients) {
+    for (const { account, accessKey, devices, listVersion } of frame.recipients) {
       const to = this.#of(account);
       const ids = devices.map((device) => envelopeIdFor(frame.groupEnvelope, addressOf(account, device)));
       if (accessKey === undefined || !equal(accessKeyHash(accessKey), to.accessHash)) {
@@ -364,12 +447,15 @@ export class AttackWorld {
         this.#answer(side, on, { frame: "refused", code, retryAfter: 0, ids });
         continue;
       }
-      this.#answer(side, on, { frame: "accepted", ids });
-      for (const id of ids) {
-        const mail = { from: side.name, to: to.name, on, id, ciphertext: frame.ciphertext.slice() };
+      const stale = this.#stale(account, listVersion, devices, ids);
+      this.#answer(side, on, stale ?? { frame: "accepted", ids });
+      if (stale !== undefined) continue;
+      for (const [i, id] of ids.entries()) {
+        const at = this.at(addressOf(account, devices[i] as never));
+        const mail = { from: side.name, to: at.name, on, id, ciphertext: frame.ciphertext.slice() };
         this.seen.push(mail);
         const passed = this.hostile(mail);
-        if (passed !== undefined) this.#deliver(to, { id, ciphertext: passed }, "group");
+        if (passed !== undefined) this.#deliver(at, { id, ciphertext: passed }, "group");
       }
     }
   }
@@ -382,8 +468,11 @@ export class AttackWorld {
   }
 
   devicesOf(of: Side, request: number): RelayFrame {
-    const { certificate, deviceList, listVersion } = publicIdentity(of.keys.identity);
-    return { frame: "has-devices", request, version: listVersion, deviceList, certificates: [certificate] };
+    const { bytes: deviceList, version, devices } = this.#list(of.account);
+    const certificates = devices.map(
+      ({ device }) => this.at(addressOf(of.account, device)).identity.certificateBytes,
+    );
+    return { frame: "has-devices", request, version, deviceList, certificates };
   }
 
   #prekeysOf(of: Side, request: number): RelayFrame {
@@ -456,6 +545,6 @@ export class AttackWorld {
   }
 
   deviceOf(name: string): DeviceAddress {
-    return addressOf(this.side(name).account, 1 as never);
+    return this.side(name).address;
   }
 }

@@ -140,6 +140,21 @@ export function done(seed: number): Done {
   return { ...before, after, linked, grant, certificate };
 }
 
+/** A further device of an account that is there already: the account's identity with it on its list, and its own. */
+export function linkDevice(
+  primary: Identity,
+  device: DeviceNumber,
+  random: Shown["random"],
+  now: Time,
+): { after: Identity; linked: Identity } {
+  const showing = showLinkingCode({ relay: RELAY, random, now });
+  const offer = good(scan({ identity: primary, random, now, device, text: linkingText(showing.code) }));
+  const answer = good(answerOffer(showing, { message: offer.message, random, now }));
+  const { state } = good(hearJoining(offer.state, { message: answer.message, now }));
+  const { message, identity: after } = good(confirmLinking(state, { identity: primary, random, now }));
+  return { after, linked: good(acceptGrant(answer.state, { message, now })).identity };
+}
+
 /** Every way to flip one bit. */
 export function flips(bytes: Uint8Array): Uint8Array[] {
   return Array.from({ length: bytes.length * 8 }, (_, bit) => {

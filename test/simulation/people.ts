@@ -155,6 +155,7 @@ class GlassCipher implements Cipher {
   }
 
   peer(account: AccountId): PeerState | undefined {
+    if (account === accountAt(this.#port.index)) return { listVersion: 1, devices: [] };
     if (this.#port.strangers.has(account) && !this.#learned.has(account)) return undefined;
     return { listVersion: 1, devices: [{ device: DEVICE, ready: true }] };
   }

@@ -97,6 +97,23 @@ describe("prekeys", () => {
     expect([refused.request, named(refused.code)]).toEqual([4, "unknown-name"]);
   });
 
+  it("come with one-time keys for devices of the account, though strangers have used up theirs", async () => {
+    const ben = await withPrekeys("ben", 30);
+    const without = (request: number) => ({ ...askFor(ben, requestId(), request), accessKey: undefined });
+    const given = [];
+    for (const name of ["anna", "carla", "dora", "emil"]) {
+      await using stranger = await Wire.device(relay.at, await someone(name));
+      await stranger.take("drained");
+      stranger.send(...Array.from({ length: 6 }, (_, n) => without(n)));
+      for (let n = 0; n < 6; n++) given.push(await stranger.take("has-prekeys"));
+    }
+    expect(given.filter(({ oneTime }) => oneTime !== undefined)).toHaveLength(20);
+    await using own = await Wire.device(relay.at, ben);
+    await own.take("drained");
+    own.send(...[1, 2, 3, 4].map(without));
+    for (let n = 0; n < 4; n++) expect((await own.take("has-prekeys")).oneTime).toBeDefined();
+  });
+
   it("of a device that is not there, or has none, are no-device", async () => {
     const [ben, bare] = [await withPrekeys("ben", 1), await someone("bare")];
     await using contact = await Wire.anonymous(relay.at);

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file content.proto.
  */
 export const file_content: GenFile = /*@__PURE__*/
-  fileDesc("Cg1jb250ZW50LnByb3RvEhBsZXRoZS5jb250ZW50LnYxIq0CCgdDb250ZW50EhIKCm1lc3NhZ2VfaWQYASABKAwSDwoHc2VudF9hdBgCIAEoBBIOCgZzdHJlYW0YAyABKAwSEAoIc2VxdWVuY2UYBCABKAQSEgoKYWNjZXNzX2tleRgFIAEoDBITCgtzZW5kZXJfbmFtZRgGIAEoCRImCgR0ZXh0GAogASgLMhYubGV0aGUuY29udGVudC52MS5UZXh0SAASKAoFYnl0ZXMYCyABKAsyFy5sZXRoZS5jb250ZW50LnYxLkJ5dGVzSAASLAoHcmVjZWlwdBgMIAEoCzIZLmxldGhlLmNvbnRlbnQudjEuUmVjZWlwdEgAEioKBnR5cGluZxgNIAEoCzIYLmxldGhlLmNvbnRlbnQudjEuVHlwaW5nSABCBgoEa2luZCIUCgRUZXh0EgwKBHRleHQYASABKAkiJAoFQnl0ZXMSDQoFYnl0ZXMYASABKAwSDAoEdHlwZRgCIAEoCSIqCgdSZWNlaXB0EhEKCWRlbGl2ZXJlZBgBIAMoDBIMCgRyZWFkGAIgAygMIggKBlR5cGluZ2IGcHJvdG8z");
+  fileDesc("Cg1jb250ZW50LnByb3RvEhBsZXRoZS5jb250ZW50LnYxIsMCCgdDb250ZW50EhIKCm1lc3NhZ2VfaWQYASABKAwSDwoHc2VudF9hdBgCIAEoBBIOCgZzdHJlYW0YAyABKAwSEAoIc2VxdWVuY2UYBCABKAQSEgoKYWNjZXNzX2tleRgFIAEoDBITCgtzZW5kZXJfbmFtZRgGIAEoCRIUCgxjb252ZXJzYXRpb24YByABKAwSJgoEdGV4dBgKIAEoCzIWLmxldGhlLmNvbnRlbnQudjEuVGV4dEgAEigKBWJ5dGVzGAsgASgLMhcubGV0aGUuY29udGVudC52MS5CeXRlc0gAEiwKB3JlY2VpcHQYDCABKAsyGS5sZXRoZS5jb250ZW50LnYxLlJlY2VpcHRIABIqCgZ0eXBpbmcYDSABKAsyGC5sZXRoZS5jb250ZW50LnYxLlR5cGluZ0gAQgYKBGtpbmQiFAoEVGV4dBIMCgR0ZXh0GAEgASgJIiQKBUJ5dGVzEg0KBWJ5dGVzGAEgASgMEgwKBHR5cGUYAiABKAkiKgoHUmVjZWlwdBIRCglkZWxpdmVyZWQYASADKAwSDAoEcmVhZBgCIAMoDCIICgZUeXBpbmdiBnByb3RvMw");
 
 /**
  * @generated from message lethe.content.v1.Content
@@ -60,6 +60,14 @@ export type Content = Message<"lethe.content.v1.Content"> & {
    * @generated from field: string sender_name = 6;
    */
   senderName: string;
+
+  /**
+   * Only between devices of one account: what was said to this account, 16 bytes, as one of them has sent it. Empty in
+   * ordinary mail. (A group's conversation is to be a field of its own; 8 and 9 are free.)
+   *
+   * @generated from field: bytes conversation = 7;
+   */
+  conversation: Uint8Array;
 
   /**
    * @generated from oneof lethe.content.v1.Content.kind

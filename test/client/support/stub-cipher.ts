@@ -1,6 +1,7 @@
 // A cipher that seals nothing: content travels as it is, so that stories about delivery need no keys. Its one row,
 // "stub"/"opened", lets a test see that what it writes is committed with the rest.
 import {
+  accountOf,
   binary,
   bytes,
   type DeviceAddress,
@@ -42,9 +43,11 @@ export function stubCipher(self: DeviceAddress, name?: string, accessKey = STUB_
   let opened = 0;
   return {
     peer: (account) =>
-      known.has(account) || account.startsWith("K")
-        ? { listVersion: 1, devices: [{ device: deviceOf(self), ready: true }] }
-        : undefined,
+      account === accountOf(self)
+        ? { listVersion: 1, devices: [] }
+        : known.has(account) || account.startsWith("K")
+          ? { listVersion: 1, devices: [{ device: deviceOf(self), ready: true }] }
+          : undefined,
     learnDevices(account) {
       known.add(account);
       return { code: "ok", writes: [] };

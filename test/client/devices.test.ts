@@ -1,0 +1,173 @@
+// Several devices of one account: real client cores on the real cryptography, and a relay that counts what it is given.
+import { beforeAll, describe, expect, it } from "vitest";
+import { type ClientFrame, MAX_FRAME_BYTES, type FrameOf } from "@lethe/protocol";
+import { ownCopyOf } from "../../client-lib/content/content.ts";
+import { ready } from "../../crypto/index.ts";
+import { AttackWorld } from "../crypto/attack-world.ts";
+
+beforeAll(ready);
+
+type Submit = FrameOf<"submit"> & { readonly frame: "submit" };
+
+/** The submits of one device since a moment, with the connection of each. */
+function submitsSince(world: AttackWorld, at: number, from: string): { on: string; frame: Submit }[] {
+  const isSubmit = (frame: ClientFrame): frame is Submit => frame.frame === "submit";
+  return world.frames
+    .slice(at)
+    .flatMap(({ from: who, on, frame }) => (who === from && isSubmit(frame) ? [{ on, frame }] : []));
+}
+
+/** Anna and Ben with so many devices each, all of whom have written to each other's people. */
+function everybody(devices: number): AttackWorld {
+  const world = new AttackWorld("anna", "ben");
+  world.befriend("anna", "ben");
+  for (const user of ["anna", "ben"]) for (let n = 2; n <= devices; n++) world.link(user, `${user}${n}`);
+  for (let round = 0; round < 2; round++)
+    for (const from of [...world.sides.keys()])
+      world.say(from, world.side(from).user === "anna" ? "ben" : "anna", `${from}'s ${round}`);
+  return world;
+}
+
+describe("a message between people with several devices", () => {
+  it("goes up in one frame for the recipient's devices, and in one on the authenticated connection for one's own", () => {
+    const world = everybody(5);
+    const before = world.frames.length;
+    world.say("anna2", "ben", "now");
+    const submits = submitsSince(world, before, "anna2");
+    const to = (of: string) => submits.filter(({ frame }) => frame.recipient === world.side(of).account);
+    const devices = (of: string) => to(of).map(({ frame }) => frame.envelopes.map(({ device }) => device));
+    expect(devices("ben")).toEqual([[1, 2, 3, 4, 5]]);
+    expect(devices("anna")).toEqual([[1, 3, 4, 5]]);
+    expect(to("ben").map(({ on, frame }) => [on, frame.accessKey !== undefined])).toEqual([
+      ["anonymous", true],
+    ]);
+    expect(to("anna").map(({ on, frame }) => [on, frame.accessKey])).toEqual([["device", undefined]]);
+    for (const name of ["ben", "ben2", "ben3", "ben4", "ben5"])
+      expect(world.side(name).texts.at(-1)).toBe("now");
+    for (const name of ["anna", "anna3", "anna4", "anna5"])
+      expect(world.side(name).own.at(-1)).toBe("ben: now");
+    expect(world.side("anna2").own).not.toContain("ben: now");
+  });
+
+  it("is cut where the frame would be over its limit, and each device gets everything in order", () => {
+    const world = everybody(5);
+    const before = world.frames.length;
+    const anna = world.side("anna");
+    for (const text of ["1", "2", "3"]) world.say("anna", "ben", text + "x".repeat(60_000));
+    expect(anna.codes).toEqual([]);
+    for (const { frame } of submitsSince(world, before, "anna")) {
+      const bytes = frame.envelopes.reduce((sum, { ciphertext }) => sum + ciphertext.length + 24, 64);
+      expect(bytes).toBeLessThanOrEqual(MAX_FRAME_BYTES);
+    }
+    for (const name of ["ben", "ben3", "ben5"])
+      expect(
+        world
+          .side(name)
+          .texts.slice(-3)
+          .map(([first]) => first),
+      ).toEqual(["1", "2", "3"]);
+    for (const name of ["anna2", "anna5"])
+      expect(
+        world
+          .side(name)
+          .own.slice(-3)
+          .map((text) => text.slice(0, 6)),
+      ).toEqual(["ben: 1", "ben: 2", "ben: 3"]);
+  });
+});
+
+describe("what one's own other devices are told", () => {
+  it("is sealed in the commit of the message, and goes after a jitter of its own", () => {
+    const world = new AttackWorld("anna", "ben");
+    world.ownJitterMs = 5_000;
+    world.befriend("anna", "ben");
+    world.link("anna", "laptop");
+    world.start(world.side("anna"));
+    world.say("anna", "ben", "first");
+    world.pass(10_000);
+    const waits = new Set<number>();
+    for (let n = 0; n < 20; n++) {
+      const [before, at] = [world.frames.length, world.now];
+      world.say("anna", "ben", `message ${n}`);
+      const own = () =>
+        submitsSince(world, before, "anna").filter(
+          ({ frame }) => frame.recipient === world.side("anna").account,
+        );
+      while (own().length === 0 && world.now < at + 6_000) world.pass(100);
+      waits.add(world.now - at);
+      world.pass(6_000);
+      expect(own()).toHaveLength(1);
+    }
+    expect(Math.max(...waits)).toBeLessThanOrEqual(5_200);
+    expect(waits.size).toBeGreaterThan(5);
+    expect(world.side("laptop").own).toHaveLength(21);
+  });
+
+  it("survives a crash at every write and frame: each is told once, in order", () => {
+    for (let edge = 1; edge < 16; edge++) {
+      const world = new AttackWorld("anna", "ben");
+      world.befriend("anna", "ben");
+      world.link("anna", "laptop");
+      world.say("anna", "ben", "one");
+      world.dying = { who: "anna", edge };
+      world.say("anna", "ben", "two");
+      world.dying = undefined;
+      world.say("anna", "ben", "three");
+      world.pass(40_000);
+      const own = world.side("laptop").own;
+      // A message that was never durable was never said, on neither side.
+      expect(own).toEqual(
+        world
+          .side("ben")
+          .texts.filter((t) => ["one", "two", "three"].includes(t))
+          .map((t) => `ben: ${t}`),
+      );
+      expect(own.length).toBeGreaterThanOrEqual(2);
+    }
+  });
+
+  it("makes receipts for it believed there, and the contact known", () => {
+    const world = new AttackWorld("anna", "ben", "carla");
+    world.link("anna", "laptop");
+    world.befriend("anna", "ben");
+    const laptop = world.side("laptop");
+    expect(laptop.own).toEqual(["ben: hello ben", "ben: so, ben"]);
+    const { account } = world.side("ben");
+    expect(laptop.core.view.contact(account).decision).toBe("accepted");
+    const message = world.say("anna", "ben", "read me");
+    world.step(world.side("ben"), { event: "read", from: world.side("anna").account, messages: [message] });
+    world.pass(2_000);
+    expect(laptop.core.view.sent(message)).toMatchObject({ to: account, state: "read" });
+    expect(laptop.receipts).toContain(message);
+    expect(laptop.core.view.contacts().has(laptop.account)).toBe(false);
+  });
+
+  it("is believed of a device of one's own account alone", () => {
+    const world = new AttackWorld("anna", "ben");
+    world.befriend("anna", "ben");
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    const body = ownCopyOf(ben.account, Uint8Array.of(0x52, 0x04, 0x0a, 0x02, 0x68, 0x69)); // text "hi"
+    world.step(ben, {
+      event: "send",
+      message: "forged own copy..".slice(0, 16) as never,
+      to: anna.account,
+      body,
+    });
+    world.pass(2_000);
+    expect(anna.own).toEqual([]);
+    expect(anna.codes).toEqual(["not-an-own-device"]);
+    world.say("ben", "anna", "and the next flows");
+    world.pass(11_000); // the forged one had a place in the order, and is missing now
+    expect(anna.texts.at(-1)).toBe("and the next flows");
+  });
+
+  it("costs nobody anything who has one device: no question, no frame", () => {
+    const world = new AttackWorld("anna", "ben");
+    world.befriend("anna", "ben");
+    const own = world.frames.filter(
+      ({ from, frame }) =>
+        from === "anna" && "account" in frame && frame.account === world.side("anna").account,
+    );
+    expect(own.map(({ frame }) => frame.frame)).toEqual(["hello"]);
+  });
+});
