@@ -1,27 +1,20 @@
 // The client as applications use it: one object for one device of one account, its methods and its events.
 // Always true: whatever `message` hands over is durable and acknowledged; whatever `sent` says is held by the relay.
-import {
-  type AccountId,
-  accountOf,
-  fromBytes,
-  PATHS,
-  type PresenceRequest,
-  type Time,
-  toHex,
-} from "@lethe/protocol";
+import { type AccountId, fromBytes, PATHS, type PresenceRequest, type Time, toHex } from "@lethe/protocol";
 import { ready, type SafetyNumber } from "@lethe/crypto";
 import { Background } from "./background.ts";
 import { type ClientEvent, type ClientEvents, Emitter, type Handler } from "./client-events.ts";
 import { type ClientOptions, type Opened, openParts } from "./client-options.ts";
 import { bodyOf, type Said, typingBody } from "./content/content.ts";
 import { type ClientCore, createClientCore } from "./delivery/core.ts";
-import type { MessageId, Presence, RefusalCode, Told } from "./delivery/events.ts";
+import type { MessageId, Presence } from "./delivery/events.ts";
 import { Engine } from "./edge/engine.ts";
 import { GroupsApi } from "./groups/group-api.ts";
 import { type Enrolled, enrol, erase } from "./enrol.ts";
 import { ClientError } from "./errors.ts";
 import { Handing } from "./handing.ts";
 import { PairwiseCipher } from "./keys/pairwise-cipher.ts";
+import { Telling } from "./telling.ts";
 import { Trust } from "./keys/trust.ts";
 import { Outgoing, type SentMessage } from "./outgoing.ts";
 import { People } from "./people.ts";
@@ -140,7 +133,7 @@ export class Client {
       openSocket: opened.openSocket,
       urls: opened.urls,
       hand: (entry) => this.#handing.hand(entry),
-      tell: (told) => this.#told(told),
+      tell: (told) => telling.told(told),
     });
     this.#people = new People({
       view: this.#core.view,
@@ -175,6 +168,22 @@ export class Client {
       find: (user) => this.#find(user),
       shown: (about) => (about === account ? this.user : this.#people.shown(about)),
       random: (length) => opened.random.bytes(length),
+    });
+    const telling = new Telling({
+      emitter: this.#emitter,
+      outgoing: this.#outgoing,
+      watches: this.#watches,
+      groups: this.groups,
+      people: this.#people,
+      view: this.#core.view,
+      online: () => {
+        this.#background.online();
+        this.#policy.look();
+      },
+      accessKeyChanged: () => this.#background.soon(ACCESS_GRACE_MS),
+      clock: (offset) => {
+        http.offset = offset;
+      },
     });
     this.#ask = (method, path, json) => http.signed(method, path, json, signer, relay);
     this.#policy = new PolicyKeeper({
@@ -400,106 +409,5 @@ export class Client {
 
   #mustBeOpen(): void {
     if (this.#closed) throw new ClientError("closed");
-  }
-
-  #online(): void {
-    this.#background.online();
-    this.#policy.look();
-  }
-
-  #told(told: Told): void {
-    const emitter = this.#emitter;
-    switch (told.tell) {
-      case "connection":
-        if (told.state === "online") this.#online();
-        return emitter.tell("connection", { state: told.state });
-      case "drained":
-      case "displaced":
-        return emitter.tell(told.tell, {});
-      case "stopped":
-        this.#outgoing.failAll(new ClientError(told.code));
-        this.#watches.failAll(told.code);
-        this.groups.failAll(told.code);
-        return emitter.tell("stopped", { code: told.code });
-      case "store-restored":
-        return emitter.tell("restored", {});
-      case "queued":
-        return this.#outgoing.reached(told.message, "queued");
-      case "sent":
-        this.#outgoing.reached(told.message, "sent");
-        return emitter.tell("sent", { user: this.#people.shown(told.to), id: toHex(told.message) });
-      case "expired":
-        return this.#failed(told.message, told.to, "expired");
-      case "refused":
-        return this.#failed(told.message, told.to, told.code);
-      case "waiting":
-        return emitter.tell("waiting", {
-          user: this.#people.shown(told.to),
-          id: toHex(told.message),
-          code: told.code,
-        });
-      case "group": {
-        const known = this.#core.view.group(told.group);
-        if (known !== undefined) emitter.tell("group", { group: this.groups.shown(known), how: told.how });
-        return;
-      }
-      case "group-done":
-        return this.groups.answered(told.ask, told.code, told.group);
-      case "group-sent":
-        this.#outgoing.reached(told.message, "sent");
-        return emitter.tell("group-sent", { group: toHex(told.group), id: toHex(told.message) });
-      case "group-refused":
-        this.#outgoing.failed(told.message, new ClientError(told.code));
-        return emitter.tell("group-refused", {
-          group: toHex(told.group),
-          id: toHex(told.message),
-          code: told.code,
-        });
-      case "group-signal":
-        return this.#withName(accountOf(told.from), (from) =>
-          emitter.tell("group-typing", { group: toHex(told.group), from }),
-        );
-      case "request":
-        return this.#withName(told.account, (from) =>
-          emitter.tell("request", { from, account: toHex(told.account) }),
-        );
-      case "signal":
-        return this.#withName(accountOf(told.from), (from) => emitter.tell("typing", { from }));
-      case "presence":
-        return emitter.tell("presence", { user: this.#people.shown(told.account), ...told.presence });
-      case "watching":
-        return this.#watches.answered(told.ask, told.code);
-      case "ratchet-reset":
-        return this.#withName(accountOf(told.from), (from) =>
-          emitter.tell("ratchet-reset", { from, missing: told.missing }),
-        );
-      case "resent":
-        return emitter.tell("resent", { user: this.#people.shown(told.to), id: toHex(told.message) });
-      case "access-key-changed":
-        return this.#background.soon(ACCESS_GRACE_MS);
-      case "quarantined":
-        return emitter.tell("quarantined", { code: told.code });
-      case "name":
-        return this.#people.answered(told.ask, told.account);
-      case "name-refused":
-        return this.#people.answered(told.ask, told.code);
-      case "clock":
-        this.#opened.http.offset = told.offset;
-        return;
-    }
-  }
-
-  #failed(message: MessageId, to: AccountId, code: RefusalCode): void {
-    const user = this.#people.shown(to);
-    this.#outgoing.failed(message, new ClientError(code));
-    if (code === "expired") this.#emitter.tell("expired", { user, id: toHex(message) });
-    else this.#emitter.tell("refused", { user, id: toHex(message), code });
-    if (code === "account-key-changed") this.#emitter.tell("key-changed", { user, code });
-  }
-
-  #withName(account: AccountId, then: (name: string) => void): void {
-    this.#people.confirmed(account).then(then, (error: unknown) => {
-      this.#emitter.tell("error", { error: error instanceof Error ? error : new Error(String(error)) });
-    });
   }
 }

@@ -4,32 +4,20 @@
 import {
   type AccountId,
   accountOf,
-  type DeviceNumber,
   type FrameOf,
   problemOfClose,
   type RelayFrame,
   type Time,
 } from "@lethe/protocol";
-import { addTime, soonest } from "./connection-ends.ts";
+import { soonest } from "./connection-ends.ts";
+import type { CoreConfig } from "./core-config.ts";
 import { Connections, SOCKETS } from "./connections.ts";
 import { Contacts } from "./contacts.ts";
-import type {
-  Chance,
-  Cipher,
-  CoreEvent,
-  Decision,
-  Effect,
-  Entry,
-  Happening,
-  RefusalCode,
-  SocketName,
-  StoredRows,
-} from "./events.ts";
-import type { GroupKeys } from "../groups/reach.ts";
+import type { CoreEvent, Decision, Effect, Entry, Happening, RefusalCode, SocketName } from "./events.ts";
 import { Groups } from "../groups/groups.ts";
 import { entryOf, Inbox } from "./inbox.ts";
 import { Journal } from "./journal.ts";
-import { MAX_UNSAID, OWN_JITTER_MS, RECEIPT_JITTER_MS, SWEEP_MS, UNSAID_MS } from "./limits.ts";
+import { OWN_JITTER_MS, RECEIPT_JITTER_MS, SWEEP_MS } from "./limits.ts";
 import { LibraryMail } from "./library-mail.ts";
 import { type Answer, type Ended, Lookups } from "./lookups.ts";
 import { Outbox, type Settled } from "./outbox.ts";
@@ -40,6 +28,7 @@ import { Receiving } from "./receiving.ts";
 import { ResendLog } from "./resend-log.ts";
 import { epochRow, readTable } from "./rows.ts";
 import { Sending } from "./sending.ts";
+import { Signals } from "./signals.ts";
 import { SentLog } from "./sent-log.ts";
 import { type After, Turn } from "./turn.ts";
 import { tellSettled } from "./settled.ts";
@@ -47,24 +36,7 @@ import type { CoreView } from "./view.ts";
 import { Waiting } from "./waiting.ts";
 import { Watching } from "./watching.ts";
 
-export interface CoreConfig {
-  readonly account: AccountId;
-  readonly device: DeviceNumber;
-  readonly cipher: Cipher;
-  readonly chance: Chance;
-  /** Undefined: this device takes part in no groups. */
-  readonly groups?: GroupKeys & { readonly accessKey: () => Uint8Array };
-  /** Everything that the store holds of `CORE_TABLES`. */
-  readonly rows: StoredRows;
-  /** Mail of strangers: kept until the person decides, or handed over. */
-  readonly requests: "ask" | "accept";
-  /** How many relay URLs the edge knows. An `open` effect names one by number, from 0. */
-  readonly urls: number;
-  /** Receipts, and mail for one's own other devices, wait up to this long, ms. */
-  readonly receiptJitterMs?: number;
-  readonly ownJitterMs?: number;
-}
-
+export type { CoreConfig } from "./core-config.ts";
 export type { CoreView } from "./view.ts";
 
 export interface ClientCore {
@@ -98,9 +70,7 @@ class Core implements ClientCore {
   #started = false;
   readonly #journal = new Journal();
   readonly #waiting = new Waiting();
-  #signals: FrameOf<"signal">[] = [];
-  /** The last signal for each, while there is no connection for it. */
-  readonly #unsaid = new Map<AccountId, { readonly body: Uint8Array; readonly until: Time }>();
+  readonly #signals: Signals;
   #sweepAt: number | undefined;
   #wakeAt = Number.POSITIVE_INFINITY;
 
@@ -127,6 +97,11 @@ class Core implements ClientCore {
       resends: this.#resends,
     };
     this.#sending = new Sending({ ...parts, lookups: this.#lookups }, rows);
+    this.#signals = new Signals({
+      contacts: this.#contacts,
+      sending: this.#sending,
+      anonymous: this.#connections.anonymous,
+    });
     this.#mail = new LibraryMail({ ...parts, sending: this.#sending });
     this.#recovery = new Recovery({ ...parts, mail: this.#mail, log: this.#resends }, rows);
     this.#receiving = new Receiving({
@@ -209,7 +184,8 @@ class Core implements ClientCore {
       case "group-signal":
         return this.#groups?.take(turn, event);
       case "signal":
-        return this.#signal(turn, event.to, event.body);
+        if (this.#life === "running") this.#signals.say(turn, event.to, event.body);
+        return;
       case "settled":
         this.#inbox.settled(turn, event.entry);
         return this.#takeWaiting(turn);
@@ -237,7 +213,8 @@ class Core implements ClientCore {
     const before = this.#contacts.of(account);
     this.#receiving.decide(turn, account, decision);
     if (decision === "blocked") this.#watching.unwatch(account);
-    if (decision === "blocked" && before.decision === "accepted") this.#mail.lockOut(turn);
+    if (decision === "blocked" && before.decision === "accepted")
+      this.#mail.lockOut(turn, this.#groups?.fellows(account) ?? []);
   }
 
   #start(turn: Turn): void {
@@ -403,22 +380,6 @@ class Core implements ClientCore {
       turn.tell({ tell: "name-refused", ask, code: "busy" });
   }
 
-  /** Now, or within the moment that it takes to connect. */
-  #signal(turn: Turn, to: AccountId, body: Uint8Array): void {
-    if (this.#life !== "running") return;
-    const { anonymous } = this.#connections;
-    if (anonymous.isUp) return this.#sending.signal(turn, to, body);
-    if (this.#contacts.of(to).accessKey === undefined) return;
-    if (this.#unsaid.size < MAX_UNSAID) this.#unsaid.set(to, { body, until: addTime(turn.now, UNSAID_MS) });
-    anonymous.want(turn);
-  }
-
-  #say(turn: Turn): void {
-    for (const [to, { body, until }] of this.#unsaid)
-      if (turn.now < until) this.#sending.signal(turn, to, body);
-    this.#unsaid.clear();
-  }
-
   #passTime(turn: Turn): void {
     for (const socket of SOCKETS) {
       const end = this.#connections.of(socket).tick(turn);
@@ -472,7 +433,7 @@ class Core implements ClientCore {
           turn.emit({ do: "hand", entry: each.entry satisfies Entry });
           break;
         case "signal":
-          this.#signals.push(each.frame);
+          this.#signals.sealed(each.frame);
           break;
         case "tell":
           turn.tell(each.told);
@@ -483,11 +444,10 @@ class Core implements ClientCore {
 
   /** What may go now, on the connections that there are; an anonymous one is opened when something wants it. */
   #pump(turn: Turn): void {
-    const signals = this.#signals;
-    this.#signals = [];
+    const signals = this.#signals.take();
     if (this.#life !== "running") return;
     const { device, anonymous, presence } = this.#connections;
-    if (anonymous.isUp && this.#unsaid.size > 0) this.#say(turn);
+    if (anonymous.isUp) this.#signals.connected(turn);
     const waits = this.#groups?.wantsConnection ?? false;
     const wanted = waits || this.#outbox.wants("anonymous") || this.#lookups.wants("anonymous");
     anonymous.busy(turn, wanted || signals.length > 0);

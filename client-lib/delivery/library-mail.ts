@@ -65,14 +65,15 @@ export class LibraryMail {
   }
 
   /** Somebody was blocked and is to lose the right to send: those who remain get a new access key, then the relay its hash. */
-  lockOut(turn: Turn): void {
+  lockOut(turn: Turn, fellows: Iterable<AccountId>): void {
     const { cipher, contacts } = this.#parts;
     const changed = cipher.newAccessKey();
     if (changed === undefined) return;
     turn.stage(...changed.writes);
     const notice = { kind: "access-key", accessKey: changed.accessKey } as const;
-    for (const [contact, { decision }] of contacts.all())
-      if (decision === "accepted") this.notify(turn, contact, notice);
+    const told = new Set(fellows);
+    for (const [contact, { decision }] of contacts.all()) if (decision === "accepted") told.add(contact);
+    for (const account of told) this.notify(turn, account, notice);
     turn.tellAfter({ tell: "access-key-changed" });
   }
 

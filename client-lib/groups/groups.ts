@@ -86,6 +86,16 @@ export class Groups {
     return this.#outbox.size;
   }
 
+  /** Who is in a group with this account, but for somebody who is to hear nothing. */
+  fellows(except: AccountId): Set<AccountId> {
+    const all = new Set<AccountId>();
+    for (const { standing, view } of this.#store.all())
+      if (standing === "joined") for (const { account } of view.state.members) all.add(account);
+    all.delete(except);
+    all.delete(this.#parts.self);
+    return all;
+  }
+
   get wantsConnection(): boolean {
     return this.#outbox.wantsConnection;
   }

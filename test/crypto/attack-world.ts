@@ -2,7 +2,6 @@
 // every envelope. Time and chance are given; nothing happens but by `run` and `pass`.
 import {
   type AccountId,
-  accountOf,
   addressOf,
   type ClientFrame,
   type DeviceAddress,
@@ -16,40 +15,28 @@ import {
   toBytes,
 } from "@lethe/protocol";
 import { bodyOf, readBody } from "../../client-lib/content/content.ts";
-import { type ClientCore, createClientCore } from "../../client-lib/delivery/core.ts";
-import type {
-  CoreEvent,
-  Effect,
-  Entry,
-  MessageId,
-  SocketName,
-  Told,
-  Write,
-} from "../../client-lib/delivery/events.ts";
+import { createClientCore } from "../../client-lib/delivery/core.ts";
+import type { CoreEvent, Effect, Entry, MessageId, SocketName } from "../../client-lib/delivery/events.ts";
 import { type KeyState, loadKeys, OWN, putKey } from "../../client-lib/keys/key-rows.ts";
-import { type Alarm, PairwiseCipher } from "../../client-lib/keys/pairwise-cipher.ts";
-import { firstPrekeys, putPrekeys } from "../../client-lib/keys/prekey-keeper.ts";
+import { PairwiseCipher } from "../../client-lib/keys/pairwise-cipher.ts";
 import {
   accessKeyHash,
-  addressOfIdentity,
-  createIdentity,
   type DeviceList,
   encodeIdentity,
   envelopeIdFor,
   equal,
   type Identity,
   type PrekeyKind,
-  publicIdentity,
   removeDevice,
 } from "../../crypto/index.ts";
+import { type MailKind, Side, type Tables } from "./attack-side.ts";
 import { linkDevice } from "./linking-support.ts";
 import { START, seededRandom } from "./support.ts";
 
+export { Side } from "./attack-side.ts";
+
 class Crash extends Error {}
 type EventBody = CoreEvent extends infer E ? (E extends CoreEvent ? Omit<E, "now"> : never) : never;
-type Tables = Map<string, Map<string, Uint8Array>>;
-
-type MailKind = "pairwise" | "group";
 
 /** What the relay sees of one submitted envelope. */
 export interface Seen {
@@ -58,78 +45,6 @@ export interface Seen {
   readonly on: SocketName;
   readonly id: EnvelopeId;
   readonly ciphertext: Uint8Array;
-}
-
-/** One device of one person. */
-export class Side {
-  readonly name: string;
-  /** The name of its account: another device's where it was linked. */
-  readonly user: string;
-  readonly identity: Identity;
-  tables: Tables = new Map();
-  keys: KeyState;
-  cipher: PairwiseCipher;
-  core: ClientCore;
-  readonly sockets = new Map<SocketName, number>();
-  wakeAt = Number.POSITIVE_INFINITY;
-  /** What the relay holds of this account. */
-  accessHash: Uint8Array;
-  epoch = 0;
-  readonly mailbox: { id: EnvelopeId; ciphertext: Uint8Array; kind: MailKind }[] = [];
-  /** Not connected: its mail stays in the mailbox. */
-  away = false;
-  readonly told: Told[] = [];
-  readonly alarms: Alarm[] = [];
-  readonly texts: string[] = [];
-  readonly receipts: string[] = [];
-  readonly entries: Entry[] = [];
-  /** What another device of this account has sent, as "account: text". */
-  readonly own: string[] = [];
-
-  constructor(name: string, seed: number, linked?: { readonly user: string; readonly identity: Identity }) {
-    const random = seededRandom(seed);
-    this.name = name;
-    this.user = linked?.user ?? name;
-    this.identity = linked?.identity ?? createIdentity({ random, now: START });
-    this.accessHash = publicIdentity(this.identity).accessKeyHash;
-    const prekeys = firstPrekeys(this.identity, random, START).filter(
-      ({ kind }, i) => kind !== "oneTime" || i < 12,
-    );
-    this.write([putKey("identity", OWN, encodeIdentity(this.identity)), ...putPrekeys(prekeys)]);
-    this.keys = undefined as never;
-    this.cipher = undefined as never;
-    this.core = undefined as never;
-  }
-
-  get address(): DeviceAddress {
-    return addressOfIdentity(this.identity);
-  }
-
-  get account(): AccountId {
-    return accountOf(this.address);
-  }
-
-  write(writes: readonly Write[]): void {
-    for (const { table, key, value } of writes) {
-      const rows = this.tables.get(table) ?? new Map<string, Uint8Array>();
-      this.tables.set(table, rows);
-      if (value === undefined) rows.delete(key);
-      else rows.set(key, value.slice());
-    }
-  }
-
-  /** The store as it is now, to be put back later. */
-  copy(): Tables {
-    return new Map([...this.tables].map(([table, rows]) => [table, new Map(rows)]));
-  }
-
-  tellsOf<T extends Told["tell"]>(tell: T): (Told & { tell: T })[] {
-    return this.told.filter((told): told is Told & { tell: T } => told.tell === tell);
-  }
-
-  get codes(): string[] {
-    return this.tellsOf("quarantined").map(({ code }) => code);
-  }
 }
 
 export class AttackWorld {
