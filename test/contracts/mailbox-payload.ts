@@ -1,10 +1,10 @@
 // The mailbox's contract as tests, its third part: the ciphertext that a group's envelopes have in common (M15). What is
 // answered is asked of every backend; that it is kept once, of those whose world can count copies.
 import { randomBytes } from "node:crypto";
-import { blake2b } from "@lethe/crypto";
+import { blake2b, ready } from "@lethe/crypto";
 import { type DeviceAddress, type EnvelopeId, fromBytes, type Time } from "@lethe/protocol";
 import type { Envelope, PayloadId } from "@lethe/queue";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import {
   all,
   anAddress,
@@ -65,6 +65,8 @@ async function removeAll({ backend }: BackendWorld, address: DeviceAddress): Pro
 
 export function mailboxPayloadContract({ name, keeps, open }: BackendUnderTest): void {
   describe(`mailbox contract, payloads: ${name}`, () => {
+    beforeAll(ready);
+
     it("M15 payload: is read in every mailbox, and kept once, whichever verb appended and whenever", async () => {
       await using world = await open();
       const { backend, clock } = world;
