@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { crypto } from "./cases/crypto.ts";
 import { forwarder } from "./cases/forwarder.ts";
 import { frozen } from "./cases/frozen.ts";
+import { group } from "./cases/group.ts";
 import { idle } from "./cases/idle.ts";
 import { latency } from "./cases/latency.ts";
 import { links } from "./cases/links.ts";
@@ -37,6 +38,7 @@ const CASES: readonly BenchCase[] = [
   redisStore,
   redisRelay,
   links,
+  group,
 ];
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 

@@ -26,7 +26,7 @@ export class Sender {
   readonly #targets: readonly Account[];
   readonly #counts: Counts;
   readonly #watch: Watch;
-  readonly #sealed = new SealedBytes();
+  readonly #sealed: SealedBytes;
   readonly #writer = new Writer(65_536);
   readonly #welcomed = Promise.withResolvers<void>();
   #socket: LoadSocket | undefined;
@@ -34,7 +34,8 @@ export class Sender {
   #next = 0;
   #due = 0;
 
-  private constructor(targets: readonly Account[], counts: Counts, watch: Watch) {
+  private constructor(targets: readonly Account[], counts: Counts, watch: Watch, bytes?: number) {
+    this.#sealed = new SealedBytes(bytes);
     this.#targets = targets;
     this.#counts = counts;
     this.#watch = watch;
@@ -45,8 +46,9 @@ export class Sender {
     targets: readonly Account[],
     counts: Counts,
     watch: Watch = NO_WATCH,
+    bytes?: number,
   ): Promise<Sender> {
-    const sender = new Sender(targets, counts, watch);
+    const sender = new Sender(targets, counts, watch, bytes);
     const socket = await LoadSocket.open(url, PATHS.anonymousSocket, {
       failed: (error) => sender.#failed(error),
       message: (payload) => {

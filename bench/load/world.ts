@@ -61,7 +61,8 @@ export function sendersTo(
   accounts: readonly Account[],
   count: number,
   counts: Counts,
+  bytes?: number,
 ): Promise<Sender[]> {
   const shares = Array.from({ length: count }, (_, i) => accounts.filter((__, at) => at % count === i));
-  return Promise.all(shares.map((share) => Sender.open(relay.url, share, counts)));
+  return Promise.all(shares.map((share) => Sender.open(relay.url, share, counts, NO_WATCH, bytes)));
 }

@@ -1,13 +1,14 @@
 // The three appends. Who owns and what fits is judged when an item's turn comes; from then on it counts towards the
 // caps, and a read that finds nothing waits for it; it can be read, and is answered `stored`, once its group is synced.
 // Always true: items take their turns in the order of the calls, also while the log has no room.
-import type { DeviceAddress, Position } from "@lethe/protocol";
+import type { DeviceAddress, Position, Time } from "@lethe/protocol";
 import type { MailboxLimits } from "../backend.ts";
-import type { Appended, Envelope, NoDevice, StoreFailure } from "../mailbox.ts";
+import type { Appended, Envelope, NoDevice, PayloadId, StoreFailure } from "../mailbox.ts";
 import type { Box } from "./boxes.ts";
 import { failureOf } from "./failures.ts";
-import type { Group, Settled } from "./log.ts";
+import type { Group, Settled } from "./group.ts";
 import type { StoreParts } from "./parts.ts";
+import type { Payload } from "./payloads.ts";
 import type { Positions } from "./positions.ts";
 import { envelopeBytes } from "./record.ts";
 
@@ -74,7 +75,10 @@ export class Appends {
   /** @throws RangeError for what could never be written: a fault of the caller, whose own limits are far lower. */
   #checkSize({ envelopes }: Item): void {
     let bytes = 0;
-    for (const { ciphertext } of envelopes) {
+    for (const { ciphertext, payload } of envelopes) {
+      const known = payload === undefined ? undefined : this.#parts.mail.payloads.find(payload);
+      if (known !== undefined && known.bytes !== ciphertext.length)
+        throw new RangeError("two ciphertexts under the id of one payload");
       const one = envelopeBytes(ciphertext.length);
       if (one > this.#parts.tuning.chunkBytes)
         throw new RangeError("the envelope is larger than the store can hold");
@@ -103,7 +107,7 @@ export class Appends {
   }
 
   #hasRoom(item: Item): boolean {
-    return this.#parts.log.hasRoom && this.#parts.positions.has(item.envelopes.length);
+    return this.#parts.log.hasRoom && this.#parts.positions.has(positionsFor(item));
   }
 
   /** Resolves once there is room, or with why there will be none. */
@@ -111,8 +115,8 @@ export class Appends {
     const { log, positions } = this.#parts;
     while (!this.#hasRoom(item)) {
       await log.room();
-      if (positions.has(item.envelopes.length)) continue;
-      const failure = await positions.raise(item.envelopes.length).then(() => undefined, failureOf);
+      if (positions.has(positionsFor(item))) continue;
+      const failure = await positions.raise(positionsFor(item)).then(() => undefined, failureOf);
       if (failure !== undefined) return failure;
     }
     return undefined;
@@ -179,6 +183,8 @@ export class Appends {
     const appended = now();
     if (envelope.expiry <= appended) return EXPIRED;
     if (this.#isFull(box, envelope)) return FULL;
+    if (envelope.payload !== undefined)
+      return this.#stageReference(box, envelope, envelope.payload, appended);
     const { id, kind, expiry, ciphertext } = envelope;
     const record = {
       position: positions.take(),
@@ -195,6 +201,37 @@ export class Appends {
     mail.table.tailSerial[slot] = staged.tailSerial;
     mail.table.tailAt[slot] = staged.tailAt;
     return slot;
+  }
+
+  #stageReference(box: Box, envelope: Envelope, name: PayloadId, appended: Time): number {
+    const { mail, positions, log } = this.#parts;
+    const payload = mail.payloads.find(name) ?? this.#stagePayload(name, envelope.ciphertext);
+    const { id, kind, expiry } = envelope;
+    const { serial, bytes } = payload;
+    const position = positions.take();
+    const record = { position, address: box.address, id, kind, expiry, appended, serial, bytes };
+    const slot = mail.reserve(box, record, bytes, payload);
+    mail.table.offset[slot] = log.stageReference(record).offset;
+    return slot;
+  }
+
+  /** In the same group as the first reference to it, which is settled behind it. */
+  #stagePayload(name: PayloadId, ciphertext: Uint8Array): Payload {
+    const { mail, positions, log } = this.#parts;
+    const payload = mail.payloads.add(name, positions.take(), ciphertext.length);
+    const { offset, tailSerial, tailAt } = log.stagePayload({
+      serial: payload.serial,
+      payload: name,
+      ciphertext,
+    });
+    Object.assign(payload, { tailSerial, tailAt });
+    log.group.join({
+      settle: (settled) => {
+        if (settled.is === "failed") mail.payloads.fail(payload);
+        else mail.payloads.keep(payload, name, settled.segment, settled.base + offset);
+      },
+    });
+    return payload;
   }
 
   #positionOf(slot: number): Position {
@@ -220,16 +257,25 @@ export class Appends {
   ): StoreFailure | NoDevice | undefined {
     const { mail, now } = this.#parts;
     if (box.pending === group) box.pending = undefined;
+    const isLacking = settled.is === "stored" && mail.lacksPayload(slots);
     for (const slot of slots) {
-      if (settled.is === "failed") mail.abandon(slot);
+      if (settled.is === "failed") mail.abandon(slot, now());
       else {
         const offset = settled.base + (mail.table.offset[slot] as number);
-        if (box.isRetired) mail.abandonStored(slot, settled.segment, offset, now());
+        if (box.isRetired || isLacking) mail.abandonStored(slot, settled.segment, offset, now());
         else mail.commit(slot, settled.segment, offset);
       }
     }
     mail.boxes.dropIfBlank(box);
     if (settled.is === "failed") return settled;
+    if (isLacking) return { is: "failed", code: "storage-failed" };
     return box.isRetired ? NO_DEVICE : undefined;
   }
+}
+
+/** Each envelope takes one, and each payload that is new. */
+function positionsFor({ envelopes }: Item): number {
+  let count = 0;
+  for (const { payload } of envelopes) count += payload === undefined ? 1 : 2;
+  return count;
 }

@@ -5,7 +5,7 @@ import { hash } from "node:crypto";
 import type { DeviceAddress, Time } from "@lethe/protocol";
 import type { ClaimResult, Owner } from "../mailbox.ts";
 import type { EntryTable } from "./entries.ts";
-import type { Group } from "./log.ts";
+import type { Group } from "./group.ts";
 
 /** Removed slots inside a list before it is worth closing its gaps. */
 const GAPS_WORTH_CLOSING = 32;

@@ -4,6 +4,7 @@
 import type { EnvelopeId, Time } from "@lethe/protocol";
 import type { EnvelopeKind } from "../mailbox.ts";
 import type { Box } from "./boxes.ts";
+import type { Payload } from "./payloads.ts";
 import type { EntryFields } from "./record.ts";
 
 export type EntryState = "free" | "pending" | "live" | "removed";
@@ -31,6 +32,8 @@ export class EntryTable {
   #state = new Uint8Array(FIRST_CAPACITY);
   #group = new Uint8Array(FIRST_CAPACITY);
   readonly id: EnvelopeId[] = [];
+  /** Of an entry whose record is a reference: what it refers to. Such an entry is nowhere in the tail. */
+  readonly payload: (Payload | undefined)[] = [];
   readonly #box: (Box | undefined)[] = [];
   readonly #freed: number[] = [];
   #used = 0;
@@ -41,7 +44,7 @@ export class EntryTable {
   }
 
   /** A new entry, pending: nothing finds it until `live`. */
-  add(box: Box, entry: EntryFields, ciphertextBytes: number): number {
+  add(box: Box, entry: EntryFields, ciphertextBytes: number, payload: Payload | undefined): number {
     const slot = this.#freed.pop() ?? this.#used++;
     if (slot >= this.position.length) this.#grow();
     this.position[slot] = entry.position;
@@ -52,6 +55,7 @@ export class EntryTable {
     this.#group[slot] = entry.kind === "group" ? 1 : 0;
     this.#state[slot] = PENDING;
     this.id[slot] = entry.id;
+    this.payload[slot] = payload;
     this.#box[slot] = box;
     return slot;
   }
@@ -68,6 +72,7 @@ export class EntryTable {
   free(slot: number): void {
     this.#state[slot] = FREE;
     this.id[slot] = "" as EnvelopeId;
+    this.payload[slot] = undefined;
     this.#box[slot] = undefined;
     this.#freed.push(slot);
   }

@@ -6,55 +6,12 @@ import type { StoreEvent } from "../backend.ts";
 import type { StoreFailure } from "../mailbox.ts";
 import { codeOf, type FileLayer, isNoRoom, writeAll } from "./files.ts";
 import type { Tuning } from "./limits.ts";
+import type { PayloadFields, ReferenceFields } from "./payload-record.ts";
 import type { RecordFields } from "./record.ts";
+import { type Copied, Group, type Settled, type Staged } from "./group.ts";
 import { DiskRoom } from "./room.ts";
 import { Segment, type Segments, segmentName } from "./segments.ts";
-import { type Span, Tail } from "./tail.ts";
-
-/** A group's end: its first record lies at `base` of `segment`, or none of it is in the log. */
-export type Settled =
-  | { readonly is: "stored"; readonly segment: Segment; readonly base: number }
-  | StoreFailure;
-
-/** Who staged records in a group. */
-export interface Party {
-  settle(settled: Settled): void;
-}
-
-/** Where a record was staged. */
-export interface Staged {
-  /** From the group's beginning. */
-  readonly offset: number;
-  readonly tailSerial: number;
-  readonly tailAt: number;
-}
-
-/** Records that are synced together. Copies of what is stored already may use the room that new mail leaves free. */
-export class Group {
-  readonly of: "mail" | "copies";
-  readonly spans: Span[] = [];
-  readonly done: Promise<void>;
-  bytes = 0;
-  readonly #parties: Party[] = [];
-  #resolve: () => void = () => undefined;
-
-  constructor(of: Group["of"]) {
-    this.of = of;
-    this.done = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-  }
-
-  /** Parties are told in the order of staging, before `done` resolves. */
-  join(party: Party): void {
-    this.#parties.push(party);
-  }
-
-  settle(settled: Settled): void {
-    for (const party of this.#parties) party.settle(settled);
-    this.#resolve();
-  }
-}
+import { Tail } from "./tail.ts";
 
 export interface LogParts {
   readonly files: FileLayer;
@@ -111,21 +68,31 @@ export class SegmentLog {
 
   /** Encodes a record into the open group, which is committed in this turn's end or after the one under way. */
   stage(record: RecordFields): Staged {
-    const before = this.#open.bytes;
-    const staged = this.#encode(this.#open, record);
-    this.#waitingBytes += this.#open.bytes - before;
+    return this.#staged(this.tail.write(record, this.#parts.seed));
+  }
+
+  stagePayload(record: PayloadFields): Staged {
+    return this.#staged(this.tail.writePayload(record, this.#parts.seed));
+  }
+
+  stageReference(record: ReferenceFields): Staged {
+    return this.#staged(this.tail.writeReference(record, this.#parts.seed));
+  }
+
+  #staged(bytes: number): Staged {
+    this.#waitingBytes += bytes;
     this.#commitSoon();
-    return staged;
+    return this.#place(this.#open, bytes);
   }
 
   /** Appends copies as a group of their own; `settle` is called before anything else is committed. */
   copy(
-    records: readonly RecordFields[],
+    records: readonly Copied[],
     settle: (settled: Settled, staged: readonly Staged[]) => void,
   ): Promise<void> {
     return this.exclusive(async () => {
       const group = new Group("copies");
-      const staged = records.map((record) => this.#encode(group, record));
+      const staged = records.map((copied) => this.#place(group, this.#encode(copied)));
       const settled = await this.#commit(group);
       this.#release();
       settle(settled, staged);
@@ -176,8 +143,20 @@ export class SegmentLog {
     for (const segment of this.#parts.segments.all()) await segment.file.close();
   }
 
-  #encode(group: Group, record: RecordFields): Staged {
-    const bytes = this.tail.write(record, this.#parts.seed);
+  #encode(copied: Copied): number {
+    const { seed } = this.#parts;
+    switch (copied.is) {
+      case "envelope":
+        return this.tail.write(copied.record, seed);
+      case "reference":
+        return this.tail.writeReference(copied.record, seed);
+      case "payload":
+        return this.tail.writePayload(copied.record, seed);
+    }
+  }
+
+  /** Takes the bytes that were written last to the tail's end into the group. */
+  #place(group: Group, bytes: number): Staged {
     const { serial, at: to } = this.tail;
     const at = to - bytes;
     const last = group.spans.at(-1);

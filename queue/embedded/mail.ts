@@ -6,6 +6,8 @@ import type { Read } from "../mailbox.ts";
 import type { Box, Boxes } from "./boxes.ts";
 import { EntryTable } from "./entries.ts";
 import { ExpiryBuckets } from "./expiry.ts";
+import { type Payload, Payloads } from "./payloads.ts";
+import { REFERENCE_BODY_BYTES } from "./payload-record.ts";
 import { type EntryFields, IDENTITY_BYTES } from "./record.ts";
 import type { Segment, Segments } from "./segments.ts";
 
@@ -21,21 +23,24 @@ export class Mail {
   readonly table = new EntryTable();
   readonly boxes: Boxes;
   readonly segments: Segments;
+  readonly payloads: Payloads;
   readonly counts: MailCounts = { mailboxes: 0, envelopes: 0, bytes: 0, expired: 0 };
   readonly #expiry = new ExpiryBuckets(this.table);
 
   constructor(boxes: Boxes, segments: Segments) {
     this.boxes = boxes;
     this.segments = segments;
+    this.payloads = new Payloads(segments);
   }
 
-  reserve(box: Box, entry: EntryFields, ciphertextBytes: number): number {
+  reserve(box: Box, entry: EntryFields, ciphertextBytes: number, payload?: Payload): number {
     if (box.held === 0) this.counts.mailboxes++;
     box.held++;
     box.heldBytes += ciphertextBytes;
     this.counts.envelopes++;
     this.counts.bytes += ciphertextBytes;
-    return this.table.add(box, entry, ciphertextBytes);
+    if (payload !== undefined) this.payloads.hold(payload);
+    return this.table.add(box, entry, ciphertextBytes, payload);
   }
 
   /** The record is in the log. False where its position is not the highest of its box (recovery only). */
@@ -45,32 +50,37 @@ export class Mail {
     table.offset[slot] = offset;
     table.live(slot);
     this.#expiry.add(slot);
-    this.segments.count(segment, table.bytes[slot] as number);
+    this.segments.count(segment, this.#bodyBytes(slot));
     const box = table.box(slot);
     box.nextExpiry = Math.min(box.nextExpiry, table.expiry[slot] as number);
     return box.push(slot, table);
   }
 
+  /** Whether the payload of any of these could not be stored, or has been found damaged since. */
+  lacksPayload(slots: readonly number[]): boolean {
+    for (const slot of slots) if (this.table.payload[slot]?.state === "gone") return true;
+    return false;
+  }
+
   /** Its group failed: it was never there. */
-  abandon(slot: number): void {
-    this.#uncount(slot);
+  abandon(slot: number, now: Time): void {
+    this.#uncount(slot, now);
     this.table.free(slot);
   }
 
-  /** Its group is in the log, but its device is retired since. */
+  /** Its group is in the log, but its device is retired since, or its payload is gone. */
   abandonStored(slot: number, segment: Segment, offset: number, now: Time): void {
-    const bodyBytes = IDENTITY_BYTES + (this.table.bytes[slot] as number);
-    this.segments.buryUncounted(segment, offset, bodyBytes, now);
-    this.abandon(slot);
+    this.segments.buryUncounted(segment, offset, this.#bodyBytes(slot), now);
+    this.abandon(slot, now);
   }
 
   remove(slot: number, now: Time): void {
     const { table } = this;
     const box = table.box(slot);
     const segment = this.segments.get(table.segment[slot] as number);
-    this.segments.bury(segment, table.offset[slot] as number, table.bytes[slot] as number, now);
+    this.segments.bury(segment, table.offset[slot] as number, this.#bodyBytes(slot), now);
     this.#expiry.delete(slot);
-    this.#uncount(slot);
+    this.#uncount(slot, now);
     table.removed(slot);
     box.trim(table);
   }
@@ -78,10 +88,10 @@ export class Mail {
   /** The entry's record has been copied to another place. */
   move(slot: number, segment: Segment, offset: number, now: Time): void {
     const { table } = this;
-    const bytes = table.bytes[slot] as number;
+    const bodyBytes = this.#bodyBytes(slot);
     const old = this.segments.get(table.segment[slot] as number);
-    this.segments.bury(old, table.offset[slot] as number, bytes, now);
-    this.segments.count(segment, bytes);
+    this.segments.bury(old, table.offset[slot] as number, bodyBytes, now);
+    this.segments.count(segment, bodyBytes);
     table.segment[slot] = segment.number;
     table.offset[slot] = offset;
   }
@@ -156,7 +166,14 @@ export class Mail {
     return slots.sort((a, b) => (table.offset[a] as number) - (table.offset[b] as number));
   }
 
-  #uncount(slot: number): void {
+  #bodyBytes(slot: number): number {
+    if (this.table.payload[slot] !== undefined) return REFERENCE_BODY_BYTES;
+    return IDENTITY_BYTES + (this.table.bytes[slot] as number);
+  }
+
+  #uncount(slot: number, now: Time): void {
+    const payload = this.table.payload[slot];
+    if (payload !== undefined) this.payloads.release(payload, now);
     const box = this.table.box(slot);
     const bytes = this.table.bytes[slot] as number;
     box.held--;

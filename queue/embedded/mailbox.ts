@@ -28,7 +28,7 @@ import type { Box } from "./boxes.ts";
 import { Claims } from "./claims.ts";
 import type { Forgetting } from "./forget.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Group } from "./log.ts";
+import type { Group } from "./group.ts";
 
 export interface MailboxParts extends AppendsParts {
   readonly ledger: Ledger;

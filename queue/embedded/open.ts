@@ -12,7 +12,7 @@ import { DirectoryClient } from "./directory/client.ts";
 import { embeddedChores, embeddedDirectory } from "./directory/directory.ts";
 import { eachConnection } from "./directory/ledger.ts";
 import { codeOf, type FileLayer, folderFiles } from "./files.ts";
-import { prepareFolder } from "./folder.ts";
+import { prepareFolder, raiseFormat } from "./folder.ts";
 import { Forgetting } from "./forget.ts";
 import { Ledger } from "./ledger.ts";
 import { SHIPPED, type Tuning } from "./limits.ts";
@@ -46,6 +46,7 @@ export async function openEmbedded(
   const folder = await prepareFolder(config.folder);
   const client = await DirectoryClient.open(folder.database);
   try {
+    await raiseFormat(config.folder);
     return await openOver(client, folder.mail, config, parts);
   } catch (error) {
     await client.close();

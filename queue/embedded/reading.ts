@@ -6,9 +6,10 @@ import type { StoreEvent } from "../backend.ts";
 import type { Entry } from "../mailbox.ts";
 import { EXTENT_BYTES, EXTENT_GAP, READS_AT_ONCE } from "./limits.ts";
 import type { Mail } from "./mail.ts";
+import { PAYLOAD_HEAD_BYTES } from "./payload-record.ts";
+import type { Payload } from "./payloads.ts";
 import {
   bodyLengthAt,
-  ciphertextAt,
   envelopeBytes,
   HEADER_BYTES,
   IDENTITY_BYTES,
@@ -22,11 +23,16 @@ import type { Tail } from "./tail.ts";
 interface Want {
   readonly slot: number;
   readonly position: number;
+  /** What the entry refers to: then the record is the payload's. */
+  readonly payload: Payload | undefined;
   readonly segment: Segment;
   readonly offset: number;
   readonly bytes: number;
   readonly found: (ciphertext: Uint8Array) => void;
 }
+
+/** A payload that is read for itself, by whoever copies it. */
+const NO_SLOT = -1;
 
 interface Extent {
   readonly segment: Segment;
@@ -70,7 +76,8 @@ export class Reading {
 
   /** Entries whose ciphertext is in the tail, and holes, noted in `wants`, for the others. */
   #fromTail(slots: readonly number[], wants: Want[]): (Entry | undefined)[] {
-    const { table } = this.#parts.mail;
+    const { tail, mail } = this.#parts;
+    const { table } = mail;
     const page: (Entry | undefined)[] = [];
     let bytes = 0;
     for (const slot of slots) bytes += table.bytes[slot] as number;
@@ -78,18 +85,21 @@ export class Reading {
     let copied = 0;
     for (const [i, slot] of slots.entries()) {
       const length = table.bytes[slot] as number;
-      const at = table.tailAt[slot] as number;
-      const chunk = this.#parts.tail.read(
-        table.tailSerial[slot] as number,
-        at,
-        table.position[slot] as number,
-      );
-      if (chunk === undefined) {
+      const payload = table.payload[slot];
+      const at = payload === undefined ? (table.tailAt[slot] as number) : payload.tailAt;
+      const chunk =
+        payload === undefined
+          ? tail.read(table.tailSerial[slot] as number, at, table.position[slot] as number)
+          : tail.read(payload.tailSerial, at, payload.serial);
+      if (payload?.state === "gone") {
+        page.push(undefined);
+        this.#lacks(slot);
+      } else if (chunk === undefined) {
         page.push(undefined);
         const entry = this.#entry(slot);
         wants.push(this.#want(slot, (ciphertext) => (page[i] = { ...entry, ciphertext })));
       } else {
-        const from = at + HEADER_BYTES + IDENTITY_BYTES;
+        const from = at + HEADER_BYTES + (payload === undefined ? IDENTITY_BYTES : PAYLOAD_HEAD_BYTES);
         chunk.copy(copy, copied, from, from + length);
         page.push({ ...this.#entry(slot), ciphertext: copy.subarray(copied, copied + length) });
         copied += length;
@@ -110,14 +120,46 @@ export class Reading {
 
   #want(slot: number, found: (ciphertext: Uint8Array) => void): Want {
     const { table, segments } = this.#parts.mail;
+    const position = table.position[slot] as number;
+    const payload = table.payload[slot];
+    if (payload !== undefined) return { slot, position, ...this.#placeOf(payload), found };
     return {
       slot,
-      position: table.position[slot] as number,
+      position,
+      payload,
       segment: segments.get(table.segment[slot] as number),
       offset: table.offset[slot] as number,
       bytes: envelopeBytes(table.bytes[slot] as number),
       found,
     };
+  }
+
+  #placeOf(payload: Payload): Pick<Want, "payload" | "segment" | "offset" | "bytes"> {
+    const segment = this.#parts.mail.segments.get(payload.segment);
+    return { payload, segment, offset: payload.offset, bytes: payload.recordBytes };
+  }
+
+  /** The payload's ciphertext as its record holds it; undefined where that is not what was written, which is reported. */
+  async payload(payload: Payload): Promise<Uint8Array | undefined> {
+    let ciphertext: Uint8Array | undefined;
+    const want = {
+      slot: NO_SLOT,
+      position: 0,
+      ...this.#placeOf(payload),
+      found: (it: Uint8Array) => (ciphertext = it),
+    };
+    const { segment, offset, bytes } = want;
+    await this.#oneOfFew(() =>
+      this.#readExtent({ segment, from: offset, to: offset + bytes, wants: [want] }),
+    );
+    return ciphertext;
+  }
+
+  /** The entry's payload was found damaged before: nothing of it can be given out. */
+  #lacks(slot: number): void {
+    const { mail, report, now } = this.#parts;
+    report({ is: "payload-missing", count: 1 });
+    mail.remove(slot, now());
   }
 
   /** Reads what is wanted; returns the slots that lie where the file could not be read. */
@@ -143,10 +185,12 @@ export class Reading {
   #take(want: Want, bytes: Buffer, at: number): void {
     const { seed } = want.segment;
     const body = bodyLengthAt(bytes, at, bytes.length, seed);
-    const isSound =
-      body >= 0 && positionAt(bytes, at) === want.position && isBodySound(bytes, at, body, seed);
-    if (isSound) want.found(ciphertextAt(bytes, at, body));
-    else this.#lost(want);
+    const position = want.payload?.serial ?? want.position;
+    const isSound = body >= 0 && positionAt(bytes, at) === position && isBodySound(bytes, at, body, seed);
+    const head = want.payload === undefined ? IDENTITY_BYTES : PAYLOAD_HEAD_BYTES;
+    if (isSound) want.found(bytes.subarray(at + HEADER_BYTES + head, at + HEADER_BYTES + body));
+    else if (want.payload === undefined) this.#lost(want);
+    else this.#lostPayload(want, want.payload);
   }
 
   /** The record is not what was written, unless its entry was removed and wiped, or moved, while it was read. */
@@ -160,6 +204,17 @@ export class Reading {
     if (!isStill) return;
     report({ is: "corrupt-record", segment: want.segment.name, count: 1 });
     mail.remove(want.slot, now());
+  }
+
+  /** As above: from here on nothing can refer to the payload, and the entries that do go as they are read. */
+  #lostPayload(want: Want, payload: Payload): void {
+    const { mail, report, now } = this.#parts;
+    const isStill = payload.segment === want.segment.number && payload.offset === want.offset;
+    if (payload.state === "kept" && isStill) {
+      report({ is: "corrupt-record", segment: want.segment.name, count: 1 });
+      mail.payloads.end(payload, now());
+    }
+    if (payload.state === "gone" && mail.table.is(want.slot, want.position)) this.#lacks(want.slot);
   }
 
   /** Few reads at a time: the thread pool is also what syncs run on. */

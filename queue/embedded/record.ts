@@ -1,4 +1,5 @@
-// One envelope in a segment: a header and a body, each with its own checksum, padded to 8 bytes.
+// One record in a segment: a header and a body, each with its own checksum, padded to 8 bytes. The layout says what the
+// body is: an envelope with its ciphertext, as here, or one of the two of payload-record.ts.
 //
 //   header   state u8 | layout u8 | magic u16 | body length u32 | position u64 | body checksum u32 | header checksum u32
 //   body     address 18 | id 16 | kind u8 | 0 u8 | expiry u48 ms | appended u48 ms | ciphertext
@@ -17,9 +18,14 @@ const ALIGNMENT = 8;
 /** All eight bits differ: no flip of fewer than eight turns mail into a tombstone. */
 const LIVE = 0x5a;
 const DEAD = 0xa5;
-const LAYOUT = 1;
 const MAGIC = 0x4c65;
 const KINDS: readonly EnvelopeKind[] = ["pairwise", "group"];
+
+export type Layout = "envelope" | "reference" | "payload";
+/** By the layout byte: what the body is, and how long it is at least. Bytes of other layouts are no record. */
+const LAYOUTS: readonly (Layout | undefined)[] = [undefined, "envelope", "reference", "payload"];
+const LEAST_BODY: readonly number[] = [Number.POSITIVE_INFINITY, 48, 60, 32];
+export const LAYOUT_BYTE = { envelope: 1, reference: 2, payload: 3 } as const;
 
 /** No body is longer: it bounds what a search for the next record believes. */
 export const MAX_BODY_BYTES = 16 * 1_048_576;
@@ -30,6 +36,13 @@ export interface EntryFields {
   readonly kind: EnvelopeKind;
   readonly expiry: Time;
   readonly appended: Time;
+}
+
+/** What a header says. */
+export interface HeadFields {
+  readonly layout: (typeof LAYOUT_BYTE)[Layout];
+  readonly position: Position;
+  readonly bodyBytes: number;
 }
 
 export interface RecordFields extends EntryFields {
@@ -53,21 +66,36 @@ export function envelopeBytes(ciphertextBytes: number): number {
 
 /** Encodes a live record at `at` and returns its length. There must be room. */
 export function writeRecord(into: Buffer, at: number, record: RecordFields, seed: number): number {
+  writeIdentity(into, at, record);
+  into.set(record.ciphertext, at + HEADER_BYTES + IDENTITY_BYTES);
+  const bodyBytes = IDENTITY_BYTES + record.ciphertext.length;
+  return seal(into, at, { layout: LAYOUT_BYTE.envelope, position: record.position, bodyBytes }, seed);
+}
+
+/** Whose envelope it is and which: what an envelope's and a reference's body begin with. */
+export function writeIdentity(
+  into: Buffer,
+  at: number,
+  record: EntryFields & { readonly address: DeviceAddress },
+): void {
   const body = at + HEADER_BYTES;
-  const end = body + IDENTITY_BYTES + record.ciphertext.length;
   writeBinary(into, body, record.address);
   writeBinary(into, body + 18, record.id);
   into[body + 34] = record.kind === "group" ? 1 : 0;
   into[body + 35] = 0;
   writeU48(into, body + 36, record.expiry);
   writeU48(into, body + 42, record.appended);
-  into.set(record.ciphertext, body + IDENTITY_BYTES);
+}
+
+/** Writes the header of a live record, and zeros behind its body; returns the record's length. */
+export function seal(into: Buffer, at: number, head: HeadFields, seed: number): number {
+  const body = at + HEADER_BYTES;
+  const end = body + head.bodyBytes;
   into[at] = LIVE;
-  into[at + 1] = LAYOUT;
+  into[at + 1] = head.layout;
   writeU16(into, at + 2, MAGIC);
-  writeU32(into, at + 4, end - body);
-  writeU32(into, at + 8, Math.floor(record.position / 0x1_0000_0000));
-  writeU32(into, at + 12, record.position % 0x1_0000_0000);
+  writeU32(into, at + 4, head.bodyBytes);
+  writeU64(into, at + 8, head.position);
   writeU32(into, at + 16, bodyChecksum(into, body, end, seed));
   writeU32(into, at + 20, headerChecksum(into, at, seed));
   const length = aligned(end - at);
@@ -75,7 +103,7 @@ export function writeRecord(into: Buffer, at: number, record: RecordFields, seed
   return length;
 }
 
-function writeBinary(into: Buffer, at: number, id: string): void {
+export function writeBinary(into: Buffer, at: number, id: string): void {
   for (let i = 0; i < id.length; i++) into[at + i] = id.charCodeAt(i);
 }
 
@@ -94,7 +122,12 @@ function writeU16(into: Buffer, at: number, value: number): void {
   into[at + 1] = value;
 }
 
-function writeU32(into: Buffer, at: number, value: number): void {
+export function writeU64(into: Buffer, at: number, value: number): void {
+  writeU32(into, at, Math.floor(value / 0x1_0000_0000));
+  writeU32(into, at + 4, value % 0x1_0000_0000);
+}
+
+export function writeU32(into: Buffer, at: number, value: number): void {
   into[at] = value >>> 24;
   into[at + 1] = value >>> 16;
   into[at + 2] = value >>> 8;
@@ -121,9 +154,10 @@ const CRC = Int32Array.from({ length: 256 }, (_, byte) => {
 
 /** Body length of the record at `at`, or -1 where no sound header stands or the record would pass `end`. */
 export function bodyLengthAt(bytes: Buffer, at: number, end: number, seed: number): number {
-  if (at + HEADER_BYTES > end || bytes.readUInt16BE(at + 2) !== MAGIC || bytes[at + 1] !== LAYOUT) return -1;
+  if (at + HEADER_BYTES > end || bytes.readUInt16BE(at + 2) !== MAGIC) return -1;
   const length = bytes.readUInt32BE(at + 4);
-  if (length < IDENTITY_BYTES || length > MAX_BODY_BYTES || at + recordBytes(length) > end) return -1;
+  const least = LEAST_BODY[bytes[at + 1] as number] ?? Number.POSITIVE_INFINITY;
+  if (length < least || length > MAX_BODY_BYTES || at + recordBytes(length) > end) return -1;
   return bytes.readUInt32BE(at + 20) === headerChecksum(bytes, at, seed) ? length : -1;
 }
 
@@ -131,6 +165,11 @@ export function bodyLengthAt(bytes: Buffer, at: number, end: number, seed: numbe
 export function isBodySound(bytes: Buffer, at: number, bodyLength: number, seed: number): boolean {
   const body = at + HEADER_BYTES;
   return bytes.readUInt32BE(at + 16) === bodyChecksum(bytes, body, body + bodyLength, seed);
+}
+
+/** What the body of a record with a sound header is. */
+export function layoutAt(bytes: Buffer, at: number): Layout {
+  return LAYOUTS[bytes[at + 1] as number] ?? "envelope";
 }
 
 /** "unclear" is neither byte: the body decides, since losing mail is worse than delivering twice. */
@@ -154,7 +193,11 @@ export function isBodyZero(bytes: Buffer, at: number, bodyLength: number): boole
 }
 
 export function positionAt(bytes: Buffer, at: number): Position {
-  return (bytes.readUInt32BE(at + 8) * 0x1_0000_0000 + bytes.readUInt32BE(at + 12)) as Position;
+  return readU64(bytes, at + 8);
+}
+
+export function readU64(bytes: Buffer, at: number): Position {
+  return (bytes.readUInt32BE(at) * 0x1_0000_0000 + bytes.readUInt32BE(at + 4)) as Position;
 }
 
 export function addressAt(b: Buffer, at: number): DeviceAddress {
@@ -218,10 +261,6 @@ export function appendedAt(bytes: Buffer, at: number): Time {
 
 function readU48(bytes: Buffer, at: number): Time {
   return (bytes.readUInt16BE(at) * 0x1_0000_0000 + bytes.readUInt32BE(at + 2)) as Time;
-}
-
-export function ciphertextAt(bytes: Buffer, at: number, bodyLength: number): Uint8Array {
-  return bytes.subarray(at + HEADER_BYTES + IDENTITY_BYTES, at + HEADER_BYTES + bodyLength);
 }
 
 /** The next place at or after `from` where a sound header stands, or -1. */

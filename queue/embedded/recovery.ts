@@ -1,11 +1,13 @@
 // From segment files to mail in memory, when the store is opened. Always true: every record's checksums are checked; a
 // torn tail is cut; damage in the middle is stepped over, reported, and its segment marked to be copied out of; mail of
-// retired devices and double copies are buried; each mailbox is in order of position.
-import type { Time } from "@lethe/protocol";
+// retired devices and double copies are buried; each mailbox is in order of position; every reference has its payload.
+import type { Position, Time } from "@lethe/protocol";
 import type { StoreEvent } from "../backend.ts";
 import type { Box } from "./boxes.ts";
 import type { FileLayer, StoreFile } from "./files.ts";
 import type { Mail } from "./mail.ts";
+import { payloadIdAt, PAYLOAD_HEAD_BYTES, referredAt } from "./payload-record.ts";
+import { Payload } from "./payloads.ts";
 import {
   addressAt,
   appendedAt,
@@ -17,6 +19,7 @@ import {
   isBodySound,
   isBodyZero,
   kindAt,
+  layoutAt,
   positionAt,
   recordBytes,
   stateAt,
@@ -66,6 +69,7 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
   }
   await loading;
   const doubles = recovery.dropDoubles();
+  recovery.dropUnresolved();
   const { envelopes } = parts.mail.counts;
   parts.report({ is: "recovered", envelopes, segments: segments.length, ms: parts.now() - started });
   return { maxPosition: recovery.maxPosition, doubles };
@@ -88,6 +92,9 @@ class Recovery {
   maxPosition = 0;
   readonly #parts: RecoveryParts;
   readonly #unsorted = new Set<Box>();
+  /** By serial. Those that references have named and no record was found of are pending. */
+  readonly #payloads = new Map<number, Payload>();
+  #doublePayloads = 0;
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
@@ -123,7 +130,7 @@ class Recovery {
   dropDoubles(): number {
     const { mail, now } = this.#parts;
     const { table } = mail;
-    let doubles = 0;
+    let doubles = this.#doublePayloads;
     for (const box of this.#unsorted) {
       box.sort(table);
       let kept = -1;
@@ -141,6 +148,25 @@ class Recovery {
     return doubles;
   }
 
+  /**
+   * What was removed before a crash may be back in part: references whose payload went before them, and payloads that
+   * nothing refers to. Neither is mail.
+   */
+  dropUnresolved(): void {
+    const { mail, now, report } = this.#parts;
+    const { table } = mail;
+    let missing = 0;
+    for (let slot = 0; slot < table.end; slot++) {
+      if (!table.isLive(slot) || table.payload[slot]?.state !== "pending") continue;
+      const box = table.box(slot);
+      mail.remove(slot, now());
+      mail.boxes.dropIfBlank(box);
+      missing++;
+    }
+    for (const payload of mail.payloads.all()) if (payload.held === 0) mail.payloads.end(payload, now());
+    if (missing > 0) report({ is: "payload-missing", count: missing });
+  }
+
   /** Takes in one record with a sound header; false where anything of it is damaged. */
   #take(segment: Segment, bytes: Buffer, at: number, body: number): boolean {
     this.maxPosition = Math.max(this.maxPosition, positionAt(bytes, at));
@@ -150,7 +176,8 @@ class Recovery {
       return true;
     }
     if (!isBodySound(bytes, at, body, segment.seed)) return false;
-    this.#add(segment, bytes, at, body);
+    if (layoutAt(bytes, at) === "payload") this.#addPayload(segment, bytes, at, body);
+    else this.#add(segment, bytes, at, body);
     return state === "live";
   }
 
@@ -165,8 +192,29 @@ class Recovery {
       expiry: expiryAt(bytes, at),
       appended: appendedAt(bytes, at),
     };
-    const slot = mail.reserve(box, entry, body - IDENTITY_BYTES);
+    const payload = layoutAt(bytes, at) === "reference" ? this.#referred(bytes, at) : undefined;
+    const slot = mail.reserve(box, entry, payload?.bytes ?? body - IDENTITY_BYTES, payload);
     if (!mail.commit(slot, segment, at)) this.#unsorted.add(box);
+  }
+
+  #referred(bytes: Buffer, at: number): Payload {
+    const named = referredAt(bytes, at);
+    return this.#payloadOf(named.serial, named.bytes);
+  }
+
+  #payloadOf(serial: Position, bytes: number): Payload {
+    const payload = this.#payloads.get(serial) ?? new Payload(serial, bytes);
+    this.#payloads.set(serial, payload);
+    return payload;
+  }
+
+  /** Of two copies the first stays: segments are read in the order in which they were begun. */
+  #addPayload(segment: Segment, bytes: Buffer, at: number, body: number): void {
+    const payload = this.#payloadOf(positionAt(bytes, at), body - PAYLOAD_HEAD_BYTES);
+    if (payload.state === "pending")
+      return this.#parts.mail.payloads.keep(payload, payloadIdAt(bytes, at), segment, at);
+    this.#doublePayloads++;
+    this.#bury(segment, at, body);
   }
 
   #bury(segment: Segment, at: number, body: number): void {

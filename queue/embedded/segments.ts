@@ -3,7 +3,7 @@
 // a spoiled one is neither written nor synced again, its survivors are copied forward and it is unlinked.
 import type { Time } from "@lethe/protocol";
 import type { StoreFile } from "./files.ts";
-import { IDENTITY_BYTES, recordBytes } from "./record.ts";
+import { recordBytes } from "./record.ts";
 
 export type SegmentState = "active" | "sealed" | "spoiled" | "gone";
 
@@ -98,16 +98,16 @@ export class Segments {
     return this.#lastNumber + 1;
   }
 
-  count(segment: Segment, ciphertextBytes: number): void {
+  count(segment: Segment, bodyBytes: number): void {
     segment.live++;
-    segment.liveBytes += recordBytes(IDENTITY_BYTES + ciphertextBytes);
+    segment.liveBytes += recordBytes(bodyBytes);
   }
 
   /** A counted record was removed. */
-  bury(segment: Segment, offset: number, ciphertextBytes: number, now: Time): void {
+  bury(segment: Segment, offset: number, bodyBytes: number, now: Time): void {
     segment.live--;
-    segment.liveBytes -= recordBytes(IDENTITY_BYTES + ciphertextBytes);
-    this.buryUncounted(segment, offset, IDENTITY_BYTES + ciphertextBytes, now);
+    segment.liveBytes -= recordBytes(bodyBytes);
+    this.buryUncounted(segment, offset, bodyBytes, now);
   }
 
   /** A record that never counted as live: a double copy, or mail of a device that is retired. */

@@ -1,6 +1,14 @@
 // The end of the log in memory: records are encoded here, written to the file from here, and read from here for as long
 // as their chunk has not been used again. Always true: a record lies in one chunk; a chunk that holds bytes which are
 // not synced yet is never used again (`release` says up to where they are).
+import {
+  type PayloadFields,
+  payloadBytes,
+  REFERENCE_BYTES,
+  type ReferenceFields,
+  writePayload,
+  writeReference,
+} from "./payload-record.ts";
 import { envelopeBytes, positionAt, type RecordFields, writeRecord } from "./record.ts";
 
 /** Consecutive records in one chunk. */
@@ -31,10 +39,27 @@ export class Tail {
 
   /** Encodes the record at the end and returns its length: it lies just before `at` of chunk `serial`. */
   write(record: RecordFields, seed: number): number {
-    const bytes = envelopeBytes(record.ciphertext.length);
+    const into = this.#place(envelopeBytes(record.ciphertext.length));
+    return this.#wrote(writeRecord(into, this.#at, record, seed));
+  }
+
+  writePayload(record: PayloadFields, seed: number): number {
+    const into = this.#place(payloadBytes(record.ciphertext.length));
+    return this.#wrote(writePayload(into, this.#at, record, seed));
+  }
+
+  writeReference(record: ReferenceFields, seed: number): number {
+    return this.#wrote(writeReference(this.#place(REFERENCE_BYTES), this.#at, record, seed));
+  }
+
+  /** The chunk that has room for so many bytes at `#at`. */
+  #place(bytes: number): Buffer {
     if (bytes > this.#chunkBytes) throw new RangeError("the envelope is larger than the store can hold");
     if (this.#at + bytes > this.#chunkBytes) this.#next();
-    writeRecord(this.#chunk(this.#serial), this.#at, record, seed);
+    return this.#chunk(this.#serial);
+  }
+
+  #wrote(bytes: number): number {
     this.#at += bytes;
     return bytes;
   }

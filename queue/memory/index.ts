@@ -15,7 +15,11 @@ export interface MemoryConfig {
   readonly timers?: Timers;
 }
 
-export function openMemoryBackend(config: MemoryConfig): Backend {
+export interface MemoryBackend extends Backend {
+  readonly mailbox: MemoryMailbox;
+}
+
+export function openMemoryBackend(config: MemoryConfig): MemoryBackend {
   const mailbox = new MemoryMailbox(config.now, config.limits);
   const directory = new MemoryDirectory(config.now);
   const leases = new LocalLeases(config.now);

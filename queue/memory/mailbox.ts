@@ -22,6 +22,7 @@ import {
   type Owner,
   type OwnerAppend,
   type OwnerAppendResult,
+  type PayloadId,
   type Read,
   type ReadResult,
   type Remove,
@@ -30,6 +31,12 @@ import {
 
 interface Kept extends Entry {
   readonly appended: Time;
+}
+
+/** A ciphertext that many entries share, and how many do. */
+interface Payload {
+  readonly ciphertext: Uint8Array;
+  held: number;
 }
 
 interface Box {
@@ -46,6 +53,7 @@ export class MemoryMailbox implements Mailbox {
   readonly #limits: MailboxLimits;
   readonly #boxes = new Map<DeviceAddress, Box>();
   readonly #retired = new Set<DeviceAddress>();
+  readonly #payloads = new Map<PayloadId, Payload>();
   readonly #wakes = new Wakes();
   #position = 0;
   #closed = false;
@@ -123,7 +131,7 @@ export class MemoryMailbox implements Mailbox {
       if (box === undefined) return { is: "done" };
       const fits = (kept: Kept): boolean =>
         entries.some((e) => e.position === kept.position && e.id === kept.id);
-      box.entries = box.entries.filter((kept) => !fits(kept));
+      this.#letGo(box, fits);
       return { is: "done" };
     });
   }
@@ -148,7 +156,9 @@ export class MemoryMailbox implements Mailbox {
 
   async retire(address: DeviceAddress): Promise<Owner | undefined> {
     this.#open();
-    const owner = this.#boxes.get(address)?.owner;
+    const box = this.#boxes.get(address);
+    const owner = box?.owner;
+    if (box !== undefined) this.#letGo(box, () => true);
     this.#retired.add(address);
     this.#boxes.delete(address);
     return owner;
@@ -157,11 +167,8 @@ export class MemoryMailbox implements Mailbox {
   async sweep(): Promise<number> {
     this.#open();
     let swept = 0;
-    for (const box of this.#boxes.values()) {
-      const left = this.#unexpired(box);
-      swept += box.entries.length - left.length;
-      box.entries = left;
-    }
+    const now = this.#now();
+    for (const box of this.#boxes.values()) swept += this.#letGo(box, ({ expiry }) => expiry <= now);
     this.#expired += swept;
     return swept;
   }
@@ -176,6 +183,13 @@ export class MemoryMailbox implements Mailbox {
       expired: this.#expired,
       forgetLag: 0,
     };
+  }
+
+  /** How many ciphertexts kept are these bytes: what entries share counts once. */
+  copies(bytes: Uint8Array): number {
+    const kept = [...this.#boxes.values()].flatMap((box) => box.entries.map(({ ciphertext }) => ciphertext));
+    for (const { ciphertext } of this.#payloads.values()) kept.push(ciphertext);
+    return [...new Set(kept)].filter((each) => Buffer.compare(each, bytes) === 0).length;
   }
 
   close(): void {
@@ -202,6 +216,26 @@ export class MemoryMailbox implements Mailbox {
     return box;
   }
 
+  /** Removes what `goes` names, and each payload that nothing shares any more; returns how many entries went. */
+  #letGo(box: Box, goes: (kept: Kept) => boolean): number {
+    const gone = box.entries.filter(goes);
+    box.entries = box.entries.filter((kept) => !goes(kept));
+    for (const { payload } of gone) {
+      const shared = payload === undefined ? undefined : this.#payloads.get(payload);
+      if (payload === undefined || shared === undefined) continue;
+      if (--shared.held === 0) this.#payloads.delete(payload);
+    }
+    return gone.length;
+  }
+
+  #ciphertextOf({ ciphertext, payload }: Envelope): Uint8Array {
+    if (payload === undefined) return ciphertext.slice();
+    const shared = this.#payloads.get(payload) ?? { ciphertext: ciphertext.slice(), held: 0 };
+    this.#payloads.set(payload, shared);
+    shared.held++;
+    return shared.ciphertext;
+  }
+
   #unexpired(box: Box): Kept[] {
     const now = this.#now();
     return box.entries.filter((entry) => entry.expiry > now);
@@ -222,7 +256,7 @@ export class MemoryMailbox implements Mailbox {
       full ||= this.#isFull(box, envelope);
       if (full) return "mailbox-full";
       const position = ++this.#position as Position;
-      box.entries.push({ ...envelope, ciphertext: envelope.ciphertext.slice(), position, appended: now });
+      box.entries.push({ ...envelope, ciphertext: this.#ciphertextOf(envelope), position, appended: now });
       return position;
     });
   }

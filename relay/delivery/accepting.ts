@@ -1,11 +1,20 @@
 // A node's accepting side: its flows, one for each device that something is under way to, and the routes it remembers.
-// Always true: what a flow holds is counted in `bytes`; a flow that holds nothing and waits for nothing is gone within
+// Always true: what a flow holds is counted in `bytes`, and a ciphertext that envelopes share once, since it is in memory once,
+// for as long as any of them is not settled; a flow that holds nothing and waits for nothing is gone within
 // a second: making and dropping one for each message would cost more than the rest of its way.
 import type { DeviceAddress, EnvelopeId, ProblemCode } from "@lethe/protocol";
-import type { Envelope, NodeId, Owner } from "@lethe/queue";
+import type { Envelope, NodeId, Owner, PayloadId } from "@lethe/queue";
 import * as flows from "./flow.ts";
 import type { AcceptingPurpose, NodeState } from "./node-state.ts";
-import type { Answer, Connection, Instant, StoreResult, StoreResults } from "./types.ts";
+import type {
+  Addressed,
+  Answer,
+  Connection,
+  Instant,
+  SharedEnvelope,
+  StoreResult,
+  StoreResults,
+} from "./types.ts";
 
 type Flow = flows.Flow;
 
@@ -28,6 +37,8 @@ export class Accepting {
   readonly #port: AcceptingPort;
   readonly #flows = new Map<DeviceAddress, Flow>();
   readonly #routes = new Map<DeviceAddress, Owner>();
+  /** What envelopes share, while any of them is not settled. */
+  readonly #shared = new Map<PayloadId, flows.Shared>();
   readonly #flowPort: flows.FlowPort & { now: Instant };
   #bytes = 0;
   #active = 0;
@@ -59,9 +70,23 @@ export class Accepting {
     return due;
   }
 
-  submitted(connection: Connection, address: DeviceAddress, envelope: Envelope): void {
+  /** The same ciphertext for each; an upload that is tried again shares the bytes that are here already. */
+  submittedGroup(
+    connection: Connection,
+    { kind, expiry, ciphertext, payload }: SharedEnvelope,
+    to: readonly Addressed[],
+  ): void {
+    for (const { address, id } of to) {
+      const shared = this.#shared.get(payload) ?? { payload, ciphertext, items: 0 };
+      const envelope = { id, kind, expiry, ciphertext: shared.ciphertext, payload };
+      this.submitted(connection, address, envelope, shared);
+    }
+  }
+
+  submitted(connection: Connection, address: DeviceAddress, envelope: Envelope, shared?: flows.Shared): void {
     let flow = this.#flows.get(address);
-    const isOver = this.#bytes + envelope.ciphertext.length > this.#state.limits.nodeBytes;
+    const isHere = shared !== undefined && shared.items > 0;
+    const isOver = !isHere && this.#bytes + envelope.ciphertext.length > this.#state.limits.nodeBytes;
     if (isOver && flow?.items.has(envelope.id) !== true) {
       this.#refused(connection, envelope.id, "busy");
       return;
@@ -72,8 +97,18 @@ export class Accepting {
       this.#flows.set(address, flow);
     }
     if (!flow.active) this.#wake(flow);
-    flows.submit(flow, envelope, connection, this.#flowPort);
+    flows.submit(flow, envelope, connection, this.#flowPort, shared);
+    if (shared !== undefined && !isHere && shared.items > 0) {
+      this.#shared.set(shared.payload, shared);
+      this.#bytes += shared.ciphertext.length;
+    }
     this.#changed(flow);
+  }
+
+  #unshared(shared: flows.Shared): void {
+    if (this.#shared.get(shared.payload) !== shared) return;
+    this.#shared.delete(shared.payload);
+    this.#bytes -= shared.ciphertext.length;
   }
 
   #wake(flow: Flow): void {
@@ -125,8 +160,9 @@ export class Accepting {
 
   // May be called again while a change is under way: an answer may come within the call that it answers.
   #changed(flow: Flow): void {
-    this.#bytes += flow.bytes - flow.counted;
-    flow.counted = flow.bytes;
+    const own = flow.bytes - flow.sharedBytes;
+    this.#bytes += own - flow.counted;
+    flow.counted = own;
     if (!flow.active || flow.items.size > 0 || flow.busy > 0) return;
     flow.active = false;
     flow.idleSince = this.#state.now;
@@ -175,6 +211,7 @@ export class Accepting {
         state.call({ verb: "wake", arg }, { for: "wake", flow, items });
       },
       offer: (flow, items, owner) => this.#offer(flow, items, owner),
+      unshared: (shared) => this.#unshared(shared),
       settled: (_flow, item, how) => {
         state.effect({ do: "accepted", connection: item.connection, id: item.envelope.id });
         state.count("accepted", 1);

@@ -1,7 +1,7 @@
 // The accepting side: for each recipient device, the envelopes that are not settled yet, in the order they came.
 // Always true: an item leaves only by `delivered`, `stored` or a refusal; `accepted` follows the first two and nothing
 // else; items that need a route get it together, in order, and only while nothing ahead of them is being stored.
-import type { DeviceAddress, EnvelopeId } from "@lethe/protocol";
+import type { EnvelopeId } from "@lethe/protocol";
 import type {
   AppendUnlessOwnedResult,
   Envelope,
@@ -10,84 +10,26 @@ import type {
   Owner,
   StoreFailure,
 } from "@lethe/queue";
-import {
-  type Answer,
-  type Connection,
-  type DeliveryLimits,
-  type DeliveryRules,
-  type Instant,
-  sameOwner,
-} from "./types.ts";
-import { Window } from "./window.ts";
+import { type Flow, type FlowPort, type Item, NONE, type Shared } from "./flow-state.ts";
+import { type Answer, type Connection, type Instant, sameOwner } from "./types.ts";
 
-export interface Item {
-  readonly envelope: Envelope;
-  /** Where the answer goes: the connection that asked last. */
-  connection: Connection;
-  at: "new" | "looking" | "offered" | "appending";
-  to: Owner | undefined;
-  since: Instant;
-}
-
-export interface Flow {
-  readonly address: DeviceAddress;
-  /** Unsettled items, in the order in which they came. */
-  readonly items: Window<Item>;
-  /** Items that wait for a route, in order. */
-  fresh: Item[];
-  /** Look-ups and appends under way. */
-  busy: number;
-  /** The owner that offers go to, as long as nothing speaks against it. */
-  route: Owner | undefined;
-  bytes: number;
-  /** Of its bytes, those that the node has counted. */
-  counted: number;
-  /** Holds or waits for something, as far as the node has counted. */
-  active: boolean;
-  idleSince: Instant;
-}
-
-/** What a flow asks of its node. */
-export interface FlowPort {
-  readonly limits: DeliveryLimits;
-  readonly rules: DeliveryRules;
-  readonly now: Instant;
-  /** There are no other nodes: an owner would be here, so nobody is looked up before an append. */
-  readonly alone: boolean;
-  alive(owner: Owner): boolean;
-  lookUp(flow: Flow, items: Item[]): void;
-  append(flow: Flow, items: Item[], suspect: Owner | undefined): void;
-  offer(flow: Flow, items: Item[], owner: Owner): void;
-  wake(flow: Flow, items: Item[], owner: Owner): void;
-  settled(flow: Flow, item: Item, how: "delivered" | "stored"): void;
-  refused(flow: Flow, item: Item, code: Exclude<Answer, "delivered" | "stored" | "not-owner"> | "busy"): void;
-}
-
-/** Nothing is ever put into it: the first of each turn makes an array of its own. */
-const NONE: Item[] = [];
-
-export function newFlow(address: DeviceAddress): Flow {
-  return {
-    address,
-    items: new Window(),
-    fresh: NONE,
-    busy: 0,
-    route: undefined,
-    bytes: 0,
-    counted: 0,
-    active: false,
-    idleSince: 0,
-  };
-}
+export { newFlow } from "./flow-state.ts";
+export type { Flow, FlowPort, Item, Shared } from "./flow-state.ts";
 
 /** Takes one envelope. One that is under way already is not added again: its answer changes its way. */
-export function submit(flow: Flow, envelope: Envelope, connection: Connection, port: FlowPort): void {
+export function submit(
+  flow: Flow,
+  envelope: Envelope,
+  connection: Connection,
+  port: FlowPort,
+  shared?: Shared,
+): void {
   const underWay = flow.items.get(envelope.id);
   if (underWay !== undefined) {
     underWay.connection = connection;
     return;
   }
-  const item: Item = { envelope, connection, at: "new", to: undefined, since: port.now };
+  const item: Item = { envelope, shared, connection, at: "new", to: undefined, since: port.now };
   const size = envelope.ciphertext.length;
   if (flow.items.size >= port.limits.flowEnvelopes || flow.bytes + size > port.limits.flowBytes) {
     port.refused(flow, item, "busy");
@@ -95,6 +37,10 @@ export function submit(flow: Flow, envelope: Envelope, connection: Connection, p
   }
   flow.items.add(envelope.id, item);
   flow.bytes += size;
+  if (shared !== undefined) {
+    shared.items++;
+    flow.sharedBytes += size;
+  }
   if (!port.rules.acceptedAfterStored) port.settled(flow, item, "stored");
   if (flow.fresh.length === 0) flow.fresh = [item];
   else flow.fresh.push(item);
@@ -272,9 +218,20 @@ export function dueAt(flow: Flow, offerTimeout: number): Instant {
   return Number.POSITIVE_INFINITY;
 }
 
+/** False where it has been settled already. */
+function take(flow: Flow, { envelope, shared }: Item, port: FlowPort): boolean {
+  if (flow.items.take(envelope.id) === undefined) return false;
+  const size = envelope.ciphertext.length;
+  flow.bytes -= size;
+  if (shared === undefined) return true;
+  flow.sharedBytes -= size;
+  shared.items--;
+  if (shared.items === 0) port.unshared(shared);
+  return true;
+}
+
 function settle(flow: Flow, item: Item, how: "delivered" | "stored", port: FlowPort): void {
-  if (flow.items.take(item.envelope.id) === undefined) return;
-  flow.bytes -= item.envelope.ciphertext.length;
+  if (!take(flow, item, port)) return;
   if (port.rules.acceptedAfterStored) port.settled(flow, item, how);
 }
 
@@ -285,8 +242,7 @@ function settleAll(flow: Flow, items: Item[], how: "delivered" | "stored", port:
 type Refused = Exclude<Answer, "delivered" | "stored" | "not-owner">;
 
 function refuse(flow: Flow, item: Item, code: Refused, port: FlowPort): void {
-  if (flow.items.take(item.envelope.id) === undefined) return;
-  flow.bytes -= item.envelope.ciphertext.length;
+  if (!take(flow, item, port)) return;
   port.refused(flow, item, code);
 }
 

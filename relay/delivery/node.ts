@@ -96,6 +96,8 @@ export class DeliveryNode {
         return this.#owning.gone(event.connection);
       case "submitted":
         return this.#accepting.submitted(event.connection, event.address, event.envelope);
+      case "submitted-group":
+        return this.#accepting.submittedGroup(event.connection, event.shared, event.to);
       case "signalled":
         return this.#owning.signalled(event.address, event.id, event.ciphertext);
       case "acked":

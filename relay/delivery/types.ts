@@ -15,6 +15,7 @@ import type {
   Owner,
   OwnerAppend,
   OwnerAppendResult,
+  PayloadId,
   Read,
   ReadResult,
   Remove,
@@ -88,6 +89,15 @@ export interface StoreResults {
 export type Verb = StoreCall["verb"];
 export type StoreResult = StoreResults[Verb];
 
+/** What the envelopes of one upload have in common. */
+export type SharedEnvelope = Omit<Envelope, "id" | "payload"> & { readonly payload: PayloadId };
+
+/** One of them: for which device, under which id. */
+export interface Addressed {
+  readonly address: DeviceAddress;
+  readonly id: EnvelopeId;
+}
+
 export type NodeEvent =
   /** A device has proved itself and said its connection epoch. */
   | {
@@ -104,6 +114,13 @@ export type NodeEvent =
       readonly connection: Connection;
       readonly address: DeviceAddress;
       readonly envelope: Envelope;
+    }
+  /** Permitted submits of one ciphertext for many devices, each of which settles alone. */
+  | {
+      readonly is: "submitted-group";
+      readonly connection: Connection;
+      readonly shared: SharedEnvelope;
+      readonly to: readonly Addressed[];
     }
   | {
       readonly is: "signalled";
@@ -172,7 +189,7 @@ export interface DeliveryLimits {
   /** Unsettled envelopes and their bytes for one recipient device at one accepting node; over it: `busy`. */
   readonly flowEnvelopes: number;
   readonly flowBytes: number;
-  /** Bytes of all unsettled envelopes at one node; over it: `busy`. */
+  /** Bytes of all unsettled envelopes at one node, a ciphertext that many share counted once; over it: `busy`. */
   readonly nodeBytes: number;
   /** Pushed and not acknowledged, per session. */
   readonly pushEnvelopes: number;

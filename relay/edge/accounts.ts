@@ -183,11 +183,6 @@ export function requesterOf(secret: Uint8Array, requestId: Uint8Array): Uint8Arr
   return blake2b(Buffer.concat([secret, requestId]), { dkLen: 32 });
 }
 
-/** The id of a group's shared ciphertext for one device: BLAKE2b-128(group envelope id | address), clause D-GROUP-ID. */
-export function groupIdFor(tuple: Uint8Array): Uint8Array {
-  return blake2b(tuple, { dkLen: 16 });
-}
-
 /** What a submit's devices lack and have too much, compared with the record. */
 export function compareDevices(
   record: KnownAccount,

@@ -18,6 +18,7 @@ import { greet, proves } from "./greeting.ts";
 import type { LookUps } from "./look-ups.ts";
 import type { Presence } from "./presence.ts";
 import type { Submitting } from "./submitting.ts";
+import type { SubmittingGroup } from "./submitting-group.ts";
 
 export interface ClientFramesOptions {
   readonly relay: string;
@@ -27,6 +28,7 @@ export interface ClientFramesOptions {
   readonly presence: Presence;
   readonly lookUps: LookUps;
   readonly submitting: Submitting;
+  readonly submittingGroup: SubmittingGroup;
   readonly limits: () => { readonly envelopeBytes: number; readonly ttlMs: number; readonly pingMs: number };
   readonly log: Log;
   /** Wall clock, ms. */
@@ -59,7 +61,7 @@ export class ClientFrames {
       case "submit":
         return this.#submit(socket, frame);
       case "submit-group":
-        return this.#o.submitting.submitGroup(socket, frame);
+        return this.#o.submittingGroup.submit(socket, frame);
       case "signal":
         return this.#withAccount(socket, frame.recipient, frame.accessKey, (cached) =>
           this.#o.submitting.signal(socket, frame, cached),

@@ -20,6 +20,7 @@ import type { Peers } from "./peers.ts";
 import { Presence } from "./presence.ts";
 import { StoreCalls } from "./store-calls.ts";
 import { Submitting } from "./submitting.ts";
+import { SubmittingGroup } from "./submitting-group.ts";
 import { Usage } from "./usage.ts";
 
 export interface GatewayLimits {
@@ -107,6 +108,12 @@ export class Gateway {
       presence: this.presence,
       lookUps: this.#lookUps,
       submitting: this.#submitting,
+      submittingGroup: new SubmittingGroup({
+        accounts: this.accounts,
+        submitting: this.#submitting,
+        log,
+        step: (event) => this.step(event),
+      }),
       limits: () => this.#limits,
       log,
       now,

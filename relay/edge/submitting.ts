@@ -1,22 +1,19 @@
-// Who may submit, and how much: permission, list versions, rates, sizes. Always true: what passes becomes one event for
-// each device, what does not is refused by id with a code; a wrong key, an unknown account and a blocked sender are refused alike.
+// Who may submit, and how much: permission, list versions, rates, sizes; what goes to a group is judged here too and taken
+// apart in submitting-group.ts. Always true: what passes becomes an event, what does not is refused by id with a code; a wrong
+// key, an unknown account and a blocked sender are refused alike.
 import {
   addressOf,
   type DeviceNumber,
-  encode,
   type EnvelopeId,
   type FrameOf,
-  fromBytes,
-  groupIdTuple,
   type ProblemCode,
   type SealedFor,
   type Time,
 } from "@lethe/protocol";
-import type { EnvelopeKind } from "@lethe/queue";
 import type { NodeEvent } from "../delivery/types.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import { type Accounts, type Cached, compareDevices, deviceIn, groupIdFor, type Shown } from "./accounts.ts";
+import { type Accounts, type Cached, compareDevices, deviceIn } from "./accounts.ts";
 import type { ClientSocket } from "./client-socket.ts";
 
 export interface SubmittingOptions {
@@ -45,9 +42,9 @@ export class Submitting {
   // The way of every message: nothing is allocated for checks that pass.
   submit(socket: ClientSocket, frame: FrameOf<"submit">, cached: Cached | undefined): void {
     const { envelopes } = frame;
-    if (cached === undefined) return this.#refuse(socket, idsOf(envelopes), "not-permitted");
+    if (cached === undefined) return this.refuse(socket, idsOf(envelopes), "not-permitted");
     if (envelopes.length > 1 && (repeats(devicesOf(envelopes)) || repeats(idsOf(envelopes))))
-      return this.#refuse(socket, idsOf(envelopes), "repeated-id");
+      return this.refuse(socket, idsOf(envelopes), "repeated-id");
     if (frame.listVersion !== cached.record.listVersion) {
       const { missing, extra } = compareDevices(cached.record, devicesOf(envelopes));
       socket.send({
@@ -61,14 +58,24 @@ export class Submitting {
       this.#o.metrics.refused("stale-list");
       return;
     }
-    const wait = this.#overRate(socket, cached, envelopes.length);
-    if (wait > 0) return this.#refuse(socket, idsOf(envelopes), "rate-limited", wait);
-    for (const e of envelopes)
-      this.#submitOne(socket, cached, e.device, e.id, "pairwise", frame.expiry, e.ciphertext);
+    const wait = this.overRate(socket, cached, envelopes.length);
+    if (wait > 0) return this.refuse(socket, idsOf(envelopes), "rate-limited", wait);
+    for (const e of envelopes) this.#submitOne(socket, cached, e, frame.expiry);
+  }
+
+  /** Within what the relay keeps for; undefined where it has passed. */
+  expiryOf(wanted: Time): Time | undefined {
+    const now = this.#o.now();
+    const expiry = Math.min(wanted, now + this.#limits.ttlMs) as Time;
+    return expiry > now ? expiry : undefined;
+  }
+
+  isTooLarge(ciphertext: Uint8Array): boolean {
+    return ciphertext.length > this.#limits.envelopeBytes;
   }
 
   /** Takes `count` envelopes from every bucket that they count in; ms to wait where one is empty. */
-  #overRate(socket: ClientSocket, cached: Cached, count: number): number {
+  overRate(socket: ClientSocket, cached: Cached, count: number): number {
     const at = socket.lastHeard;
     const own = socket.envelopes.take(count, at);
     if (own > 0) return own;
@@ -79,79 +86,31 @@ export class Submitting {
   #submitOne(
     socket: ClientSocket,
     cached: Cached,
-    device: DeviceNumber,
-    id: EnvelopeId,
-    kind: EnvelopeKind,
+    { device, id, ciphertext }: FrameOf<"submit">["envelopes"][number],
     wantedExpiry: Time,
-    ciphertext: Uint8Array,
   ): void {
-    const now = this.#o.now();
-    const expiry = Math.min(wantedExpiry, now + this.#limits.ttlMs) as Time;
+    const expiry = this.expiryOf(wantedExpiry);
     const address = deviceIn(cached.record, device)?.address;
-    if (address === undefined) return this.#refuse(socket, [id], "no-device");
-    if (ciphertext.length > this.#limits.envelopeBytes)
-      return this.#refuse(socket, [id], "envelope-too-large");
-    if (expiry <= now) return this.#refuse(socket, [id], "expired");
+    if (address === undefined) return this.refuse(socket, [id], "no-device");
+    if (this.isTooLarge(ciphertext)) return this.refuse(socket, [id], "envelope-too-large");
+    if (expiry === undefined) return this.refuse(socket, [id], "expired");
     this.#o.step({
       is: "submitted",
       connection: socket.number,
       address,
       // Copied: a view would keep the whole chunk that it was read from.
-      envelope: { id, kind, expiry, ciphertext: Buffer.from(ciphertext) },
+      envelope: { id, kind: "pairwise", expiry, ciphertext: Buffer.from(ciphertext) },
     });
   }
 
-  submitGroup(socket: ClientSocket, frame: FrameOf<"submit-group">): void {
-    const identified = socket.kind === "device";
-    for (const recipient of frame.recipients)
-      this.#withAccountFor(socket, { ...recipient, identified }, (cached) =>
-        this.#submitGroupTo(socket, frame, recipient, cached),
-      );
-  }
-
-  // Each recipient stands alone: one whose account has to be fetched does not hold up the others of its frame.
-  #withAccountFor(socket: ClientSocket, shown: Shown, then: (cached: Cached | undefined) => void): void {
-    const cached = this.#o.accounts.admitted(shown.account, shown.accessKey, shown.identified);
-    if (cached !== undefined) return then(cached);
-    this.#o.accounts.admit(shown).then(then, (error: unknown) => {
-      this.#o.log.error({ code: "internal", reason: String(error) }, "an account could not be read");
-      socket.end("internal");
-    });
-  }
-
-  #submitGroupTo(
-    socket: ClientSocket,
-    frame: FrameOf<"submit-group">,
-    recipient: FrameOf<"submit-group">["recipients"][number],
-    cached: Cached | undefined,
-  ): void {
-    const ids = recipient.devices.map((device) => {
-      const tuple = { groupEnvelope: frame.groupEnvelope, address: addressOf(recipient.account, device) };
-      return fromBytes<EnvelopeId>(groupIdFor(encode(groupIdTuple, tuple)));
-    });
-    if (cached === undefined) return this.#refuse(socket, ids, "not-permitted");
-    if (repeats(recipient.devices)) return this.#refuse(socket, ids, "repeated-id");
-    if (recipient.listVersion !== cached.record.listVersion) {
-      const { missing, extra } = compareDevices(cached.record, recipient.devices);
-      const { listVersion: version } = cached.record;
-      socket.send({ frame: "stale-list", account: recipient.account, version, missing, extra, ids });
-      return;
-    }
-    const wait = this.#overRate(socket, cached, ids.length);
-    if (wait > 0) return this.#refuse(socket, ids, "rate-limited", wait);
-    recipient.devices.forEach((device, i) => {
-      this.#submitOne(socket, cached, device, ids[i] as EnvelopeId, "group", frame.expiry, frame.ciphertext);
-    });
-  }
-
-  #refuse(socket: ClientSocket, ids: readonly EnvelopeId[], code: ProblemCode, wait?: number): void {
+  refuse(socket: ClientSocket, ids: readonly EnvelopeId[], code: ProblemCode, wait?: number): void {
     this.#o.metrics.refused(code);
     for (const id of ids) socket.refuse(id, code, wait);
   }
 
   /** Online-only: pushed if the device is connected, else dropped without a word. */
   signal(socket: ClientSocket, frame: FrameOf<"signal">, cached: Cached | undefined): void {
-    if (cached === undefined || this.#overRate(socket, cached, frame.envelopes.length) > 0) return;
+    if (cached === undefined || this.overRate(socket, cached, frame.envelopes.length) > 0) return;
     for (const e of frame.envelopes) {
       const address = addressOf(frame.recipient, e.device);
       this.#o.step({ is: "signalled", address, id: e.id, ciphertext: Buffer.from(e.ciphertext) });
@@ -167,6 +126,6 @@ function devicesOf(envelopes: readonly { readonly device: DeviceNumber }[]): Dev
   return envelopes.map((e) => e.device);
 }
 
-function repeats(items: readonly (string | number)[]): boolean {
+export function repeats(items: readonly (string | number)[]): boolean {
   return items.length > 1 && new Set(items).size < items.length;
 }

@@ -11,6 +11,7 @@ import { directoryPeopleContract } from "./directory-people.ts";
 import { leasesContract } from "./leases.ts";
 import { mailboxContract } from "./mailbox.ts";
 import { mailboxOwnersContract } from "./mailbox-owners.ts";
+import { mailboxPayloadContract } from "./mailbox-payload.ts";
 import { type BackendUnderTest, type BackendWorld, Clock, ROOMY } from "./world.ts";
 
 /** Time passes in small steps, and after each what it asked of the directory's thread is answered. */
@@ -49,7 +50,8 @@ const embedded: BackendUnderTest = {
         await elapse(clock, SHIPPED.forgetMs, backend);
         await backend.forget("due");
       },
-      holds: (bytes) => holds(folder, bytes),
+      holds: async (bytes) => (await copies(folder, bytes)) > 0,
+      payloads: { copies: (bytes) => copies(folder, bytes), shardOf: () => 0 },
       async [Symbol.asyncDispose]() {
         await backend.close();
         await rm(folder, { recursive: true });
@@ -58,12 +60,14 @@ const embedded: BackendUnderTest = {
   },
 };
 
-async function holds(folder: string, bytes: Uint8Array): Promise<boolean> {
+async function copies(folder: string, bytes: Uint8Array): Promise<number> {
+  let found = 0;
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
-    if ((await readFile(join(entry.parentPath, entry.name))).includes(Buffer.from(bytes))) return true;
+    const held = await readFile(join(entry.parentPath, entry.name));
+    for (let at = held.indexOf(bytes); at >= 0; at = held.indexOf(bytes, at + 1)) found++;
   }
-  return false;
+  return found;
 }
 
 const memory: BackendUnderTest = {
@@ -80,6 +84,7 @@ const memory: BackendUnderTest = {
       restart: () => Promise.reject(new Error("nothing is kept")),
       forget: () => Promise.resolve(),
       holds: () => Promise.resolve(false),
+      payloads: { copies: (bytes) => Promise.resolve(backend.mailbox.copies(bytes)), shardOf: () => 0 },
       [Symbol.asyncDispose]: () => backend.close(),
     };
   },
@@ -88,6 +93,7 @@ const memory: BackendUnderTest = {
 for (const backend of [embedded, memory]) {
   mailboxContract(backend);
   mailboxOwnersContract(backend);
+  mailboxPayloadContract(backend);
   directoryContract(backend);
   directoryPeopleContract(backend);
   leasesContract(backend);

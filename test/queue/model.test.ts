@@ -1,9 +1,17 @@
 // The embedded mailbox against its twin in memory: random operations with restarts, crashes of the process and losses
 // of power, forgetting and time. After each operation both answer the same; after a crash only what was not answered may
-// be missing, and only what was removed since the last forgetting may be back.
+// be missing, and only what was removed since the last forgetting may be back. What envelopes share is on the disk once
+// after a forgetting where any of them is left, and else not at all.
 import fc from "fast-check";
 import type { DeviceAddress, EnvelopeId, Position, Time } from "@lethe/protocol";
-import { type Entry, type Envelope, type NodeId, openMemoryBackend, type Owner } from "@lethe/queue";
+import {
+  type Entry,
+  type Envelope,
+  type NodeId,
+  openMemoryBackend,
+  type Owner,
+  type PayloadId,
+} from "@lethe/queue";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { all, anAddress } from "../contracts/world.ts";
 import { chanceOf } from "./disk.ts";
@@ -21,12 +29,20 @@ const DEVICES = 3;
 const RUNS = Number(process.env["LETHE_RUNS"] ?? 60);
 const LOSSES = Math.ceil(RUNS / 3);
 
+/** Ciphertexts that envelopes share: their bytes stand nowhere else. */
+const SHARED = [700, 250, 40].map((bytes, i) => ({
+  payload: String(i).repeat(32) as PayloadId,
+  ciphertext: Buffer.from(Array.from({ length: bytes }, (_, at) => (at * (i + 3) * 37) & 0xff)),
+}));
+
 type Step =
   | {
       readonly is: "append";
       readonly device: number;
       readonly as: "nobody" | "owner" | "release";
       readonly sizes: readonly number[];
+      /** Which shared ciphertext its envelopes of a group have; undefined: bytes of their own. */
+      readonly shared: number | undefined;
       readonly ttl: number;
     }
   | { readonly is: "claim"; readonly device: number; readonly epoch: number; readonly session: number }
@@ -48,6 +64,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       device,
       as: fc.constantFrom("nobody" as const, "owner" as const, "release" as const),
       sizes: fc.array(fc.nat(900), { minLength: 1, maxLength: 4 }),
+      shared: fc.option(fc.nat(SHARED.length - 1), { nil: undefined, freq: 2 }),
       ttl: fc.constantFrom(-1, 1_000, 60_000, 3_600_000),
     }),
   },
@@ -138,7 +155,8 @@ class Pair {
       case "retire":
         return this.#retire(step);
       case "forget":
-        return this.real.forget(step.which);
+        await this.real.forget(step.which);
+        return step.which === "all" ? this.#keepsOnce() : undefined;
       case "restart":
         await this.real.restart();
         return this.#dropOwners();
@@ -164,6 +182,24 @@ class Pair {
     }
   }
 
+  /** Of each shared ciphertext there is as much on the disk as the mailboxes need. */
+  async #keepsOnce(): Promise<void> {
+    const looks = await this.#twin.mailbox.look(this.addresses);
+    const open = this.addresses.filter((_, i) => looks[i]?.is === "seen");
+    const held = (await Promise.all(open.map((address) => all(this.#twin, address)))).flat();
+    for (const { ciphertext } of SHARED) {
+      const isHeld = held.some((entry) => Buffer.compare(entry.ciphertext, ciphertext) === 0);
+      expect(this.#copies(ciphertext)).toBe(isHeld ? 1 : 0);
+    }
+  }
+
+  #copies(bytes: Buffer): number {
+    let copies = 0;
+    for (const { shown } of this.real.disk.files())
+      for (let at = shown.indexOf(bytes); at >= 0; at = shown.indexOf(bytes, at + 1)) copies++;
+    return copies;
+  }
+
   #addressOf(n: number): DeviceAddress {
     return this.addresses[n] as DeviceAddress;
   }
@@ -172,12 +208,13 @@ class Pair {
     return this.#owners.get(address) ?? { node: "nobody" as NodeId, session: 0 };
   }
 
-  #envelopes({ sizes, ttl }: Extract<Step, { is: "append" }>): Envelope[] {
+  #envelopes({ sizes, shared, ttl }: Extract<Step, { is: "append" }>): Envelope[] {
     return sizes.map((size, i) => ({
       id: String(++this.#ids).padStart(16, "0") as EnvelopeId,
       kind: i % 2 === 0 ? "pairwise" : "group",
       expiry: (this.real.clock.now() + ttl) as Time,
       ciphertext: Buffer.alloc(size, this.#ids),
+      ...(shared === undefined || (sizes.length > 2 && i % 2 === 0) ? {} : SHARED[shared]),
     }));
   }
 
@@ -286,6 +323,7 @@ class Pair {
       device: 0,
       as: "nobody",
       sizes: [700, 700],
+      shared: this.#ids % 2 === 0 ? 0 : undefined,
       ttl: 3_600_000,
     });
     const owner = this.#owners.get(address);
@@ -346,6 +384,10 @@ describe("the embedded mailbox against its twin", () => {
       const opened = await TestStore.open(directory, { seed: seed + run });
       opened.disk.writesShort = chance() < 0.5;
       const address = anAddress();
+      const payloads = [0, 1].map(() => ({
+        payload: String(chance()).padEnd(32).slice(0, 32) as PayloadId,
+        ciphertext: Buffer.from(Array.from({ length: 200 + chance() * 500 }, () => chance() * 256)),
+      }));
       const kept = new Set<EnvelopeId>();
       const removed = new Set<EnvelopeId>();
       for (let life = 0; life < 4; life++) {
@@ -357,6 +399,7 @@ describe("the embedded mailbox against its twin", () => {
             kind: "pairwise",
             expiry,
             ciphertext: Buffer.alloc(Math.floor(chance() * 800), i),
+            ...(i % 2 === 0 ? payloads[i % 4 === 0 ? 0 : 1] : {}),
           };
           for (let wait = Math.floor(chance() * 40); wait > 0; wait--)
             await new Promise((resolve) => setImmediate(resolve));
@@ -382,10 +425,18 @@ describe("the embedded mailbox against its twin", () => {
         const told = Promise.allSettled([...appends, removals]);
         await opened.crash(chance() < 0.5 ? "power" : "process");
         await told;
-        const found = new Set((await all(opened.backend, address)).map(({ id }) => id));
+        const entries = await all(opened.backend, address);
+        const found = new Set(entries.map(({ id }) => id));
         expect([...kept].filter((id) => !found.has(id))).toEqual([]);
         expect(opened.eventsOf("storage-failed")).toEqual([]);
+        for (const { id, ciphertext } of entries) {
+          const i = Number(id.split(".")[2]);
+          if (i % 2 === 0) expect(ciphertext).toEqual(payloads[i % 4 === 0 ? 0 : 1]?.ciphertext);
+        }
       }
+      await opened.mailbox.remove([{ address, entries: await all(opened.backend, address) }]);
+      await opened.forget("all");
+      for (const { ciphertext } of payloads) expect(opened.disk.holds(ciphertext)).toBe(false);
       await opened.close();
     }
   });
