@@ -3,7 +3,7 @@ import { type AccountId, accountOf, type DeviceAddress, type EnvelopeId } from "
 import { type ClientCore } from "../../client-lib/delivery/core.ts";
 import type { Entry, SocketName, Told, Write } from "../../client-lib/delivery/events.ts";
 import { type KeyState, OWN, putKey } from "../../client-lib/keys/key-rows.ts";
-import { type Alarm, PairwiseCipher } from "../../client-lib/keys/pairwise-cipher.ts";
+import type { Alarm, PairwiseCipher } from "../../client-lib/keys/pairwise-cipher.ts";
 import { firstPrekeys, putPrekeys } from "../../client-lib/keys/prekey-keeper.ts";
 import {
   addressOfIdentity,
