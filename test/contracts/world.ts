@@ -35,6 +35,15 @@ export interface BackendWorld extends AsyncDisposable {
   forget(): Promise<void>;
   /** Whether any file of the store holds these bytes. */
   holds(bytes: Uint8Array): Promise<boolean>;
+  /** How ciphertexts that many envelopes share are kept, where it can be counted. */
+  readonly payloads?: PayloadProbe;
+}
+
+export interface PayloadProbe {
+  /** How often the bytes stand in what the store keeps now. */
+  copies(bytes: Uint8Array): Promise<number>;
+  /** Which shard a mailbox lies in; a store without shards is one. */
+  shardOf(address: DeviceAddress): number;
 }
 
 export interface BackendUnderTest {
