@@ -115,6 +115,8 @@ export type StoreEvent =
   | { readonly is: "recovered"; readonly envelopes: number; readonly segments: number; readonly ms: number }
   | { readonly is: "torn-tail"; readonly segment: string; readonly bytes: number }
   | { readonly is: "corrupt-record"; readonly segment: string; readonly count: number }
+  /** Envelopes whose payload is gone, found and removed. */
+  | { readonly is: "payload-missing"; readonly count: number }
   | { readonly is: "storage-full" }
   | { readonly is: "storage-room-again" }
   | { readonly is: "sync-failed"; readonly code: string }
