@@ -102,6 +102,7 @@ export async function startRelayOn(
     ...{ backend, log, metrics, now: () => Date.now() },
     work: workOf(backend, settings, idle),
   });
+  reports.unresolved = (count) => metrics.count("unresolved", count);
   reports.moved = () => {
     gateway.step({ is: "store-moved" });
     chores.again();

@@ -17,6 +17,8 @@ export class StoreReports {
   readonly #log: Log;
   /** A connection to the store was lost, and is back. */
   moved: () => void = () => undefined;
+  /** So many stored references could not be resolved. */
+  unresolved: (count: number) => void = () => undefined;
 
   constructor(log: Log) {
     this.#log = log;
@@ -25,6 +27,7 @@ export class StoreReports {
   readonly report = (event: StoreEvent): void => {
     const { is, ...fields } = event;
     if (is === "store-moved") this.moved();
+    if (is === "payload-missing") this.unresolved(event.count);
     if (is === "recovered") this.#log.info({ ...fields }, "mail recovered");
     else if (is === "storage-room-again") this.#log.info({}, "the disk has room again");
     else if (is === "store-moved") this.#log.warn({ event: is }, "the store is back, perhaps another one");

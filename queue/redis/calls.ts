@@ -18,8 +18,8 @@ const ITEM_BYTES = 256;
 export interface Verb<Item, Result> {
   /** Items of the same place can be in one call. */
   readonly place: (item: Item) => number;
-  /** Bytes of ciphertext. */
-  readonly bytes?: (item: Item) => number;
+  /** Bytes of ciphertext that an item adds to a call. What items have in common is in `carried`, by name, once it counts. */
+  readonly bytes?: (item: Item, carried: Set<string>) => number;
   /** One answer an item, in their order. */
   readonly call: (items: readonly Item[]) => Promise<readonly Result[]>;
 }
@@ -27,6 +27,7 @@ export interface Verb<Item, Result> {
 interface Group<Item> {
   readonly items: Item[];
   readonly indexes: number[];
+  readonly carried: Set<string>;
   bytes: number;
 }
 
@@ -99,10 +100,12 @@ function grouped<Item, Result>(batch: readonly Item[], verb: Verb<Item, Result>)
   const open = new Map<number, Group<Item>>();
   for (const [index, item] of batch.entries()) {
     const place = verb.place(item);
-    const bytes = ITEM_BYTES + (verb.bytes?.(item) ?? 0);
+    const bytesIn = (carried: Set<string>): number => ITEM_BYTES + (verb.bytes?.(item, carried) ?? 0);
     let group = open.get(place);
+    let bytes = group === undefined ? 0 : bytesIn(group.carried);
     if (group === undefined || group.items.length >= MAX_ITEMS || group.bytes + bytes > MAX_BYTES) {
-      group = { items: [], indexes: [], bytes: 0 };
+      group = { items: [], indexes: [], carried: new Set(), bytes: 0 };
+      bytes = bytesIn(group.carried);
       groups.push(group);
       open.set(place, group);
     }

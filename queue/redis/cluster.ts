@@ -11,7 +11,9 @@ const PAUSE_MS = 50;
 const ASK_AGAIN_MS = 250;
 /** Servers that are known: masters, seeds, and what redirections name. */
 const MAX_SERVERS = 2_048;
-const RETRIED = new RegExp(`^(?:TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN)\\b|${GONE}|${LOST}`);
+/** Of a script that meets a payload which is on its way with its slot, as Redis and Valkey say it: it changed nothing for it. */
+const ELSEWHERE = "attempted to access a non local key|undeclared keys were accessed during rehashing";
+const RETRIED = new RegExp(`^(?:TRYAGAIN|CLUSTERDOWN|LOADING|MASTERDOWN)\\b|${GONE}|${LOST}|${ELSEWHERE}`);
 
 export class ClusterServers implements Servers {
   readonly #seeds: readonly Address[];

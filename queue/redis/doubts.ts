@@ -17,6 +17,8 @@ const ASKED = [
   "appendonly",
   "appendfsync",
   "save",
+  "repl-diskless-sync",
+  "repl-diskless-load",
   "auto-aof-rewrite-percentage",
   "stream-node-max-bytes",
   "stream-node-max-entries",
@@ -102,6 +104,13 @@ export function judge({ settings, replicas }: ServerFacts, wished: number): Doub
       "weak",
       `save ${is("save")}: snapshots keep delivered mail longer than promised`,
       'CONFIG SET save ""',
+    );
+  else if (replicas > 0 && (is("repl-diskless-sync") !== "yes" || is("repl-diskless-load") !== "swapdb"))
+    add(
+      "snapshots",
+      "weak",
+      "a replica that is filled anew leaves a snapshot, which keeps delivered mail longer than promised",
+      "CONFIG SET repl-diskless-sync yes and repl-diskless-load swapdb",
     );
   if (is("auto-aof-rewrite-percentage") !== "0")
     add(

@@ -1,7 +1,7 @@
 // The names of everything that the store keeps in Redis: short and binary, since a million mailboxes have two each.
 // Always true: all that is of one account lies in one shard, whose two hexadecimal digits are the hash tag.
 import { type AccountId, accountOf, type DeviceAddress, type UserName } from "@lethe/protocol";
-import type { NodeId } from "../mailbox.ts";
+import type { NodeId, PayloadId } from "../mailbox.ts";
 
 /** Two hexadecimal digits name no more. */
 export const MAX_SHARDS = 256;
@@ -26,9 +26,9 @@ export function storeKey(letter: string, whose = ""): Buffer {
 }
 
 /**
- * The letters in use; one is one kind of key, and the directory has others. `m` mailbox (stream), `o` owner record, `c`
- * counters of a shard, `w` wakes of a node (stream); once in a store: `n` nodes' leases (hash), `s` what it says of itself, `R`
- * replicas and when they were last seen (hash).
+ * The letters in use; one is one kind of key, and the directory has others. `m` mailbox (stream), `o` owner record, `P` what
+ * envelopes of a shard have in common, `c` counters of a shard, `w` wakes of a node (stream); once in a store: `n` nodes'
+ * leases (hash), `s` what it says of itself, `R` replicas and when they were last seen (hash).
  */
 export class Keys {
   readonly shards: number;
@@ -50,6 +50,10 @@ export class Keys {
 
   owner(address: DeviceAddress): Buffer {
     return keyOf(this.shardOf(address), "o", address);
+  }
+
+  payload(shard: number, payload: PayloadId): Buffer {
+    return keyOf(shard, "P", payload);
   }
 
   counters(shard: number): Buffer {

@@ -1,6 +1,6 @@
-// The mailbox in Redis: a stream for each device and the owner record beside it, in one shard. Always true: every verb is
-// one script, so that what it judges and what it changes are one step; a write is answered after it is on the master's
-// disk and on as many replicas as the store is set to wait for.
+// The mailbox in Redis: a stream for each device and the owner record beside it, in one shard, with what envelopes of the
+// shard have in common. Always true: every verb is one script, so that what it judges and what it changes are one step; a
+// write is answered after it is on the master's disk and on as many replicas as the store is set to wait for.
 import type { DeviceAddress } from "@lethe/protocol";
 import {
   type AppendUnlessOwned,
@@ -33,6 +33,8 @@ import { RedisWakes } from "./wakes.ts";
 
 /** Envelopes or entries of one item; callers' own limits are far lower. */
 const MAX_IN_ITEM = 4_096;
+/** What an envelope is taken for besides its ciphertext. */
+const ENVELOPE_BYTES = 64;
 
 type Addressed = { readonly address: DeviceAddress };
 
@@ -177,10 +179,20 @@ export class RedisMailbox implements Mailbox {
     for (const { append } of items) checkCount(append.envelopes.length);
     return this.#calls.each(items, {
       place: ({ append }) => this.#place(append.address),
-      bytes: ({ append }) =>
-        append.envelopes.reduce((sum, { ciphertext }) => sum + ciphertext.length + 64, 0),
+      bytes: ({ append }, carried) => this.#bytes(append, carried),
       call: (some) => this.#verbs.append(some),
     });
+  }
+
+  /** A payload counts once for each shard of the call, as often as it is written. */
+  #bytes({ address, envelopes }: AppendItem["append"], carried: Set<string>): number {
+    let sum = 0;
+    for (const { ciphertext, payload } of envelopes) {
+      const name = payload === undefined ? undefined : `${this.#parts.keys.shardOf(address)} ${payload}`;
+      sum += ENVELOPE_BYTES + (name !== undefined && carried.has(name) ? 0 : ciphertext.length);
+      if (name !== undefined) carried.add(name);
+    }
+    return sum;
   }
 
   async #lookUp(addresses: readonly DeviceAddress[]): Promise<(LookUpResult | NoDevice)[]> {

@@ -11,7 +11,9 @@ import { RedisMailbox } from "./mailbox.ts";
 import type { RedisParts } from "./parts.ts";
 import { Scripts } from "./scripts.ts";
 
-const FORMAT = "lethe-redis 1";
+const FORMAT = "lethe-redis 2";
+/** Knew no payloads. */
+const BEFORE = "lethe-redis 1";
 const DEFAULT_SHARDS = 256;
 const DEFAULT_COMMAND_MS = 5_000;
 
@@ -76,7 +78,7 @@ async function openDirectory(parts: RedisParts): Promise<RedisDirectory> {
 
 /** Records format and shards in a store that is new, and holds them against one that is not. @throws StoreOpenError */
 async function checkStore({ scripts, keys }: RedisParts): Promise<void> {
-  const recorded = scripts.run("open-store", [keys.store], [FORMAT, keys.shards]);
+  const recorded = scripts.run("open-store", [keys.store], [FORMAT, keys.shards, BEFORE]);
   const reply = await recorded.catch((error: unknown) => {
     throw new StoreOpenError("unreachable", `the store cannot be opened: ${String(error)}`);
   });

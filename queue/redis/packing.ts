@@ -5,7 +5,13 @@ import type { Entry, Envelope, NodeId, Owner } from "../mailbox.ts";
 
 const ID_BYTES = 16;
 /** Id, kind, expiry: what stands before the ciphertext in a stream's value. */
-export const HEADER_BYTES = 23;
+const HEADER_BYTES = 23;
+/** Added to the kind where the value refers to a payload, by its length, its name and a mark, and the ciphertext is kept with that. */
+const REFERS = 2;
+const LENGTH_BYTES = 4;
+const NAME_BYTES = 32;
+/** Tells a payload from one of the same name that was lost. */
+export const MARK_BYTES = 4;
 
 export class Packer {
   #bytes = Buffer.allocUnsafe(1_024);
@@ -54,18 +60,25 @@ export class Packer {
       .binary(node);
   }
 
-  /** Its length, and the value that stands in the stream. */
-  envelope({ id, kind, expiry, ciphertext }: Envelope): this {
-    return this.u32(HEADER_BYTES + ciphertext.length)
-      .binary(id)
-      .u8(kind === "group" ? 1 : 0)
-      .u48(expiry)
-      .bytes(ciphertext);
+  /** How many, how many bytes, then each value that stands in the stream behind its length. */
+  envelopes(envelopes: readonly Envelope[]): this {
+    this.u16(envelopes.length).u32(envelopes.reduce((sum, envelope) => sum + 4 + valueBytes(envelope), 0));
+    for (const envelope of envelopes) this.#envelope(envelope);
+    return this;
   }
 
   /** What was written, and the packer is not used again. */
   done(): Buffer {
     return this.#bytes.subarray(0, this.#at);
+  }
+
+  /** Where it names a payload, its value ends before the mark. */
+  #envelope(envelope: Envelope): void {
+    const { id, kind, expiry, ciphertext, payload } = envelope;
+    const is = (kind === "group" ? 1 : 0) + (payload === undefined ? 0 : REFERS);
+    this.u32(valueBytes(envelope)).binary(id).u8(is).u48(expiry);
+    if (payload === undefined) this.bytes(ciphertext);
+    else this.u32(ciphertext.length).binary(payload);
   }
 
   #uint(value: number, size: number): this {
@@ -86,20 +99,26 @@ export class Packer {
   }
 }
 
+function valueBytes({ ciphertext, payload }: Envelope): number {
+  return HEADER_BYTES + (payload === undefined ? ciphertext.length : LENGTH_BYTES + NAME_BYTES);
+}
+
 /** The owner at the end of an answer: session and node, or nothing. */
 export function ownerIn(bytes: Buffer, at: number): Owner | undefined {
   if (bytes.length <= at) return undefined;
   return { session: bytes.readUIntBE(at, 6), node: bytes.toString("latin1", at + 6) as NodeId };
 }
 
-/** An entry from its id in the stream, `<position>-<ms of the append>`, and its value. */
+/** An entry from its id in the stream, `<position>-<ms of the append>`, and its value, behind which its payload stands. */
 export function entryIn(place: Buffer, value: Buffer): Entry {
+  const is = value[ID_BYTES] ?? 0;
+  const begin = HEADER_BYTES + (is < REFERS ? 0 : LENGTH_BYTES + NAME_BYTES + MARK_BYTES);
   return {
     position: Number.parseInt(place.toString("latin1"), 10) as Position,
     id: value.toString("latin1", 0, ID_BYTES) as EnvelopeId,
-    kind: value[ID_BYTES] === 1 ? "group" : "pairwise",
+    kind: is % REFERS === 1 ? "group" : "pairwise",
     expiry: value.readUIntBE(ID_BYTES + 1, 6) as Time,
-    ciphertext: Uint8Array.prototype.slice.call(value, HEADER_BYTES),
+    ciphertext: Uint8Array.prototype.slice.call(value, begin),
   };
 }
 

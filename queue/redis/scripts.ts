@@ -99,7 +99,9 @@ export function scriptOf(name: string, text: string, parts: ReadonlyMap<string, 
     if (of === undefined) throw new Error(`${name}: there is no part ${part}`);
     return of;
   });
-  const whole = [shebang, ...used, body].map((piece) => piece.replaceAll(/^--.*\n/gm, "").trim()).join("\n");
+  const whole = [shebang, ...used, body]
+    .map((piece) => piece.replaceAll(/^(?:--.*)?\n/gm, "").trim())
+    .join("\n");
   return { text: whole, digest: createHash("sha1").update(whole).digest("hex") };
 }
 

@@ -1,4 +1,5 @@
 // The verbs of a mailbox as script calls: how their items are packed and their answers read; the scripts are in lua/.
+import { randomBytes } from "node:crypto";
 import type { DeviceAddress, Position } from "@lethe/protocol";
 import type {
   Appended,
@@ -11,12 +12,13 @@ import type {
   NoDevice,
   Owner,
   OwnerAppend,
+  PayloadId,
   Read,
   ReadResult,
   Remove,
 } from "../mailbox.ts";
 import { StoreFailedError } from "../mailbox.ts";
-import { entryIn, ownerIn, Packer } from "./packing.ts";
+import { entryIn, MARK_BYTES, ownerIn, Packer } from "./packing.ts";
 import { nowArg, type RedisParts } from "./parts.ts";
 
 export interface AppendItem {
@@ -44,15 +46,32 @@ export class Verbs {
     const { scripts, config } = this.#parts;
     const packer = new Packer();
     for (const { mode, by, append } of items) {
-      packer.binary(mode).owner(by).u16(append.envelopes.length);
-      for (const envelope of append.envelopes) packer.envelope(envelope);
+      packer.binary(mode).owner(by).envelopes(append.envelopes);
     }
     const { envelopes, bytes } = config.limits;
-    const args = [nowArg(this.#parts), envelopes, bytes, packer.done()];
-    return answers(
-      await scripts.run("append", this.#keys(items.map(({ append }) => append)), args),
-      appendAnswer,
+    const { at, named } = this.#payloads(items);
+    const carried = at.length === 0 ? [] : [at.length, randomBytes(MARK_BYTES), ...named];
+    const args = [nowArg(this.#parts), envelopes, bytes, packer.done(), ...carried];
+    const keys = this.#keys(
+      items.map(({ append }) => append),
+      at,
     );
+    return answers(await scripts.run("append", keys, args), appendAnswer);
+  }
+
+  /** Where the payloads of a call are kept, once a shard; and their names and bytes, once a call. */
+  #payloads(items: readonly AppendItem[]): { at: Buffer[]; named: Buffer[] } {
+    const { keys } = this.#parts;
+    const at = new Map<string, Buffer>();
+    const named = new Map<PayloadId, Buffer[]>();
+    for (const { append } of items)
+      for (const { payload, ciphertext } of append.envelopes) {
+        if (payload === undefined) continue;
+        const key = keys.payload(keys.shardOf(append.address), payload);
+        at.set(key.toString("latin1"), key);
+        if (!named.has(payload)) named.set(payload, [Buffer.from(payload, "latin1"), bytesOf(ciphertext)]);
+      }
+    return { at: [...at.values()], named: [...named.values()].flat() };
   }
 
   async release(items: readonly OwnerAppend[]): Promise<readonly AppendAnswer[]> {
@@ -82,7 +101,7 @@ export class Verbs {
     for (const { after, maxEntries, maxBytes } of items) packer.u48(after).u32(maxEntries).u32(maxBytes);
     const args = [nowArg(this.#parts), packer.done()];
     const pages = await this.#parts.scripts.look("read", this.#keys(items), args);
-    return (pages as readonly (readonly Buffer[])[]).map(pageOf);
+    return (pages as readonly (readonly Buffer[])[]).map((page) => this.#pageOf(page));
   }
 
   async remove(items: readonly Remove[]): Promise<readonly { readonly is: "done" }[]> {
@@ -110,12 +129,22 @@ export class Verbs {
     return ownerIn(owner as Buffer, 0);
   }
 
-  /** Counters of the first item's shard, then owner record and mailbox of each. */
-  #keys(items: readonly { readonly address: DeviceAddress }[]): Buffer[] {
+  #pageOf([head, ...rest]: readonly Buffer[]): ReadResult {
+    if (head === undefined || is(head, "n")) return NO_DEVICE;
+    const count = head.readUInt32BE(1);
+    if (count > 0) this.#parts.config.report({ is: "payload-missing", count });
+    const entries: Entry[] = [];
+    for (let i = 0; i + 1 < rest.length; i += 2)
+      entries.push(entryIn(rest[i] as Buffer, rest[i + 1] as Buffer));
+    return { is: "page", entries, owner: ownerIn(head, 5) };
+  }
+
+  /** Counters of the first item's shard, payloads, then owner record and mailbox of each. */
+  #keys(items: readonly { readonly address: DeviceAddress }[], payloads: readonly Buffer[] = []): Buffer[] {
     const { keys } = this.#parts;
     const [first] = items;
     if (first === undefined) throw new RangeError("a call without items");
-    const all = [keys.counters(keys.shardOf(first.address))];
+    const all = [keys.counters(keys.shardOf(first.address)), ...payloads];
     for (const { address } of items) all.push(keys.owner(address), keys.mailbox(address));
     return all;
   }
@@ -151,10 +180,6 @@ function outcomeOf(letter: number | undefined, next: () => Position): Appended {
   return letter === 0x78 ? "expired" : "mailbox-full"; // x, f
 }
 
-function pageOf([head, ...rest]: readonly Buffer[]): ReadResult {
-  if (head === undefined || is(head, "n")) return NO_DEVICE;
-  const entries: Entry[] = [];
-  for (let i = 0; i + 1 < rest.length; i += 2)
-    entries.push(entryIn(rest[i] as Buffer, rest[i + 1] as Buffer));
-  return { is: "page", entries, owner: ownerIn(head, 1) };
+function bytesOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }

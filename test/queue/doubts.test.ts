@@ -21,6 +21,9 @@ describe("the configuration of a store", () => {
     expect(codes({ appendonly: "no" })).toEqual(["no-append-only-file broken"]);
     expect(codes({ appendfsync: "everysec" })).toEqual(["not-synced weak"]);
     expect(codes({ save: "3600 1" })).toEqual(["snapshots weak"]);
+    expect(codes({ "repl-diskless-load": "disabled" }, 1)).toEqual(["snapshots weak"]);
+    expect(codes({ "repl-diskless-sync": "no" }, 1)).toEqual(["snapshots weak"]);
+    expect(codes({ "repl-diskless-load": "disabled" })).toEqual([]); // without replicas nobody is filled
     expect(codes({ "auto-aof-rewrite-percentage": "100" })).toEqual(["rewrites-by-itself weak"]);
     expect(codes({ "stream-node-max-bytes": "4096" })).toEqual(["large-nodes weak"]);
     expect(codes({ "stream-node-max-entries": "100" })).toEqual(["large-nodes weak"]);

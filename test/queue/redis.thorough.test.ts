@@ -34,6 +34,24 @@ describe("the redis backend", () => {
     });
   });
 
+  it("opens a store that knew no payloads, which from then on is of this format, and refuses another format", async () => {
+    await using server = await RedisServer.start();
+    const address = anAddress();
+    const envelope = anEnvelope(clock);
+    {
+      await using on = await open(server.url);
+      await store(on.backend, address, envelope);
+    }
+    await server.cli("hset", "l{00}s", "format", "lethe-redis 1");
+    {
+      await using on = await open(server.url);
+      expect((await all(on.backend, address)).map(({ id }) => id)).toEqual([envelope.id]);
+    }
+    expect(await server.cli("hget", "l{00}s", "format")).toBe("lethe-redis 2");
+    await server.cli("hset", "l{00}s", "format", "lethe-redis 3");
+    await expect(open(server.url)).rejects.toMatchObject({ code: "format-unknown" });
+  });
+
   it("loses nothing that was answered when a server is killed under many appends, and goes on when it is back", async () => {
     await using server = await RedisServer.start();
     await using on = await open(server.url, { commandMs: 2_000 });

@@ -19,6 +19,13 @@ export interface RedisClusterOptions {
   readonly nodeTimeoutMs?: number;
 }
 
+export interface MovingSlot {
+  /** Keys that have not gone, so many at most. */
+  left(most: number): Promise<Buffer[]>;
+  move(keys: readonly Buffer[]): Promise<void>;
+  end(): Promise<void>;
+}
+
 export class RedisCluster implements AsyncDisposable {
   readonly nodes: readonly RedisServer[];
   readonly #folder: Folder;
@@ -105,6 +112,17 @@ export class RedisCluster implements AsyncDisposable {
 
   /** Moves the slot of a key, and all that is in it, to the next master, key by key as an operator's tool does. */
   async moveSlot(key: string): Promise<void> {
+    const moving = await this.beginMoving(key);
+    for (;;) {
+      const keys = await moving.left(KEYS_AT_ONCE);
+      if (keys.length === 0) break;
+      await moving.move(keys);
+    }
+    await moving.end();
+  }
+
+  /** The slot of a key is on its way to the next master, and its keys go when they are told to. */
+  async beginMoving(key: string): Promise<MovingSlot> {
     const slot = await this.#running().cli("cluster", "keyslot", key);
     const masters = await this.masters();
     const from = await this.#masterOf(Number(slot));
@@ -113,13 +131,16 @@ export class RedisCluster implements AsyncDisposable {
     await to.cli("cluster", "setslot", slot, "importing", fromId);
     await from.cli("cluster", "setslot", slot, "migrating", toId);
     const source = new Server({ host: "127.0.0.1", port: from.port }, PARTS);
-    for (;;) {
-      const keys = (await source.call("CLUSTER", ["GETKEYSINSLOT", slot, KEYS_AT_ONCE])) as Buffer[];
-      if (keys.length === 0) break;
-      await source.call("MIGRATE", ["127.0.0.1", to.port, "", 0, PATIENCE_MS, "KEYS", ...keys]);
-    }
-    source.disconnect();
-    for (const node of [to, from]) await node.cli("cluster", "setslot", slot, "node", toId);
+    return {
+      left: async (most) => (await source.call("CLUSTER", ["GETKEYSINSLOT", slot, most])) as Buffer[],
+      async move(keys) {
+        await source.call("MIGRATE", ["127.0.0.1", to.port, "", 0, PATIENCE_MS, "KEYS", ...keys]);
+      },
+      async end() {
+        source.disconnect();
+        for (const node of [to, from]) await node.cli("cluster", "setslot", slot, "node", toId);
+      },
+    };
   }
 
   #running(): RedisServer {

@@ -19,6 +19,8 @@ export const SHIPPED_CONFIGURATION: Readonly<Record<string, string>> = {
   "maxmemory-policy": "noeviction",
   "auto-aof-rewrite-percentage": "0",
   save: "",
+  "repl-diskless-sync": "yes",
+  "repl-diskless-load": "swapdb",
 };
 
 export interface RedisServerOptions {

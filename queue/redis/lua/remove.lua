@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Removes entries, each named by its position and its id; what fits nothing is left alone.
--- USES: clock, record, counters, mailbox
+-- USES: clock, record, counters, mailbox, payload, leaving
 -- KEYS: counters, then owner record and mailbox of each item
 -- ARGV: now, items: count I2, (position I6, id of 16 bytes)...
 -- RETURNS: how many entries were removed
@@ -34,27 +34,27 @@ for_each_record(KEYS, 2, 2, function(r, key, mailbox)
   local entries = r.count <= count and redis.call('XRANGE', mailbox, '-', '+', 'COUNT', count + 1) or {}
   local is_all = #entries > 0 and #entries <= count
   if not is_all then entries = entries_at(mailbox, positions, low, high) end
-  local ids, bytes = {}, 0
+  local gone = {}
   for _, entry in ipairs(entries) do
     local position = tonumber(string.match(entry[1], '^%d+'))
     if wanted[position] == string.sub(entry[2][2], 1, 16) then
       wanted[position] = nil
-      ids[#ids + 1] = entry[1]
-      bytes = bytes + #entry[2][2] - HEADER
+      gone[#gone + 1] = entry
     end
   end
-  if #ids == 0 then return end
-  removed = removed + #ids
+  if #gone == 0 then return end
   note(key)
-  if is_all and #ids == #entries then
+  if is_all and #gone == #entries then
+    forgotten(mailbox, r, gone)
     emptied[mailbox] = true
     emptied[#emptied + 1] = mailbox
-    forgotten(r, #ids, bytes)
     r.count, r.bytes, added.mailboxes = 0, 0, added.mailboxes - 1
   else
-    drop(mailbox, r, ids, bytes)
+    drop(mailbox, r, gone)
   end
+  removed = removed + #gone
+end, function()
+  if #emptied > 0 then redis.call('DEL', unpack(emptied)) end
+  settle(KEYS[1], now)
 end)
-if #emptied > 0 then redis.call('DEL', unpack(emptied)) end
-count_up(KEYS[1], now)
 return removed

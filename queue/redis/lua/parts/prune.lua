@@ -4,19 +4,13 @@ local function prune(key, r, now)
   local before, due, from = r.count, math.huge, '-'
   repeat
     local page = redis.call('XRANGE', key, from, '+', 'COUNT', 128)
-    local ids, bytes = {}, 0
+    local gone = {}
     for _, entry in ipairs(page) do
-      local value = entry[2][2]
-      local expiry = expiry_of(value)
-      if expiry > now then
-        due = math.min(due, expiry)
-      else
-        ids[#ids + 1] = entry[1]
-        bytes = bytes + #value - HEADER
-      end
+      local expiry = expiry_of(entry[2][2])
+      if expiry > now then due = math.min(due, expiry) else gone[#gone + 1] = entry end
     end
     if #page > 0 then from = '(' .. page[#page][1] end
-    drop(key, r, ids, bytes)
+    drop(key, r, gone)
   until #page < 128
   r.due = r.count == 0 and 0 or math.max(due, now + r.count)
   return before - r.count
