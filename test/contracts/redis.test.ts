@@ -6,6 +6,7 @@ import { RedisServer, versionOf } from "../support/redis-server.ts";
 import { filesHolding } from "../support/folder.ts";
 import { afterAll, describe, it } from "vitest";
 import { leasesContract } from "./leases.ts";
+import { linkingContract } from "./linking.ts";
 import { mailboxContract } from "./mailbox.ts";
 import { mailboxOwnersContract } from "./mailbox-owners.ts";
 import { type BackendUnderTest, type BackendWorld, Clock, ROOMY } from "./world.ts";
@@ -99,5 +100,6 @@ for (const program of ["redis-server", "valkey-server"]) {
     mailboxContract(backend);
     mailboxOwnersContract(backend);
     leasesContract(backend);
+    linkingContract(backend);
   }
 }
