@@ -1,14 +1,14 @@
 // What a device says of itself: registration, prekeys, device list, access key, presence, deletion. Always true: nothing is
 // read or changed before the request's signature has been verified with the key on record, or with the key registered.
-import { addressOf, deviceOf, isUserName, Refusal } from "@lethe/protocol";
-import type { AccountRecord, PublicPrekey } from "@lethe/queue";
+import { addressOf, type DeviceNumber, deviceOf, isUserName, Refusal } from "@lethe/protocol";
+import type { AccountRecord, HeldPrekeys, PublicPrekey } from "@lethe/queue";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { linkingRoutes } from "./linking-routes.ts";
 import type { HttpOptions } from "./options.ts";
 import { remoteOf } from "./remote.ts";
 import { bytesOf, serve } from "./serve.ts";
-import type { deviceListBody } from "./shapes.ts";
+import { type deviceListBody, deviceParams } from "./shapes.ts";
 import { parseAuthorization, SignatureCheck } from "./signed.ts";
 
 type DeviceListBody = z.output<typeof deviceListBody>;
@@ -84,13 +84,17 @@ export function accountRoutes(app: FastifyInstance, options: HttpOptions): void 
     const { address } = await device(request);
     const held = await directory.heldPrekeys(address);
     if (held === undefined) throw new Refusal("unauthorized");
-    const text = (id: Uint8Array): string => Buffer.from(id).toString("base64url");
-    return {
-      signed: held.signed === undefined ? null : text(held.signed),
-      lastResort: held.lastResort === undefined ? null : text(held.lastResort),
-      oneTime: held.oneTime.map(text),
-      oneTimeKem: held.oneTimeKem.map(text),
-    };
+    return idsOf(held);
+  });
+
+  serve(app, "heldPrekeysOf", async (request) => {
+    const { record } = await device(request);
+    const params = deviceParams.safeParse(request.params);
+    if (!params.success) throw new Refusal("bad-request", "device");
+    const number = Number(params.data.device) as DeviceNumber;
+    const held = await directory.heldPrekeys(addressOf(record.account, number));
+    if (held === undefined) throw new Refusal("not-found");
+    return idsOf(held);
   });
 
   serve(app, "putDeviceList", async (request, _reply, body) => {
@@ -140,6 +144,16 @@ export function accountRoutes(app: FastifyInstance, options: HttpOptions): void 
     await options.remove(record);
     return reply.status(204).send();
   });
+}
+
+function idsOf({ signed, lastResort, oneTime, oneTimeKem }: HeldPrekeys) {
+  const text = (id: Uint8Array): string => Buffer.from(id).toString("base64url");
+  return {
+    signed: signed === undefined ? null : text(signed),
+    lastResort: lastResort === undefined ? null : text(lastResort),
+    oneTime: oneTime.map(text),
+    oneTimeKem: oneTimeKem.map(text),
+  };
 }
 
 /** The same list again, to the byte, with the same devices. */

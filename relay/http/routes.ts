@@ -112,6 +112,15 @@ const accountRoutes = {
     answers: { 200: answers.heldPrekeys },
     problems: READS,
   },
+  heldPrekeysOf: {
+    method: "GET",
+    path: `${PATHS.prekeys}/:device`,
+    asker: "device",
+    says: "The same for another device of the account: one that has uploaded none yet has not been here",
+    params: shapes.deviceParams,
+    answers: { 200: answers.heldPrekeys },
+    problems: [...READS, "not-found"],
+  },
   putDeviceList: {
     method: "PUT",
     path: PATHS.deviceList,

@@ -97,4 +97,6 @@ export const inviteBody = z.strictObject({
 
 export const inviteParams = z.object({ mark: z.string().regex(/^[0-9a-f]{32}$/) });
 
+export const deviceParams = z.object({ device: z.string().regex(/^[1-9][0-9]{0,4}$/) });
+
 export const accountParams = z.object({ name: z.string() });

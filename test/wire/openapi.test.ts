@@ -106,6 +106,7 @@ describe("signed routes", () => {
     ["POST /v1/accounts", (person) => person.registration],
     ["PUT /v1/prekeys", () => ({ signed: aPrekey("s"), oneTime: [aPrekey("o")] })],
     ["GET /v1/prekeys", undefined],
+    ["GET /v1/prekeys/{device}", undefined],
     ["PUT /v1/device-list", (person) => person.listOf(2, [person])],
     ["PUT /v1/access-key", () => ({ accessKeyHash: Person.called("x").registration.accessKeyHash })],
     ["PUT /v1/presence", () => ({ lastSeen: false })],
@@ -113,7 +114,7 @@ describe("signed routes", () => {
   ];
 
   it.each(routes)("%s answers as described to signatures that do not hold", async (route, bodyOf) => {
-    const [method, path] = methodAndPath(route);
+    const [method, path] = methodAndPath(route, "1");
     const anna = await Person.called("anna").register(open.at);
     const body = bodyOf?.(anna);
     const request = (saying: object): Promise<Answer> => anna.request(open.at, method, path, body, saying);
@@ -184,6 +185,10 @@ describe("signed routes", () => {
     const put = (path: string, body: unknown): Promise<Answer> => anna.request(open.at, "PUT", path, body);
     await answers("PUT /v1/device-list", "list-conflict", put(PATHS.deviceList, anna.listOf(5, [anna])));
     const oneTime = (from: number): object[] => Array.from({ length: 200 }, (_, i) => aPrekey(`${from + i}`));
+    const held = (device: string): Promise<Answer> =>
+      anna.request(open.at, "GET", `${PATHS.prekeys}/${device}`);
+    await answers("GET /v1/prekeys/{device}", "not-found", held("2"));
+    await answers("GET /v1/prekeys/{device}", "bad-request", held("0"));
     await put(PATHS.prekeys, { oneTime: oneTime(0) });
     await answers("PUT /v1/prekeys", "too-many-prekeys", put(PATHS.prekeys, { oneTime: oneTime(200) }));
   });
