@@ -12,7 +12,7 @@ import {
 import { ready, type SafetyNumber } from "@lethe/crypto";
 import { Background } from "./background.ts";
 import { type ClientEvent, type ClientEvents, Emitter, type Handler } from "./client-events.ts";
-import { type ClientOptions, type Opened, openParts } from "./client-options.ts";
+import { type ClientOptions, type LinkedOptions, type Opened, openParts } from "./client-options.ts";
 import { bodyOf, type Said, typingBody } from "./content/content.ts";
 import { type ClientCore, createClientCore } from "./delivery/core.ts";
 import type { MessageId, Presence, RefusalCode, Told } from "./delivery/events.ts";
@@ -20,8 +20,11 @@ import { Engine } from "./edge/engine.ts";
 import { type Enrolled, enrol, erase } from "./enrol.ts";
 import { ClientError } from "./errors.ts";
 import { Handing } from "./handing.ts";
+import { withNewestIdentity } from "./keys/identity-row.ts";
 import { PairwiseCipher } from "./keys/pairwise-cipher.ts";
 import { Trust } from "./keys/trust.ts";
+import { Devices, type OwnDevices } from "./linking/devices.ts";
+import { joinAccount, type LinkingView } from "./linking/new-device.ts";
 import { Outgoing, type SentMessage } from "./outgoing.ts";
 import { People } from "./people.ts";
 import { PolicyKeeper, type RelayPolicy } from "./policy.ts";
@@ -69,6 +72,7 @@ export class Client {
   readonly #handing: Handing;
   readonly #background: Background;
   readonly #policy: PolicyKeeper;
+  readonly #devices: Devices;
   readonly #watches = new Watches((ask, of) => this.#engine.step({ event: "watch", ask, account: of }));
   readonly #ask: (method: "GET" | "PUT" | "DELETE", path: string, json: unknown) => Promise<unknown>;
   #closed = false;
@@ -79,13 +83,33 @@ export class Client {
    * @throws ClientError, StoreError
    */
   static async create(options: ClientOptions): Promise<Client> {
+    return Client.#begin(options, () => Promise.resolve({ ...options, isNew: false }));
+  }
+
+  /**
+   * Makes this device one of an account that is at another device, whose client answers the code with `devices.link`. From
+   * then on it is opened with `create`. @throws ClientError, StoreError
+   */
+  static createLinked(options: LinkedOptions, view: LinkingView): Promise<Client> {
+    return Client.#begin(options, async (opened) => {
+      const user = await joinAccount(opened, { view, user: options.user });
+      return { ...options, user, isNew: true };
+    });
+  }
+
+  static async #begin(
+    options: LinkedOptions,
+    owner: (opened: Opened) => Promise<ClientOptions & { readonly isNew: boolean }>,
+  ): Promise<Client> {
     await ready();
     const opened = await openParts(options);
     try {
-      const enrolled = await enrol({ ...opened, user: options.user, ticket: options.ticket });
-      const client = new Client(options, opened, enrolled);
-      if (enrolled.isNew) await client.#background.first();
+      const whose = await owner(opened);
+      const enrolled = await enrol({ ...opened, user: whose.user, ticket: whose.ticket });
+      const client = new Client(whose, opened, enrolled);
+      if (enrolled.isNew || whose.isNew) await client.#background.first();
       client.#engine.step({ event: "start" });
+      client.#devices.resume();
       client.#policy.look();
       return client;
     } catch (error) {
@@ -95,7 +119,8 @@ export class Client {
   }
 
   private constructor(options: ClientOptions, opened: Opened, { rows, keys, signer, relay }: Enrolled) {
-    const { clock, store, http, chance } = opened;
+    const { clock, http, chance } = opened;
+    const store = withNewestIdentity(opened.store, keys);
     this.user = options.user;
     this.account = toHex(signer.account);
     this.#opened = opened;
@@ -140,6 +165,14 @@ export class Client {
       read: (from, message) => this.#engine.step({ event: "read", from, messages: [message] }),
     });
     this.#ask = (method, path, json) => http.signed(method, path, json, signer, relay);
+    this.#devices = new Devices({
+      ...{ keys, http, clock, relay },
+      random: opened.random,
+      name: options.user,
+      ask: this.#ask,
+      commit: (writes) => store.commit(writes),
+      lockOut: () => this.#engine.step({ event: "lock-out" }),
+    });
     this.#policy = new PolicyKeeper({
       http,
       clock,
@@ -182,6 +215,11 @@ export class Client {
 
   get connection(): "online" | "connecting" | "offline" {
     return this.#core.view.connection;
+  }
+
+  /** The devices of this account: linking and removing them. */
+  get devices(): OwnDevices {
+    return this.#devices;
   }
 
   /** Messages that the relay has not taken yet, receipts included. */
@@ -342,6 +380,7 @@ export class Client {
     this.#policy.stop();
     await this.#handlersEnd();
     await this.#engine.stop();
+    await this.#devices.stop();
     await this.#background.stop();
     this.#outgoing.failAll(new ClientError("closed"));
     this.#watches.failAll("closed");
@@ -416,6 +455,7 @@ export class Client {
       case "resent":
         return emitter.tell("resent", { user: this.#people.shown(told.to), id: toHex(told.message) });
       case "access-key-changed":
+        this.#devices.lockedOut().catch(() => undefined); // then once more at the next start
         return this.#background.soon(ACCESS_GRACE_MS);
       case "quarantined":
         return emitter.tell("quarantined", { code: told.code });

@@ -3,7 +3,7 @@
 export type { SafetyNumber } from "@lethe/crypto";
 export { Client, type Contact, type SendOptions } from "./client.ts";
 export type { ClientEvent, ClientEvents, Handler, ReceivedMessage } from "./client-events.ts";
-export type { ClientOptions } from "./client-options.ts";
+export type { ClientOptions, LinkedOptions } from "./client-options.ts";
 export type { ClientCore, CoreConfig, CoreView } from "./delivery/core.ts";
 export { createClientCore } from "./delivery/core.ts";
 export type * from "./delivery/events.ts";
@@ -11,6 +11,8 @@ export { CORE_TABLES } from "./delivery/rows.ts";
 export { type Clock, systemClock } from "./edge/clock.ts";
 export type { OpenSocket, Socket, SocketEvents } from "./edge/socket.ts";
 export { ClientError, type ClientErrorCode } from "./errors.ts";
+export type { Device, Linking, OwnDevices } from "./linking/devices.ts";
+export type { LinkingView } from "./linking/new-device.ts";
 export type { SentMessage } from "./outgoing.ts";
 export type { RelayPolicy } from "./policy.ts";
 export { relayPolicy } from "./relay-policy.ts";

@@ -1,6 +1,16 @@
 // The rows of one's own devices: certificates of the others, the highest number ever given out, what of a linking or a
 // removal is under way. Always true: what is here is in the store, or in the commit that was called last.
-import { decodeAll, type DeviceNumber, deviceNumber, encode, oneOf, struct, type Time, time, u16 } from "@lethe/protocol";
+import {
+  decodeAll,
+  type DeviceNumber,
+  deviceNumber,
+  encode,
+  oneOf,
+  struct,
+  type Time,
+  time,
+  u16,
+} from "@lethe/protocol";
 import { certificateHash, equal, type Identity, parseCertificate } from "@lethe/crypto";
 import type { Row, Write } from "../delivery/events.ts";
 

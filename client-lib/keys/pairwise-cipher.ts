@@ -73,6 +73,7 @@ import {
   removePrekey,
   REPLACE_PENDING,
 } from "./key-rows.ts";
+import { learnCertificates } from "./own-devices.ts";
 import { RatchetStore } from "./ratchet-store.ts";
 import { Told } from "./telling.ts";
 
@@ -353,12 +354,17 @@ export class PairwiseCipher implements Cipher {
   }
 
   /** What the relay has published of ourselves: after a restore it may be newer than what we hold. */
-  #learnOwn({ deviceList }: FrameOf<"has-devices">): Write[] {
+  #learnOwn({ deviceList, certificates }: FrameOf<"has-devices">): Write[] {
     const identity = adoptList(this.#keys.identity, deviceList);
-    if (identity === this.#keys.identity) return [];
+    const learned = learnCertificates(this.#keys.own, identity, certificates);
+    if (identity === this.#keys.identity) return learned;
     this.#keys.identity = identity;
     this.#keys.listPending = false;
-    return [putKey("identity", OWN, encodeIdentity(identity)), removeKey("identity", LIST_PENDING)];
+    return [
+      ...learned,
+      putKey("identity", OWN, encodeIdentity(identity)),
+      removeKey("identity", LIST_PENDING),
+    ];
   }
 
   prove({ nonce, epoch, version }: Proof): Uint8Array {
