@@ -59,8 +59,8 @@ export class Background {
 
   /** The connection is up. The first round of a run begins at once: keys may have been used while it was away. */
   online(): void {
-    const { replacePending, accessPending } = this.#config.keys;
-    if (!this.#done || replacePending || accessPending) this.#start();
+    const { listPending, replacePending, accessPending } = this.#config.keys;
+    if (!this.#done || listPending || replacePending || accessPending) this.#start();
   }
 
   /** A round no later than after so long: the relay is to be told something. */

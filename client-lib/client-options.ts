@@ -33,6 +33,9 @@ export interface ClientOptions {
   readonly openSocket?: OpenSocket;
 }
 
+/** For a device that becomes one of an account; `user`: the only account that it will be of, where that is known. */
+export type LinkedOptions = Omit<ClientOptions, "user" | "ticket"> & { readonly user?: string };
+
 export interface Opened {
   readonly store: ClientStore;
   readonly urls: readonly string[];
@@ -44,7 +47,7 @@ export interface Opened {
 }
 
 /** @throws ClientError, StoreError */
-export async function openParts(options: ClientOptions): Promise<Opened> {
+export async function openParts(options: Omit<ClientOptions, "user">): Promise<Opened> {
   const urls = (typeof options.relay === "string" ? [options.relay] : options.relay).map(baseOf);
   if (urls.length === 0) throw new ClientError("relay-unreachable", "no address is given");
   const { clock = systemClock, random = systemRandom } = options;

@@ -4,7 +4,7 @@ import { type AccountId, fromBytes, PATHS, type PresenceRequest, type Time, toHe
 import { ready, type SafetyNumber } from "@lethe/crypto";
 import { Background } from "./background.ts";
 import { type ClientEvent, type ClientEvents, Emitter, type Handler } from "./client-events.ts";
-import { type ClientOptions, type Opened, openParts } from "./client-options.ts";
+import { type ClientOptions, type LinkedOptions, type Opened, openParts } from "./client-options.ts";
 import { bodyOf, type Said, typingBody } from "./content/content.ts";
 import { type ClientCore, createClientCore } from "./delivery/core.ts";
 import type { MessageId, Presence } from "./delivery/events.ts";
@@ -13,9 +13,12 @@ import { GroupsApi } from "./groups/group-api.ts";
 import { type Enrolled, enrol, erase } from "./enrol.ts";
 import { ClientError } from "./errors.ts";
 import { Handing } from "./handing.ts";
+import { withNewestIdentity } from "./keys/identity-row.ts";
 import { PairwiseCipher } from "./keys/pairwise-cipher.ts";
 import { Telling } from "./telling.ts";
 import { Trust } from "./keys/trust.ts";
+import { Devices, type OwnDevices } from "./linking/devices.ts";
+import { joinAccount, type LinkingView } from "./linking/new-device.ts";
 import { Outgoing, type SentMessage } from "./outgoing.ts";
 import { People } from "./people.ts";
 import { PolicyKeeper, type RelayPolicy } from "./policy.ts";
@@ -65,6 +68,7 @@ export class Client {
   readonly #handing: Handing;
   readonly #background: Background;
   readonly #policy: PolicyKeeper;
+  readonly #devices: Devices;
   readonly #watches = new Watches((ask, of) => this.#engine.step({ event: "watch", ask, account: of }));
   readonly #ask: (method: "GET" | "PUT" | "DELETE", path: string, json: unknown) => Promise<unknown>;
   #closed = false;
@@ -75,13 +79,33 @@ export class Client {
    * @throws ClientError, StoreError
    */
   static async create(options: ClientOptions): Promise<Client> {
+    return Client.#begin(options, () => Promise.resolve({ ...options, isNew: false }));
+  }
+
+  /**
+   * Makes this device one of an account that is at another device, whose client answers the code with `devices.link`. From
+   * then on it is opened with `create`. @throws ClientError, StoreError
+   */
+  static createLinked(options: LinkedOptions, view: LinkingView): Promise<Client> {
+    return Client.#begin(options, async (opened) => {
+      const user = await joinAccount(opened, { view, user: options.user });
+      return { ...options, user, isNew: true };
+    });
+  }
+
+  static async #begin(
+    options: LinkedOptions,
+    owner: (opened: Opened) => Promise<ClientOptions & { readonly isNew: boolean }>,
+  ): Promise<Client> {
     await ready();
     const opened = await openParts(options);
     try {
-      const enrolled = await enrol({ ...opened, user: options.user, ticket: options.ticket });
-      const client = new Client(options, opened, enrolled);
-      if (enrolled.isNew) await client.#background.first();
+      const whose = await owner(opened);
+      const enrolled = await enrol({ ...opened, user: whose.user, ticket: whose.ticket });
+      const client = new Client(whose, opened, enrolled);
+      if (enrolled.isNew || whose.isNew) await client.#background.first();
       client.#engine.step({ event: "start" });
+      client.#devices.resume();
       client.#policy.look();
       return client;
     } catch (error) {
@@ -91,7 +115,8 @@ export class Client {
   }
 
   private constructor(options: ClientOptions, opened: Opened, { rows, keys, signer, relay }: Enrolled) {
-    const { clock, store, http, chance } = opened;
+    const { clock, http, chance } = opened;
+    const store = withNewestIdentity(opened.store, keys);
     this.user = options.user;
     this.account = toHex(signer.account);
     this.#opened = opened;
@@ -180,12 +205,23 @@ export class Client {
         this.#background.online();
         this.#policy.look();
       },
-      accessKeyChanged: () => this.#background.soon(ACCESS_GRACE_MS),
+      accessKeyChanged: () => {
+        this.#devices.lockedOut().catch(() => undefined); // then once more at the next start
+        this.#background.soon(ACCESS_GRACE_MS);
+      },
       clock: (offset) => {
         http.offset = offset;
       },
     });
     this.#ask = (method, path, json) => http.signed(method, path, json, signer, relay);
+    this.#devices = new Devices({
+      ...{ keys, http, clock, relay },
+      random: opened.random,
+      name: options.user,
+      ask: this.#ask,
+      commit: (writes) => store.commit(writes),
+      lockOut: () => this.#engine.step({ event: "lock-out" }),
+    });
     this.#policy = new PolicyKeeper({
       http,
       clock,
@@ -228,6 +264,11 @@ export class Client {
 
   get connection(): "online" | "connecting" | "offline" {
     return this.#core.view.connection;
+  }
+
+  /** The devices of this account: linking and removing them. */
+  get devices(): OwnDevices {
+    return this.#devices;
   }
 
   /** Messages that the relay has not taken yet, receipts included. */
@@ -388,6 +429,7 @@ export class Client {
     this.#policy.stop();
     await this.#handlersEnd();
     await this.#engine.stop();
+    await this.#devices.stop();
     await this.#background.stop();
     this.#outgoing.failAll(new ClientError("closed"));
     this.#watches.failAll("closed");

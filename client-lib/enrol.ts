@@ -12,7 +12,14 @@ import {
   toHex,
   u8,
 } from "@lethe/protocol";
-import { createIdentity, encodeIdentity, publicIdentity, type Random, signAsDevice } from "@lethe/crypto";
+import {
+  createIdentity,
+  encodeIdentity,
+  type Identity,
+  publicIdentity,
+  type Random,
+  signAsDevice,
+} from "@lethe/crypto";
 import type { StoredRows, Write } from "./delivery/events.ts";
 import { CORE_TABLES } from "./delivery/rows.ts";
 import { base64url } from "./edge/base64url.ts";
@@ -20,6 +27,7 @@ import { type Clock, pause } from "./edge/clock.ts";
 import type { RelayHttp, Signer } from "./edge/relay-http.ts";
 import { ClientError } from "./errors.ts";
 import { KEY_TABLES, type KeyState, loadKeys, OWN, putKey } from "./keys/key-rows.ts";
+import { noOwnDevices } from "./keys/own-devices.ts";
 import { firstPrekeysInPieces, putPrekeys } from "./keys/prekey-keeper.ts";
 import type { ClientStore } from "./store/store.ts";
 
@@ -63,6 +71,23 @@ export async function enrol(enrolling: Enrolling): Promise<Enrolled> {
   return { rows: await load(store, CORE_TABLES), keys, signer, relay, isNew: owner === undefined };
 }
 
+/** Whose the store is: a name, or "" where an account was begun and is not registered. Undefined: it is new. */
+export async function ownerOf(store: ClientStore): Promise<string | undefined> {
+  const stored = await store.get(OWNER.table, OWNER.key);
+  if (stored !== undefined) return decodeAll(ownerRow, stored).name;
+  return (await store.get("identity", OWN)) === undefined ? undefined : "";
+}
+
+/** Makes a new store into a linked device's, in one commit: what `enrol` finds then is registered already. */
+export async function beginLinked(
+  { store, clock, random }: Pick<Enrolling, "store" | "clock" | "random">,
+  { identity, name, relay }: { readonly identity: Identity; readonly name: string; readonly relay: string },
+): Promise<void> {
+  const prekeys = await firstPrekeysInPieces({ identity, random, now: clock.now() });
+  const owner = { ...OWNER, value: encode(ownerRow, { format: 1, name, relay }) };
+  await store.commit([putKey("identity", OWN, encodeIdentity(identity)), ...putPrekeys(prekeys), owner]);
+}
+
 /** Erases everything of an account from its store, in one commit: it is as new. @throws StoreError store-failed */
 export async function erase(store: ClientStore): Promise<void> {
   const writes: Write[] = [{ ...OWNER, value: undefined }];
@@ -97,6 +122,7 @@ async function begin({ store, clock, random }: Enrolling): Promise<KeyState> {
     replay: new Map(),
     told: new Map(),
     trust: new Map(),
+    own: noOwnDevices(),
   };
 }
 

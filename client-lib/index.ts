@@ -3,7 +3,7 @@
 export type { SafetyNumber } from "@lethe/crypto";
 export { Client, type Contact, type SendOptions } from "./client.ts";
 export type { ClientEvent, ClientEvents, GroupMessage, Handler, ReceivedMessage } from "./client-events.ts";
-export type { ClientOptions } from "./client-options.ts";
+export type { ClientOptions, LinkedOptions } from "./client-options.ts";
 export type { ClientCore, CoreConfig, CoreView } from "./delivery/core.ts";
 export { createClientCore } from "./delivery/core.ts";
 export type * from "./delivery/events.ts";
@@ -19,6 +19,8 @@ export type {
   GroupSendOptions,
   SentToGroup,
 } from "./groups/group-api.ts";
+export type { Device, Linking, OwnDevices } from "./linking/devices.ts";
+export type { LinkingView } from "./linking/new-device.ts";
 export type { SentMessage } from "./outgoing.ts";
 export type { RelayPolicy } from "./policy.ts";
 export { relayPolicy } from "./relay-policy.ts";

@@ -62,8 +62,7 @@ export const MAX_ARCHIVED = 8;
 export const LINKING_LIFETIME_MS = 120_000;
 /** A linking code as text, characters: more than one with the longest relay name, 458, and no work for what is no code. */
 export const MAX_LINKING_TEXT = 512;
-/** One message of a linking, bytes: the longest is that with the list of 16 devices, about 1,000. */
-export const MAX_LINKING_MESSAGE_BYTES = 2_048;
+export { MAX_LINKING_MESSAGE_BYTES } from "@lethe/protocol";
 
 /** The largest padding bucket, bytes. */
 export const MAX_PADDED_BYTES = 65_536;

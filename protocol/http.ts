@@ -14,6 +14,7 @@ export const PATHS = {
   deviceList: "/v1/device-list",
   accessKey: "/v1/access-key",
   presence: "/v1/presence",
+  linking: "/v1/linking",
   health: "/health",
   ready: "/ready",
   metrics: "/metrics",
@@ -116,6 +117,11 @@ export interface AccessKeyRequest {
 /** `PUT /v1/presence`: whether holders of the access key may see when this account was last here. */
 export interface PresenceRequest {
   readonly lastSeen: boolean;
+}
+
+/** `PUT /v1/linking/{mailbox}/{offer, join or grant}`, and what `GET` of one of them answers: sealed bytes, at most 2,048. */
+export interface LinkingMessage {
+  readonly message: string;
 }
 
 /** Every answer that is not a success. */

@@ -28,5 +28,9 @@ export const MAX_CERTIFICATE_BYTES = 1_024;
 export const MAX_USER_NAME_BYTES = 32;
 /** Hard cap of an envelope's life, ms: 30 days. Key lifetimes at receivers are derived from it. */
 export const MAX_TTL_MS = 30 * 24 * 3_600_000;
+/** One message of a linking, bytes: the longest has the list of 16 devices, about 1,000. */
+export const MAX_LINKING_MESSAGE_BYTES = 2_048;
+/** How long a linking mailbox lives, ms: 120 s until the offer is answered, and as long until the grant. */
+export const LINKING_MAILBOX_MS = 240_000;
 /** Watches of one anonymous connection. */
 export const MAX_WATCHES = 1_024;

@@ -169,6 +169,21 @@ export const PROBLEMS = {
     "later",
     "The relay cannot check the ticket: its keys cannot be had at the moment.",
   ),
+  "linking-taken": problem(
+    60,
+    409,
+    undefined,
+    "never",
+    "Something else stands in this slot of the linking mailbox: its code was used.",
+  ),
+  "linking-early": problem(
+    61,
+    409,
+    undefined,
+    "after-change",
+    "The message before this one is not in the linking mailbox yet.",
+  ),
+  "linking-ended": problem(62, 410, undefined, "never", "There is no such linking mailbox, or it has ended."),
   internal: problem(51, 500, 1011, "later", "The relay has a fault; it has been logged."),
 } as const satisfies Record<string, Problem>;
 

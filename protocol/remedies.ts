@@ -8,7 +8,7 @@ import type { ProblemCode } from "./problems.ts";
  */
 export type Reaction = "again" | "mends" | "told" | "ended";
 
-export type Place = "connection" | "message" | "look-up" | "registration" | "background";
+export type Place = "connection" | "message" | "look-up" | "registration" | "background" | "linking";
 
 export interface Remedy {
   readonly met: Place;
@@ -28,6 +28,8 @@ const waits = met("message", "again", "`waiting`");
 const refuses = met("message", "told", "`refused`");
 const throws = met("registration", "told", "`Client.create` throws");
 const repeats = met("background", "again", "`error`");
+
+const ends = met("linking", "told", "`linkDevice` or `Client.createLinked` throws");
 
 const NOTHING = "Nothing.";
 const REPORT = "Report it: library and relay disagree, or something between them changes bytes.";
@@ -103,5 +105,10 @@ export const REMEDIES: Readonly<Record<ProblemCode, Remedy>> = {
   "ticket-required": throws("Ask for an invite, or log in; give it as `ticket`."),
   "ticket-invalid": throws("Ask for another invite, or log in again."),
   "identity-unreachable": throws("Try again in a minute with the same ticket."),
+  "linking-taken": ends("Say that the code was used already, and have the new device show another."),
+  "linking-early": ends(REPORT),
+  "linking-ended": ends(
+    "Say that it took too long, or was given up, and have the new device show another code.",
+  ),
   internal: met("message", "again", "`waiting`")("Nothing. The operator has it in the log."),
 };

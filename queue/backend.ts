@@ -1,6 +1,7 @@
 // The record of small interfaces that a backend is, and what else the relay needs of it: signs of life and deferred work.
 import type { Time } from "@lethe/protocol";
 import type { Directory } from "./directory.ts";
+import type { LinkingMailboxes } from "./linking.ts";
 import type { Mailbox, NodeId } from "./mailbox.ts";
 
 /**
@@ -45,6 +46,7 @@ export interface Backend {
   readonly mailbox: Mailbox;
   readonly directory: Directory;
   readonly leases: Leases;
+  readonly linking: LinkingMailboxes;
   readonly chores: Chores;
   /** What of the store's own configuration contradicts what is promised of it; empty where nothing does. */
   doubts(): Promise<readonly Doubt[]>;

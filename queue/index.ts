@@ -4,6 +4,7 @@ import { openEmbedded } from "./embedded/open.ts";
 
 export * from "./backend.ts";
 export * from "./directory.ts";
+export * from "./linking.ts";
 export * from "./mailbox.ts";
 export { type MemoryConfig, openMemoryBackend } from "./memory/index.ts";
 

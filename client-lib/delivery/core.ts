@@ -200,6 +200,8 @@ class Core implements ClientCore {
       case "decide":
         this.#decide(turn, event.account, event.decision);
         return this.#takeWaiting(turn);
+      case "lock-out":
+        return this.#mail.lockOut(turn, this.#groups?.fellows() ?? []);
       case "named":
         return this.#contacts.named(turn, event.account, event.name);
       case "ask-name":

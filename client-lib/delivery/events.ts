@@ -288,6 +288,8 @@ export type Happening =
   /** The relay has said what it takes, beside a connection. */
   | { readonly event: "terms"; readonly terms: RelayTerms }
   | { readonly event: "decide"; readonly account: AccountId; readonly decision: Decision }
+  /** A device was removed, which knew the access key: contacts get a new one. */
+  | { readonly event: "lock-out" }
   /** A name was found to belong to an account. */
   | { readonly event: "named"; readonly account: AccountId; readonly name: string }
   | { readonly event: "ask-name"; readonly ask: number; readonly name: string; readonly until: Time };

@@ -75,6 +75,12 @@ export class RelayHttp {
     return this.#ask({ method: "GET", path: PATHS.policy, body: undefined }, undefined, signal);
   }
 
+  /** A request that nobody signs: undefined where there is no content. @throws ClientError with the relay's code, or relay-unreachable */
+  async unsigned(method: Method, path: string, json: unknown, signal?: AbortSignal): Promise<unknown> {
+    const body = json === undefined ? undefined : JSON.stringify(json);
+    return (await this.#ask({ method, path, body }, undefined, signal)).json;
+  }
+
   /** A request signed by the device. @throws ClientError with the relay's code, or relay-unreachable */
   async signed(method: Method, path: string, json: unknown, by: Signer, relay: string): Promise<unknown> {
     const body = json === undefined ? undefined : JSON.stringify(json);

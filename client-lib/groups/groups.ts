@@ -87,11 +87,11 @@ export class Groups {
   }
 
   /** Who is in a group with this account, but for somebody who is to hear nothing. */
-  fellows(except: AccountId): Set<AccountId> {
+  fellows(except?: AccountId): Set<AccountId> {
     const all = new Set<AccountId>();
     for (const { standing, view } of this.#store.all())
       if (standing === "joined") for (const { account } of view.state.members) all.add(account);
-    all.delete(except);
+    if (except !== undefined) all.delete(except);
     all.delete(this.#parts.self);
     return all;
   }

@@ -30,6 +30,7 @@ import {
   type RatchetId,
 } from "@lethe/crypto";
 import type { StoredRows, Write } from "../delivery/events.ts";
+import { CERTIFICATES, loadOwnDevices, type OwnDevices } from "./own-devices.ts";
 
 export const KEY_TABLES = [
   "identity",
@@ -42,6 +43,7 @@ export const KEY_TABLES = [
   "replay",
   "told",
   "trust",
+  CERTIFICATES,
 ] as const;
 export type KeyTable = (typeof KEY_TABLES)[number];
 
@@ -104,6 +106,7 @@ export interface KeyState {
   readonly replay: Map<string, Time>;
   readonly told: Map<DeviceAddress, TellingPeer>;
   readonly trust: Map<AccountId, TrustedAccount>;
+  readonly own: OwnDevices;
 }
 
 /** Undefined: the store holds no identity yet. */
@@ -137,6 +140,7 @@ export function loadKeys(rows: StoredRows): KeyState | undefined {
     replay: times(of("replay")),
     told: new Map(of("told").map(({ key, value }) => [key as DeviceAddress, decodeAll(toldRow, value)])),
     trust: new Map(of("trust").map(({ key, value }) => [key as AccountId, decodeAll(trustRow, value)])),
+    own: loadOwnDevices(of("identity"), of(CERTIFICATES)),
   };
 }
 

@@ -75,6 +75,7 @@ import {
   removePrekey,
   REPLACE_PENDING,
 } from "./key-rows.ts";
+import { learnCertificates } from "./own-devices.ts";
 import { RatchetStore } from "./ratchet-store.ts";
 import { type Introducing, sayNothing, Told } from "./telling.ts";
 
@@ -173,6 +174,7 @@ export class PairwiseCipher implements Cipher {
 
   learnDevices(account: AccountId, answer: FrameOf<"has-devices">, now: Time): Learned {
     const adopted = this.#known.isOwn(account) ? this.#adopt(answer.deviceList) : undefined;
+    adopted?.push(...learnCertificates(this.#keys.own, this.#keys.identity, answer.certificates));
     const learned =
       adopted === undefined
         ? this.#known.learn(account, answer, now)

@@ -37,6 +37,7 @@ import {
   removePrekey,
   REPLACE_PENDING,
 } from "./key-rows.ts";
+import { publishList } from "./publishing.ts";
 
 /** One-time keys that have only so long to be handed out are replaced, ms. */
 const REPLACE_BEFORE_MS = 2 * 86_400_000;
@@ -129,30 +130,26 @@ export class PrekeyKeeper {
       keys.pending.delete(id);
       keys.unlisted.delete(id);
     }
+    // The relay takes one version after the other: the last one first, before the next is made.
+    if (keys.listPending) await publishList(this.#config);
     await this.#maintainIdentity(now);
-    if (keys.listPending) await this.#publishList(keys.identity);
+    if (keys.listPending) await publishList(this.#config);
     if (keys.accessPending) await this.#publishAccessKey();
   }
 
-  /** Where the identity was changed meanwhile (somebody was blocked, the store was found to be old), once more from that. */
+  /** In memory at once: whoever writes the identity meanwhile writes this one, in a commit behind ours. */
   async #maintainIdentity(now: Time): Promise<void> {
     const { keys, random, commit } = this.#config;
-    for (;;) {
-      const before = keys.identity;
-      const identity = maintainIdentity(before, { random, now });
-      if (identity === before) return;
-      const listChanged = identity.list.version !== before.list.version;
-      const writes = [putKey("identity", OWN, encodeIdentity(identity))];
-      if (listChanged) writes.push(putKey("identity", LIST_PENDING, new Uint8Array()));
-      await commit(writes);
-      if (keys.identity === before) {
-        keys.identity = identity;
-        keys.listPending ||= listChanged;
-        return;
-      }
-      // What is in memory may stand in the store already, beneath what was just written.
-      await commit([putKey("identity", OWN, encodeIdentity(keys.identity))]);
+    const before = keys.identity;
+    const identity = maintainIdentity(before, { random, now });
+    if (identity === before) return;
+    keys.identity = identity;
+    const writes = [putKey("identity", OWN, encodeIdentity(identity))];
+    if (identity.list.version !== before.list.version) {
+      keys.listPending = true;
+      writes.push(putKey("identity", LIST_PENDING, new Uint8Array()));
     }
+    await commit(writes);
   }
 
   /** The relay is told the hash of a new access key until it has taken it: from then on the old one opens nothing. */
@@ -165,18 +162,6 @@ export class PrekeyKeeper {
     if (keys.identity.profileKey !== profileKey) return;
     await commit([removeKey("identity", ACCESS_PENDING)]);
     keys.accessPending = keys.identity.profileKey !== profileKey;
-  }
-
-  async #publishList(identity: Identity): Promise<void> {
-    const own = publicIdentity(identity);
-    const { device, signingKey, certificate } = own;
-    await this.#config.ask("PUT", PATHS.deviceList, {
-      deviceList: base64url(own.deviceList),
-      version: own.listVersion,
-      devices: [{ device, signingKey: base64url(signingKey), certificate: base64url(certificate) }],
-    });
-    await this.#config.commit([removeKey("identity", LIST_PENDING)]);
-    this.#config.keys.listPending = false;
   }
 
   /** An id that the store does not hold: of a store that was lost, or not ours. */

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Backend, EmbeddedConfig } from "../backend.ts";
 import { LocalChores } from "../local/chores.ts";
 import { LocalLeases } from "../local/leases.ts";
+import { LocalLinkingMailboxes } from "../local/linking.ts";
 import { Wakes } from "../local/wakes.ts";
 import { StoreOpenError } from "../mailbox.ts";
 import { realTimers, type Timers } from "../timers.ts";
@@ -70,11 +71,13 @@ async function openOver(
     config,
   });
   const leases = new LocalLeases(now);
+  const linking = new LocalLinkingMailboxes(now);
   const chores = new LocalChores(embeddedChores(client), now, timers);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await chores.close();
     leases.close();
+    linking.close();
     await mailbox.close();
     await client.close();
   };
@@ -82,6 +85,7 @@ async function openOver(
     mailbox,
     directory: embeddedDirectory(client, now),
     leases,
+    linking,
     chores,
     doubts: () => Promise.resolve([]),
     clock: () => Promise.resolve(now()),

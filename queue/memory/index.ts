@@ -3,6 +3,7 @@ import type { Time } from "@lethe/protocol";
 import type { Backend, MailboxLimits } from "../backend.ts";
 import { LocalChores } from "../local/chores.ts";
 import { LocalLeases } from "../local/leases.ts";
+import { LocalLinkingMailboxes } from "../local/linking.ts";
 import { realTimers, type Timers } from "../timers.ts";
 import { MemoryChoreTable } from "./chores.ts";
 import { MemoryDirectory } from "./directory.ts";
@@ -23,17 +24,20 @@ export function openMemoryBackend(config: MemoryConfig): MemoryBackend {
   const mailbox = new MemoryMailbox(config.now, config.limits);
   const directory = new MemoryDirectory(config.now);
   const leases = new LocalLeases(config.now);
+  const linking = new LocalLinkingMailboxes(config.now);
   const chores = new LocalChores(new MemoryChoreTable(), config.now, config.timers ?? realTimers);
   return {
     mailbox,
     directory,
     leases,
+    linking,
     chores,
     doubts: () => Promise.resolve([]),
     clock: () => Promise.resolve(config.now()),
     async close() {
       await chores.close();
       leases.close();
+      linking.close();
       mailbox.close();
       directory.close();
     },

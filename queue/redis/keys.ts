@@ -28,7 +28,8 @@ export function storeKey(letter: string, whose = ""): Buffer {
 /**
  * The letters in use; one is one kind of key, and the directory has others. `m` mailbox (stream), `o` owner record, `P` what
  * envelopes of a shard have in common, `c` counters of a shard, `w` wakes of a node (stream); once in a store: `n` nodes'
- * leases (hash), `s` what it says of itself, `R` replicas and when they were last seen (hash).
+ * leases (hash), `s` what it says of itself, `R` replicas and when they were last seen (hash), `L` a linking mailbox (hash),
+ * `T` when each ends (sorted set).
  */
 export class Keys {
   readonly shards: number;

@@ -7,6 +7,7 @@ import { RedisDirectory } from "./directory/directory.ts";
 import { clockOf, doubtsOf } from "./doubts.ts";
 import { Keys, MAX_SHARDS } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
+import { RedisLinkingMailboxes } from "./linking.ts";
 import { RedisMailbox } from "./mailbox.ts";
 import type { RedisParts } from "./parts.ts";
 import { Scripts } from "./scripts.ts";
@@ -44,10 +45,12 @@ export async function openRedis(config: RedisConfig): Promise<RedisBackend> {
 function openOver(parts: RedisParts, apart: Connection, directory: RedisDirectory): RedisBackend {
   const mailbox = new RedisMailbox(parts);
   const leases = new RedisLeases({ ...parts, connection: apart, scripts: new Scripts(apart) });
+  const linking = new RedisLinkingMailboxes(parts);
   const chores = new RedisChores(parts, parts.config.commandMs ?? DEFAULT_COMMAND_MS);
   const close = async (): Promise<void> => {
     await chores.close();
     leases.close();
+    linking.close();
     apart.close();
     await directory.close();
     await mailbox.close();
@@ -58,6 +61,7 @@ function openOver(parts: RedisParts, apart: Connection, directory: RedisDirector
     mailbox,
     directory,
     leases,
+    linking,
     chores,
     rewriteFiles: () => mailbox.rewriteAofs(),
     doubts: () => doubtsOf(parts.connection),

@@ -1,12 +1,17 @@
 // What a device says of itself: registration, prekeys, device list, access key, presence, deletion. Always true: nothing is
 // read or changed before the request's signature has been verified with the key on record, or with the key registered.
-import { addressOf, isUserName, Refusal } from "@lethe/protocol";
-import type { AccountRecord, PublicPrekey } from "@lethe/queue";
+import { addressOf, type DeviceNumber, deviceOf, isUserName, Refusal } from "@lethe/protocol";
+import type { AccountRecord, HeldPrekeys, PublicPrekey } from "@lethe/queue";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { z } from "zod";
+import { linkingRoutes } from "./linking-routes.ts";
 import type { HttpOptions } from "./options.ts";
 import { remoteOf } from "./remote.ts";
 import { bytesOf, serve } from "./serve.ts";
+import { type deviceListBody, deviceParams } from "./shapes.ts";
 import { parseAuthorization, SignatureCheck } from "./signed.ts";
+
+type DeviceListBody = z.output<typeof deviceListBody>;
 
 export function accountRoutes(app: FastifyInstance, options: HttpOptions): void {
   const { backend, gateway, terms } = options;
@@ -79,18 +84,28 @@ export function accountRoutes(app: FastifyInstance, options: HttpOptions): void 
     const { address } = await device(request);
     const held = await directory.heldPrekeys(address);
     if (held === undefined) throw new Refusal("unauthorized");
-    const text = (id: Uint8Array): string => Buffer.from(id).toString("base64url");
-    return {
-      signed: held.signed === undefined ? null : text(held.signed),
-      lastResort: held.lastResort === undefined ? null : text(held.lastResort),
-      oneTime: held.oneTime.map(text),
-      oneTimeKem: held.oneTimeKem.map(text),
-    };
+    return idsOf(held);
+  });
+
+  serve(app, "heldPrekeysOf", async (request) => {
+    const { record } = await device(request);
+    const params = deviceParams.safeParse(request.params);
+    if (!params.success) throw new Refusal("bad-request", "device");
+    const number = Number(params.data.device) as DeviceNumber;
+    const held = await directory.heldPrekeys(addressOf(record.account, number));
+    if (held === undefined) throw new Refusal("not-found");
+    return idsOf(held);
   });
 
   serve(app, "putDeviceList", async (request, _reply, body) => {
-    const { record } = await device(request);
+    const { record, address } = await device(request);
+    // The primary device is the account's first, and the one that is never removed: a linked device has no say in the list.
+    if (record.devices.some((other) => other.device < deviceOf(address))) throw new Refusal("unauthorized");
     const list = body();
+    if (isOnRecord(record, list)) {
+      gateway.changes.made(record.account, "record"); // the answer was lost, perhaps with what follows from the list
+      return { now: options.now() };
+    }
     // The tombstones first: where this ends half-way, the same request is the way on.
     if (list.version === record.listVersion + 1)
       await options.retire(
@@ -122,9 +137,36 @@ export function accountRoutes(app: FastifyInstance, options: HttpOptions): void 
     return { now: options.now() };
   });
 
+  linkingRoutes(app, options, async (request) => (await device(request)).record.account);
+
   serve(app, "deleteAccount", async (request, reply) => {
     const { record } = await device(request);
     await options.remove(record);
     return reply.status(204).send();
   });
+}
+
+function idsOf({ signed, lastResort, oneTime, oneTimeKem }: HeldPrekeys) {
+  const text = (id: Uint8Array): string => Buffer.from(id).toString("base64url");
+  return {
+    signed: signed === undefined ? null : text(signed),
+    lastResort: lastResort === undefined ? null : text(lastResort),
+    oneTime: oneTime.map(text),
+    oneTimeKem: oneTimeKem.map(text),
+  };
+}
+
+/** The same list again, to the byte, with the same devices. */
+function isOnRecord(record: AccountRecord, list: DeviceListBody): boolean {
+  const same = (a: Uint8Array, b: Uint8Array | undefined): boolean =>
+    b !== undefined && Buffer.compare(a, b) === 0;
+  return (
+    list.version === record.listVersion &&
+    same(list.deviceList, record.deviceList) &&
+    list.devices.length === record.devices.length &&
+    list.devices.every(({ device, signingKey, certificate }) => {
+      const known = record.devices.find((other) => other.device === device);
+      return same(signingKey, known?.signingKey) && same(certificate, known?.certificate);
+    })
+  );
 }

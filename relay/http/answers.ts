@@ -59,6 +59,11 @@ export const heldPrekeys: z.ZodType<PrekeysHeld> = z.strictObject({
   oneTimeKem: z.array(prekeyId).readonly(),
 });
 
+export const linkingMessage = z.strictObject({
+  message: z.string().describe("Base64url without padding"),
+  now: clock,
+});
+
 /** Figures come and go between versions; each is a number or a word. */
 export const figures = z
   .object({ accounts: count })

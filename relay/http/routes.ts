@@ -112,6 +112,15 @@ const accountRoutes = {
     answers: { 200: answers.heldPrekeys },
     problems: READS,
   },
+  heldPrekeysOf: {
+    method: "GET",
+    path: `${PATHS.prekeys}/:device`,
+    asker: "device",
+    says: "The same for another device of the account: one that has uploaded none yet has not been here",
+    params: shapes.deviceParams,
+    answers: { 200: answers.heldPrekeys },
+    problems: [...READS, "not-found"],
+  },
   putDeviceList: {
     method: "PUT",
     path: PATHS.deviceList,
@@ -146,6 +155,57 @@ const accountRoutes = {
     says: "Removes the account with everything of it",
     answers: { 204: "nothing" },
     problems: WRITES,
+  },
+} as const satisfies Record<string, Route>;
+
+const linkingRoutes = {
+  putLinkingOffer: {
+    method: "PUT",
+    path: `${PATHS.linking}/:mailbox/offer`,
+    asker: "device",
+    says: "Makes a linking mailbox with what the account's primary device has to say to a new device",
+    params: shapes.linkingParams,
+    body: shapes.linkingBody,
+    answers: { 200: answers.taken },
+    problems: [...READS, "linking-taken", "linking-ended", "rate-limited"],
+  },
+  putLinkingJoin: {
+    method: "PUT",
+    path: `${PATHS.linking}/:mailbox/join`,
+    asker: "anybody",
+    says: "The new device's answer to the offer",
+    params: shapes.linkingParams,
+    body: shapes.linkingBody,
+    answers: { 200: answers.taken },
+    problems: [...READS, "linking-taken", "linking-ended", "rate-limited"],
+  },
+  putLinkingGrant: {
+    method: "PUT",
+    path: `${PATHS.linking}/:mailbox/grant`,
+    asker: "device",
+    says: "What makes the new device one of the account",
+    params: shapes.linkingParams,
+    body: shapes.linkingBody,
+    answers: { 200: answers.taken },
+    problems: [...READS, "linking-taken", "linking-early", "linking-ended", "rate-limited"],
+  },
+  getLinking: {
+    method: "GET",
+    path: `${PATHS.linking}/:mailbox/:slot`,
+    asker: "anybody",
+    says: "A message of a linking mailbox; waited for up to 10 s, then 204",
+    params: shapes.linkingSlotParams,
+    answers: { 200: answers.linkingMessage, 204: "nothing" },
+    problems: [...READS, "linking-ended", "rate-limited"],
+  },
+  endLinking: {
+    method: "DELETE",
+    path: `${PATHS.linking}/:mailbox`,
+    asker: "anybody",
+    says: "Ends a linking mailbox: its messages are gone",
+    params: shapes.linkingParams,
+    answers: { 204: "nothing" },
+    problems: [...READS, "rate-limited"],
   },
 } as const satisfies Record<string, Route>;
 
@@ -204,7 +264,7 @@ const operatorRoutes = {
   },
 } as const satisfies Record<string, Route>;
 
-export const ROUTES = { ...publicRoutes, ...accountRoutes, ...operatorRoutes };
+export const ROUTES = { ...publicRoutes, ...accountRoutes, ...linkingRoutes, ...operatorRoutes };
 
 export type RouteName = keyof typeof ROUTES;
 

@@ -7,6 +7,7 @@ import {
   MAX_CERTIFICATE_BYTES,
   MAX_DEVICE_LIST_BYTES,
   MAX_DEVICES,
+  MAX_LINKING_MESSAGE_BYTES,
   MAX_ONE_TIME_PREKEYS,
   MAX_PREKEY_BYTES,
 } from "@lethe/protocol";
@@ -80,11 +81,22 @@ export const presenceBody = z.strictObject({ lastSeen: z.boolean() });
 
 export const accessKeyBody = z.strictObject({ accessKeyHash: binary(32) });
 
+export const linkingBody = z.strictObject({ message: binary(1, MAX_LINKING_MESSAGE_BYTES) });
+
+const mailbox = z
+  .string()
+  .regex(/^[0-9a-f]{32}$/)
+  .describe("16 random bytes");
+export const linkingParams = z.object({ mailbox });
+export const linkingSlotParams = z.object({ mailbox, slot: z.enum(["offer", "join", "grant"]) });
+
 export const inviteBody = z.strictObject({
   uses: z.int().min(1).max(100_000).default(1),
   days: z.number().positive().max(365).default(7),
 });
 
 export const inviteParams = z.object({ mark: z.string().regex(/^[0-9a-f]{32}$/) });
+
+export const deviceParams = z.object({ device: z.string().regex(/^[1-9][0-9]{0,4}$/) });
 
 export const accountParams = z.object({ name: z.string() });

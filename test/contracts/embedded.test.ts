@@ -9,6 +9,7 @@ import { choresContract } from "./chores.ts";
 import { directoryContract } from "./directory.ts";
 import { directoryPeopleContract } from "./directory-people.ts";
 import { leasesContract } from "./leases.ts";
+import { linkingContract } from "./linking.ts";
 import { mailboxContract } from "./mailbox.ts";
 import { mailboxOwnersContract } from "./mailbox-owners.ts";
 import { mailboxPayloadContract } from "./mailbox-payload.ts";
@@ -97,5 +98,6 @@ for (const backend of [embedded, memory]) {
   directoryContract(backend);
   directoryPeopleContract(backend);
   leasesContract(backend);
+  linkingContract(backend);
   choresContract(backend);
 }

@@ -8,6 +8,7 @@ import { filesHolding } from "../support/folder.ts";
 import { valuesOf } from "../support/redis-values.ts";
 import { afterAll, describe, it } from "vitest";
 import { leasesContract } from "./leases.ts";
+import { linkingContract } from "./linking.ts";
 import { mailboxContract } from "./mailbox.ts";
 import { mailboxOwnersContract } from "./mailbox-owners.ts";
 import { mailboxPayloadContract } from "./mailbox-payload.ts";
@@ -118,5 +119,6 @@ for (const program of ["redis-server", "valkey-server"]) {
     mailboxOwnersContract(backend);
     mailboxPayloadContract(backend);
     leasesContract(backend);
+    linkingContract(backend);
   }
 }

@@ -52,6 +52,7 @@ const SIGNED = [
   ["PUT", PATHS.accessKey],
   ["PUT", PATHS.presence],
   ["DELETE", PATHS.account],
+  ["PUT", `${PATHS.linking}/${"0".repeat(32)}/offer`],
 ] as const;
 const SUCCESS = [200, 201, 204] as const;
 /** What a request that reaches a route, or none, may get whatever stands in it. */

@@ -183,6 +183,43 @@ describe("a device list", () => {
     expectProblem(await put(3, []), "bad-request");
   });
 
+  it("is taken again as it stands, for the answer may have been lost", async () => {
+    const ben = await someone("ben");
+    const list = ben.listOf(2, [ben, new Person(ben.name, 2, ben)]);
+    for (let i = 0; i < 2; i++)
+      expect((await ben.request(relay, "PUT", PATHS.deviceList, list)).status).toBe(200);
+  });
+
+  it("lets the account's devices ask whether a new one has been here", async () => {
+    const ben = await someone("ben");
+    const tablet = new Person(ben.name, 2, ben);
+    const held = (who: Person, device: number): Promise<Answer> =>
+      who.request(relay, "GET", `${PATHS.prekeys}/${device}`);
+    expectProblem(await held(ben, 2), "not-found");
+    await ben.request(relay, "PUT", PATHS.deviceList, ben.listOf(2, [ben, tablet]));
+    expect((await held(ben, 2)).body).toEqual({
+      signed: null,
+      lastResort: null,
+      oneTime: [],
+      oneTimeKem: [],
+    });
+    await tablet.request(relay, "PUT", PATHS.prekeys, { signed: aPrekey("s") });
+    expect((await held(ben, 2)).body["signed"]).toBe(aPrekey("s").id);
+    expect((await held(tablet, 1)).body["signed"]).toBeNull();
+    expectProblem(await held(Person.called("nobody"), 2), "unauthorized");
+  });
+
+  it("is the primary device's alone: a linked one changes nothing, and shuts nobody out", async () => {
+    const ben = await someone("ben");
+    const tablet = new Person(ben.name, 2, ben);
+    await ben.request(relay, "PUT", PATHS.deviceList, ben.listOf(2, [ben, tablet]));
+    for (const list of [ben.listOf(3, [tablet]), ben.listOf(3, [ben]), ben.listOf(2, [ben, tablet])])
+      expectProblem(await tablet.request(relay, "PUT", PATHS.deviceList, list), "unauthorized");
+    expect((await ben.request(relay, "PUT", PATHS.deviceList, ben.listOf(3, [ben, tablet]))).status).toBe(
+      200,
+    );
+  });
+
   it("that lacks a device ends its connection, its mailbox and its login", async () => {
     const ben = await someone("ben");
     const tablet = new Person(ben.name, 2, ben);

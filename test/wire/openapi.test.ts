@@ -1,5 +1,6 @@
 // Real requests against real relays, each answer held against the relay's own description: every success of every route, and
 // every refusal that a client can bring about. What none of them brings about stands in a list with its reason.
+import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MAX_REQUEST_SKEW_MS, PATHS, type ProblemCode } from "@lethe/protocol";
@@ -105,6 +106,7 @@ describe("signed routes", () => {
     ["POST /v1/accounts", (person) => person.registration],
     ["PUT /v1/prekeys", () => ({ signed: aPrekey("s"), oneTime: [aPrekey("o")] })],
     ["GET /v1/prekeys", undefined],
+    ["GET /v1/prekeys/{device}", undefined],
     ["PUT /v1/device-list", (person) => person.listOf(2, [person])],
     ["PUT /v1/access-key", () => ({ accessKeyHash: Person.called("x").registration.accessKeyHash })],
     ["PUT /v1/presence", () => ({ lastSeen: false })],
@@ -112,7 +114,7 @@ describe("signed routes", () => {
   ];
 
   it.each(routes)("%s answers as described to signatures that do not hold", async (route, bodyOf) => {
-    const [method, path] = methodAndPath(route);
+    const [method, path] = methodAndPath(route, "1");
     const anna = await Person.called("anna").register(open.at);
     const body = bodyOf?.(anna);
     const request = (saying: object): Promise<Answer> => anna.request(open.at, method, path, body, saying);
@@ -148,13 +150,82 @@ describe("signed routes", () => {
     },
   );
 
+  it.each(["offer", "grant"])(
+    "PUT a linking %s answers as described to what is not signed well",
+    async (slot) => {
+      const route = `PUT /v1/linking/{mailbox}/${slot}`;
+      const path = `${PATHS.linking}/${randomBytes(16).toString("hex")}/${slot}`;
+      const anna = await Person.called("anna").register(open.at);
+      const body = { message: "AAAA" };
+      if (slot === "grant") await linkingWithJoin(anna, path);
+      const put = (saying: object): Promise<Answer> => anna.request(open.at, "PUT", path, body, saying);
+      await answers(route, "unauthorized", put({ key: aSigningKey().secret }));
+      await answers(route, "clock-skew", put({ time: Date.now() - 2 * MAX_REQUEST_SKEW_MS }));
+      const saying = { nonce: Buffer.alloc(16, 7) };
+      await answers(route, 200, put(saying));
+      await answers(route, "replayed", put(saying));
+      expect([description.takes(route, body), description.takes(route, { message: "" })]).toEqual([
+        true,
+        false,
+      ]);
+      await answers(route, "bad-request", anna.request(open.at, "PUT", path, { message: "" }));
+      await answers(route, "frame-too-large", ask(open.at, "PUT", path, TOO_LARGE));
+      await answers(route, "linking-taken", anna.request(open.at, "PUT", path, { message: "BBBB" }));
+      await ask(open.at, "DELETE", path.slice(0, path.lastIndexOf("/")), NOTHING);
+      await answers(route, "linking-ended", put({}));
+      const early = `${PATHS.linking}/${randomBytes(16).toString("hex")}`;
+      await anna.request(open.at, "PUT", `${early}/offer`, body);
+      if (slot === "grant")
+        await answers(route, "linking-early", anna.request(open.at, "PUT", `${early}/grant`, body));
+    },
+  );
+
   it("answer as described to what the account's state does not take", async () => {
     const anna = await Person.called("anna").register(open.at);
     const put = (path: string, body: unknown): Promise<Answer> => anna.request(open.at, "PUT", path, body);
     await answers("PUT /v1/device-list", "list-conflict", put(PATHS.deviceList, anna.listOf(5, [anna])));
     const oneTime = (from: number): object[] => Array.from({ length: 200 }, (_, i) => aPrekey(`${from + i}`));
+    const held = (device: string): Promise<Answer> =>
+      anna.request(open.at, "GET", `${PATHS.prekeys}/${device}`);
+    await answers("GET /v1/prekeys/{device}", "not-found", held("2"));
+    await answers("GET /v1/prekeys/{device}", "bad-request", held("0"));
     await put(PATHS.prekeys, { oneTime: oneTime(0) });
     await answers("PUT /v1/prekeys", "too-many-prekeys", put(PATHS.prekeys, { oneTime: oneTime(200) }));
+  });
+});
+
+/** A linking mailbox in which the first two messages stand; `path` is one of its slots. */
+async function linkingWithJoin(anna: Person, path: string): Promise<void> {
+  const mailbox = path.slice(0, path.lastIndexOf("/"));
+  await anna.request(open.at, "PUT", `${mailbox}/offer`, { message: "AAAA" });
+  await ask(open.at, "PUT", `${mailbox}/join`, Buffer.from('{"message":"AAAA"}'));
+}
+
+describe("what a new device asks of a linking mailbox", () => {
+  it("answers as described", async () => {
+    const [join, get, end] = [
+      "PUT /v1/linking/{mailbox}/join",
+      "GET /v1/linking/{mailbox}/{slot}",
+      "DELETE /v1/linking/{mailbox}",
+    ];
+    const anna = await Person.called("anna").register(open.at);
+    const mailbox = `${PATHS.linking}/${randomBytes(16).toString("hex")}`;
+    const message = (text: string): Buffer => Buffer.from(JSON.stringify({ message: text }));
+    const put = (text: string): Promise<Answer> => ask(open.at, "PUT", `${mailbox}/join`, message(text));
+    const read = (slot: string): Promise<Answer> => ask(open.at, "GET", `${mailbox}/${slot}`, NOTHING);
+    await answers(get, 204, read("offer"));
+    await answers(join, "linking-ended", put("AAAA"));
+    await anna.request(open.at, "PUT", `${mailbox}/offer`, { message: "AAAA" });
+    await answers(get, 200, read("offer"));
+    await answers(join, 200, put("AAAA"));
+    await answers(join, "linking-taken", put("BBBB"));
+    await answers(join, "bad-request", put(""));
+    await answers(join, "frame-too-large", ask(open.at, "PUT", `${mailbox}/join`, TOO_LARGE));
+    await answers(get, "bad-request", read("other"));
+    await answers(end, 204, ask(open.at, "DELETE", mailbox, NOTHING));
+    await answers(get, "linking-ended", read("join"));
+    await answers(end, "bad-request", ask(open.at, "DELETE", `${PATHS.linking}/x`, NOTHING));
+    await answers(end, "frame-too-large", ask(open.at, "DELETE", mailbox, TOO_LARGE));
   });
 });
 

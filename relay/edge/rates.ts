@@ -1,0 +1,32 @@
+// Token buckets by whom they are for. Always true: so many are remembered at most, the longest unused are forgotten first;
+// a bucket that is full is worth nothing, so forgetting gives little away.
+import { TokenBucket } from "./token-bucket.ts";
+
+const MAX_REMEMBERED = 10_000;
+
+export class Rates {
+  readonly #rate: number;
+  readonly #burst: number;
+  readonly #now: () => number;
+  readonly #buckets = new Map<string, TokenBucket>();
+
+  /** @param rate tokens a second. @param burst tokens at once. @param now a monotonic clock, ms. */
+  constructor(rate: number, burst: number, now: () => number) {
+    this.#rate = rate;
+    this.#burst = burst;
+    this.#now = now;
+  }
+
+  /** 0, or ms to wait. */
+  take(whose: string, count = 1): number {
+    const now = this.#now();
+    const bucket = this.#buckets.get(whose) ?? new TokenBucket(this.#rate, this.#burst, now);
+    this.#buckets.delete(whose);
+    this.#buckets.set(whose, bucket);
+    for (const oldest of this.#buckets.keys()) {
+      if (this.#buckets.size <= MAX_REMEMBERED) break;
+      this.#buckets.delete(oldest);
+    }
+    return bucket.take(count, now);
+  }
+}
