@@ -97,6 +97,7 @@ async function begin({ store, clock, random }: Enrolling): Promise<KeyState> {
     replay: new Map(),
     told: new Map(),
     trust: new Map(),
+    linked: new Map(),
   };
 }
 

@@ -62,6 +62,8 @@ export const MAX_ARCHIVED = 8;
 export const LINKING_LIFETIME_MS = 120_000;
 /** A linking code as text, characters: more than one with the longest relay name, 458, and no work for what is no code. */
 export const MAX_LINKING_TEXT = 512;
+/** A contact link, characters: more than one with the longest relay name, 494, and no work for what is no link. */
+export const MAX_CONTACT_LINK = 512;
 /** One message of a linking, bytes: the longest is that with the list of 16 devices, about 1,000. */
 export const MAX_LINKING_MESSAGE_BYTES = 2_048;
 

@@ -202,6 +202,8 @@ class Core implements ClientCore {
       case "decide":
         this.#decide(turn, event.account, event.decision);
         return this.#takeWaiting(turn);
+      case "meet":
+        return this.#receiving.meet(turn, event.account, event);
       case "named":
         return this.#contacts.named(turn, event.account, event.name);
       case "ask-name":

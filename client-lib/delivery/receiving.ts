@@ -98,14 +98,18 @@ export class Receiving {
     if (!inbox.remember(turn, frame.id, opened.from, opened.message)) return;
     if (contacts.of(account).decision === "blocked") return;
     if (opened.content.kind === "signal") return;
-    this.#meet(turn, account, opened);
+    this.meet(turn, account, opened);
     if (opened.content.kind === "receipt") this.#receipt(turn, opened);
     else if (opened.content.body.length > MAX_BODY_BYTES) this.#quarantine(turn, frame, "body-too-large");
     else this.#message(turn, account, opened);
   }
 
-  /** What the sender says of itself: its key for anonymous mail, its name. */
-  #meet(turn: Turn, account: AccountId, { accessKey, name }: OpenedEnvelope): void {
+  /** What somebody says of themselves: their key for anonymous mail, their name. */
+  meet(
+    turn: Turn,
+    account: AccountId,
+    { accessKey, name }: Pick<OpenedEnvelope, "accessKey" | "name">,
+  ): void {
     const { contacts } = this.#parts;
     if (accessKey !== undefined) this.#learnKey(turn, account, accessKey);
     if (name !== undefined) contacts.claim(turn, account, name);

@@ -1,5 +1,5 @@
 // The devices of other accounts, as they were verified. Always true: an account's key is pinned at first sight and never
-// replaced; a device that the newest list does not name is not kept.
+// replaced, and where a contact link has named one it is that one; a device that the newest list does not name is not kept.
 import {
   accountOf,
   addressOf,
@@ -8,7 +8,7 @@ import {
   type FrameOf,
   type Time,
 } from "@lethe/protocol";
-import { encodePeer, type PeerDevice, verifyPeer } from "@lethe/crypto";
+import { accountFingerprint, encodePeer, equal, type PeerDevice, verifyPeer } from "@lethe/crypto";
 import type { Write } from "../delivery/events.ts";
 import { type KeyState, putKey, removeKey } from "./key-rows.ts";
 
@@ -17,10 +17,10 @@ type Listed =
   | { readonly code: string & {}; readonly writes?: undefined };
 
 export class KnownPeers {
-  readonly #keys: Pick<KeyState, "identity" | "peers">;
+  readonly #keys: Pick<KeyState, "identity" | "peers" | "linked">;
   readonly #devices = new Map<AccountId, Set<DeviceAddress>>();
 
-  constructor(keys: Pick<KeyState, "identity" | "peers">) {
+  constructor(keys: Pick<KeyState, "identity" | "peers" | "linked">) {
     this.#keys = keys;
     for (const address of keys.peers.keys()) this.#index(address);
   }
@@ -46,6 +46,12 @@ export class KnownPeers {
     return newest;
   }
 
+  /** False: a contact link has promised another account key than this device's. */
+  isExpected({ address, accountKey }: PeerDevice): boolean {
+    const linked = this.#keys.linked.get(accountOf(address));
+    return linked === undefined || equal(linked.fingerprint, accountFingerprint(accountKey));
+  }
+
   keep(peer: PeerDevice): Write[] {
     if (this.#keys.peers.get(peer.address) === peer) return [];
     this.#keys.peers.set(peer.address, peer);
@@ -63,6 +69,7 @@ export class KnownPeers {
       const found = verifyPeer({ identity, certificate, deviceList, pinned, address: undefined, now });
       if (found.code !== "ok") return { code: found.code };
       if (accountOf(found.peer.address) !== account) return { code: "wrong-account" };
+      if (!this.isExpected(found.peer)) return { code: "account-key-changed" };
       learned.push({ ...found.peer, sealing: peers.get(found.peer.address)?.sealing });
     }
     const list = learned[0]?.list;
