@@ -103,7 +103,7 @@ class Core implements ClientCore {
     this.#connections = new Connections({ account, device, urls, chance, cipher }, epoch);
     this.#contacts = new Contacts(rows);
     this.#sent = new SentLog(rows);
-    this.#outbox = new Outbox(chance, rows);
+    this.#outbox = new Outbox(chance, rows, account);
     this.#inbox = new Inbox(rows);
     this.#receipts = new Receipts(chance, config.receiptJitterMs ?? RECEIPT_JITTER_MS, rows);
     this.#lookups = new Lookups(chance);
@@ -211,12 +211,13 @@ class Core implements ClientCore {
     }
   }
 
-  /** Whoever is blocked loses the right to send: those who remain get a new access key, then the relay its hash. */
+  /** Whoever is blocked loses the right to send, which a stranger has by a contact link: those who remain get a new access
+   *  key, then the relay its hash. */
   #decide(turn: Turn, account: AccountId, decision: Decision): void {
     const before = this.#contacts.of(account);
     this.#receiving.decide(turn, account, decision);
     if (decision === "blocked") this.#watching.unwatch(account);
-    if (decision === "blocked" && before.decision === "accepted") this.#mail.lockOut(turn);
+    if (decision === "blocked" && before.decision !== "blocked") this.#mail.lockOut(turn);
   }
 
   #start(turn: Turn): void {

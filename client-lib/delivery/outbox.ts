@@ -43,6 +43,8 @@ interface Item extends OutboxRow {
   readonly order: number;
   progress: Progress;
   tries: number;
+  /** Whether a relay may have seen it. */
+  shown: boolean;
 }
 
 /** What keeps a flow from going on. */
@@ -71,6 +73,7 @@ export interface Settled {
 
 export class Outbox {
   readonly #chance: Chance;
+  readonly #self: AccountId;
   readonly #flows = new Map<DeviceAddress, Flow>();
   readonly #byId = new Map<EnvelopeId, Item>();
   readonly #byOrder = new Map<number, Item>();
@@ -84,10 +87,12 @@ export class Outbox {
   /** No item expires before this: looked for again when it is reached. */
   #expiryAt = Number.POSITIVE_INFINITY;
 
-  constructor(chance: Chance, rows: StoredRows) {
+  /** @param self mail for one's own devices is never a request. */
+  constructor(chance: Chance, rows: StoredRows, self: AccountId) {
     this.#chance = chance;
+    this.#self = self;
     for (const [key, row] of readTable(rows, "outbox", outboxRow))
-      this.#keep({ ...row, order: orderOf(key), progress: { at: "ready" }, tries: 0 });
+      this.#keep({ ...row, order: orderOf(key), progress: { at: "ready" }, tries: 0, shown: true });
   }
 
   get size(): number {
@@ -104,7 +109,7 @@ export class Outbox {
 
   /** Stages an item; it may be transmitted once that is durable. */
   add(turn: Turn, row: OutboxRow): void {
-    const item: Item = { ...row, order: this.#nextOrder, progress: { at: "staged" }, tries: 0 };
+    const item: Item = { ...row, order: this.#nextOrder, progress: { at: "staged" }, tries: 0, shown: false };
     this.#keep(item);
     turn.stage(put("outbox", orderKey(item.order), outboxRow, row));
     turn.afterwards({ next: "transmit", orders: [item.order] });
@@ -145,11 +150,13 @@ export class Outbox {
     for (const item of underWay) bytes += item.ciphertext.length;
     for (const flow of this.#flows.values()) {
       if (underWay.size >= MAX_IN_FLIGHT) break;
-      for (const item of sendable(flow, now, socket)) {
+      const alone = socket === "device" && accountOf(flow.to) !== this.#self;
+      for (const item of sendable(flow, { now, socket, alone })) {
         if (underWay.size >= MAX_IN_FLIGHT) break;
         if (bytes > 0 && bytes + item.ciphertext.length > MAX_IN_FLIGHT_BYTES) break;
         bytes += item.ciphertext.length;
         item.progress = { at: "under-way", socket, since: now };
+        item.shown = true;
         underWay.add(item);
         going.push(item);
       }
@@ -291,15 +298,18 @@ export class Outbox {
     this.#rewrite(turn, item);
   }
 
-  /** The recipient gave out another access key: what is not under way carries that one. A request stays a request. */
+  /** The recipient gave out another access key: what is not under way carries that one. A request that was sent stays one: its id
+   *  on an anonymous connection would say whose that is. */
   rekey(turn: Turn, account: AccountId, accessKey: Uint8Array): void {
     this.#denied.delete(account);
     for (const flow of this.#flows.values()) {
       if (accountOf(flow.to) !== account) continue;
       if (flow.block?.waits === "key") flow.block = undefined;
       for (const item of flow.items) {
-        if (item.accessKey === undefined || sameBytes(item.accessKey, accessKey)) continue;
+        if (item.accessKey === undefined ? item.shown : sameBytes(item.accessKey, accessKey)) continue;
+        this.#routes[routeOf(item)] -= 1;
         item.accessKey = accessKey;
+        this.#routes.anonymous += 1;
         this.#rewrite(turn, item);
       }
     }
@@ -415,8 +425,15 @@ function dueOf(block: Block | undefined, now: Time): number {
   return now < block.again ? block.again : block.until;
 }
 
+interface Going {
+  readonly now: Time;
+  readonly socket: ConnectionKind;
+  /** Requests go one at a time: relays take few, and what was not sent yet may still go with a key. */
+  readonly alone: boolean;
+}
+
 /** The items of a flow that may go now on this kind of connection, in order. */
-function* sendable(flow: Flow, now: Time, socket: ConnectionKind): Generator<Item> {
+function* sendable(flow: Flow, { now, socket, alone }: Going): Generator<Item> {
   const block = flow.block;
   if (block?.waits === "device-list" || (block?.waits === "time" && now < block.until)) return;
   if (block?.waits === "key" && now < block.again) return;
@@ -425,6 +442,7 @@ function* sendable(flow: Flow, now: Time, socket: ConnectionKind): Generator<Ite
     if (item.progress.at === "staged" || routeOf(item) !== socket) return;
     if (block !== undefined && item.order > block.order) return;
     if (item.progress.at === "ready") yield item;
+    if (alone) return;
   }
 }
 

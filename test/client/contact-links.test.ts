@@ -165,6 +165,20 @@ describe("a contact link", () => {
     expect(await Promise.race([arrived, requested])).toBe("hello again");
   });
 
+  it("opens nothing any more for a stranger who wrote by it and was blocked", async () => {
+    const [anna, ben] = [await client("anna"), await client("ben")];
+    const link = ben.contactLink();
+    const request = ben.once("request");
+    const { user } = await anna.addContact(link);
+    await anna.send(user, "let me in");
+    await request;
+    await ben.block(anna.user);
+    await gone(link);
+    const waits = anna.once("waiting");
+    await anna.queue(user, "now?");
+    expect(await waits).toMatchObject({ code: "not-permitted" });
+  });
+
   it("does not take the place of a working access key that was heard from its account", async () => {
     const [anna, ben, mallory] = [
       await client("anna", { requests: "accept" }),
