@@ -159,6 +159,7 @@ describe("the outbox", () => {
     again.close("device");
     again.reconnect("device");
     expect(new Set(again.submits())).toEqual(new Set(["device: one"]));
+    expect(again.opens.filter(({ socket }) => socket === "anonymous")).toEqual([]);
   });
 
   it("submits again what got no answer", () => {
