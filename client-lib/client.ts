@@ -5,6 +5,7 @@ import { ready, type SafetyNumber } from "@lethe/crypto";
 import { Background } from "./background.ts";
 import { type ClientEvent, type ClientEvents, Emitter, type Handler } from "./client-events.ts";
 import { type ClientOptions, type LinkedOptions, type Opened, openParts } from "./client-options.ts";
+import { ContactLinks } from "./contact-links.ts";
 import { bodyOf, type Said, typingBody } from "./content/content.ts";
 import { type ClientCore, createClientCore } from "./delivery/core.ts";
 import type { MessageId, Presence } from "./delivery/events.ts";
@@ -65,6 +66,7 @@ export class Client {
   readonly #outgoing = new Outgoing();
   readonly #people: People;
   readonly #trust: Trust;
+  readonly #links: ContactLinks;
   readonly #handing: Handing;
   readonly #background: Background;
   readonly #policy: PolicyKeeper;
@@ -168,6 +170,15 @@ export class Client {
       keyChanged: (user, before, now) => this.#nameMoved(user, before, now),
       now: () => clock.now(),
     });
+    this.#links = new ContactLinks({
+      account: signer.account,
+      user: options.user,
+      relay,
+      identity: () => keys.identity,
+      trust: this.#trust,
+      view: this.#core.view,
+      happen: (event) => this.#engine.step(event),
+    });
     this.#handing = new Handing({
       emitter: this.#emitter,
       people: this.#people,
@@ -201,6 +212,7 @@ export class Client {
       groups: this.groups,
       people: this.#people,
       view: this.#core.view,
+      refusal: (to, code) => this.#links.refused(to, code),
       online: () => {
         this.#background.online();
         this.#policy.look();
@@ -277,12 +289,36 @@ export class Client {
   }
 
   contacts(): Contact[] {
-    return [...this.#core.view.contacts()].map(([account, { decision }]) => ({
+    return [...this.#core.view.contacts().keys()].map((account) => this.#contact(account));
+  }
+
+  #contact(account: AccountId): Contact {
+    return {
       user: this.#people.shown(account),
       account: toHex(account),
-      decision,
+      decision: this.#core.view.contact(account).decision,
       verified: this.#trust.isVerified(account),
-    }));
+    };
+  }
+
+  /**
+   * The text by which others add this account (`addContact`), for a QR code or to be sent: who it is, and the right to
+   * write to it. It holds until somebody is blocked, which replaces the access key.
+   */
+  contactLink(): string {
+    return this.#links.own();
+  }
+
+  /**
+   * Takes somebody's contact link: they are accepted, no other account key than theirs is ever believed, and the first
+   * message is no request. Their name is asked of the directory, and shown once that says the same; until then use `user`.
+   * @throws ClientError link-malformed, link-other-version, link-other-relay, link-own, account-key-changed
+   */
+  async addContact(link: string): Promise<Contact> {
+    this.#mustBeOpen();
+    const { account, name } = await this.#links.add(link);
+    const user = await this.#people.confirmed(account, name);
+    return { ...this.#contact(account), user, decision: "accepted" };
   }
 
   /** What both people compare, by voice or camera, to know that nobody stands in between. @throws ClientError keys-unknown */

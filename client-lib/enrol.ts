@@ -123,6 +123,7 @@ async function begin({ store, clock, random }: Enrolling): Promise<KeyState> {
     told: new Map(),
     trust: new Map(),
     own: noOwnDevices(),
+    linked: new Map(),
   };
 }
 

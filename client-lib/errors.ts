@@ -9,6 +9,12 @@ const OWN = {
   "store-of-another": "The store belongs to another name: use that name, or another store.",
   "unknown-user": "Nobody has this name at this relay.",
   "account-key-changed": "The account behind this name has another key than before: nothing is sent to it.",
+  "link-malformed": "This is no contact link, or a part of it is missing.",
+  "link-other-version": "The contact link is of another version of this program.",
+  "link-other-relay": "The contact link is of somebody at another relay.",
+  "link-own": "This is your own contact link: it is for others.",
+  "link-refused":
+    "The relay refuses the contact link's key: it was replaced since, or they have blocked this account. Ask them for a new link.",
   "keys-unknown": "This account's keys are not known yet: exchange a message first.",
   "safety-number-differs": "The code belongs to another pair of accounts: somebody may stand in between.",
   "not-sealable": "The recipient's keys could not be had.",

@@ -96,10 +96,10 @@ export class People {
     return name !== undefined && nameFrom === "found" ? name : unconfirmed(account);
   }
 
-  /** The name to show: what the account says of itself, once the directory has confirmed it. */
-  confirmed(account: AccountId): Promise<string> {
+  /** The name to show: what the account says of itself, once the directory has confirmed it. `claimed`: heard just now. */
+  confirmed(account: AccountId, claimed?: string): Promise<string> {
     if (account === this.#config.self.account) return Promise.resolve(this.#config.self.name);
-    const { name, nameFrom } = this.#config.view.contact(account);
+    const { name = claimed, nameFrom } = this.#config.view.contact(account);
     if (name === undefined) return Promise.resolve(unconfirmed(account));
     if (nameFrom === "found") return Promise.resolve(name);
     if ((this.#unconfirmed.get(account) ?? 0) > this.#config.now())

@@ -17,6 +17,8 @@ export interface TellingConfig {
   readonly groups: GroupsApi;
   readonly people: People;
   readonly view: CoreView;
+  /** The code by which the application knows a refusal of mail to somebody. */
+  readonly refusal: (to: AccountId, code: RefusalCode) => RefusalCode;
   readonly online: () => void;
   readonly accessKeyChanged: () => void;
   /** The relay's clock minus this device's, ms. */
@@ -111,7 +113,8 @@ export class Telling {
     }
   }
 
-  #failed(message: MessageId, to: AccountId, code: RefusalCode): void {
+  #failed(message: MessageId, to: AccountId, why: RefusalCode): void {
+    const code = this.#p.refusal(to, why);
     const user = this.#p.people.shown(to);
     this.#p.outgoing.failed(message, new ClientError(code));
     if (code === "expired") this.#p.emitter.tell("expired", { user, id: toHex(message) });

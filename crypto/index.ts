@@ -60,6 +60,8 @@ export type {
   PastEpoch,
 } from "./group-view.ts";
 export { acceptGroupState, expirePast } from "./group-view.ts";
+export type { ContactLink, ReadContactLink } from "./contact-link.ts";
+export { contactLink, readContactLink } from "./contact-link.ts";
 export type { AccessKeyNotice, Control, ResendRequest } from "./control.ts";
 export { decodeControl, encodeControl, MAX_RESEND_IDS } from "./control.ts";
 export type { ArchivedRatchet, KeptRatchets } from "./kept.ts";

@@ -37,6 +37,7 @@ export const LABELS = {
   linkingJoin: label("linking-join"),
   linkingGrant: label("linking-grant"),
   linkingDigits: label("linking-digits"),
+  contactLinkCheck: label("contact-link-check"),
   signGroupState: label("sig/group-state"),
   signGroupMessage: label("sig/group-message"),
   groupChain: label("group-chain"),

@@ -63,6 +63,8 @@ export const LINKING_LIFETIME_MS = 120_000;
 /** A linking code as text, characters: more than one with the longest relay name, 458, and no work for what is no code. */
 export const MAX_LINKING_TEXT = 512;
 export { MAX_LINKING_MESSAGE_BYTES } from "@lethe/protocol";
+/** A contact link, characters: more than one with the longest relay name, 494, and no work for what is no link. */
+export const MAX_CONTACT_LINK = 512;
 
 /** The largest padding bucket, bytes. */
 export const MAX_PADDED_BYTES = 65_536;

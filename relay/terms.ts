@@ -90,6 +90,7 @@ function limitsOf(settings: Settings): GatewayLimits {
     prekeyFetches: settings.prekeyFetches,
     connectionEnvelopes: settings.connectionRate,
     accountEnvelopes: settings.accountRate,
+    requests: { toOne: settings.requestRate, toAll: settings.requestsDaily },
     addresses: {
       connections: settings.addressConnections,
       unproven: settings.addressUnproven,

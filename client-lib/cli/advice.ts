@@ -28,6 +28,10 @@ const ADVICE: Readonly<Record<string, string>> = {
   "ticket-invalid": "Is it whole? It may have been used, or be over: ask the relay's operator for another.",
   "registration-closed": "Use another relay, or a name that you have there already.",
   "identity-unreachable": "Try again in a minute.",
+  "link-malformed": "It begins with lethe:contact? and is one word: was all of it copied?",
+  "link-other-version": "The newer of the two programs made it: update the other one.",
+  "link-other-relay": "They have to be at the same relay.",
+  "link-refused": "They get it by /contact, or by lethe contact.",
   "rate-limited": "Wait a little and try again.",
 };
 

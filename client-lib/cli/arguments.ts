@@ -4,14 +4,18 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { isUserName } from "@lethe/protocol";
 
-export interface ChatArguments {
+/** Whom one is, and where one's keys are. */
+export interface AccountArguments {
   readonly user: string;
   readonly relay: string;
-  readonly peer: string | undefined;
   readonly store: string;
   readonly passphraseFile: string | undefined;
   /** For a relay that asks for one of new accounts. */
   readonly ticket: string | undefined;
+}
+
+export interface ChatArguments extends AccountArguments {
+  readonly peer: string | undefined;
 }
 
 export interface StatusArguments {
@@ -42,6 +46,7 @@ export type Command =
   | { readonly run: "admin"; readonly admin: AdminArguments }
   | { readonly run: "version" }
   | { readonly run: "relay"; readonly flags: readonly string[] }
+  | { readonly run: "contact"; readonly contact: AccountArguments }
   | { readonly run: "chat"; readonly chat: ChatArguments };
 
 /** Something on the command line that cannot be. */
@@ -56,6 +61,7 @@ export const HELP = {
 
   lethe relay [settings]      start a relay            (lethe relay --help)
   lethe chat USER [options]   talk in the terminal     (lethe chat --help)
+  lethe contact USER          your contact link        (lethe contact --help)
   lethe status [options]      what a relay does now    (lethe status --help)
   lethe doctor [settings]     what is wrong with a relay's settings, and what mends it
   lethe admin COMMAND         invites and accounts     (lethe admin --help)
@@ -97,15 +103,26 @@ keys are made here and never leave the store.
   --ticket TICKET         what the relay asks of new accounts, if it does: an invite, or a token of its own login
 
 In the chat:
-  /to USER  /accept USER  /block USER  /reconnect  /quit      a line that begins with // is sent with one /
+  /to USER  /accept USER  /block USER  /contact  /add LINK  /reconnect  /quit
+  /contact shows your contact link, and /add takes somebody else's. A line that begins with // is sent with one /
 
 Ticks: a grey one, the relay has it; two grey, it is on the other device; two blue, it was read.
 
 In a pipe each line of the input is a message, and each event is a line of the output:
   > N TEXT   < USER: TEXT   sent N   delivered N   read N   expired N   refused N CODE   waiting N CODE
-  typing USER   request USER   gap USER COUNT   connection online|connecting|offline   error TEXT   halted CODE
+  contact LINK   added USER   typing USER   request USER   gap USER COUNT   connection online|connecting|offline   error TEXT   halted CODE
   presence USER online|unknown   presence USER offline [MINUTE WHEN LAST SEEN]
 At the end of the input it ends as soon as the relay has everything (0), or when nothing goes on by itself any more (1).
+`,
+  contact: `lethe contact USER: the contact link of USER, and on a terminal its QR code.
+
+Whoever adds it (/add in lethe chat) is sure to write to USER and to nobody else, without a request at the relay. It holds
+until USER blocks somebody. Whoever sees it can write to USER, as a stranger.
+
+  --relay URL             the relay (default: LETHE_RELAY, or ${DEFAULT_RELAY})
+  --store FILE            the store (default: ~/.local/share/lethe/USER.db)
+  --passphrase-file FILE  the store is protected by the passphrase on this file's first line
+  --ticket TICKET         what the relay asks of new accounts, if it does
 `,
 } as const;
 
@@ -121,6 +138,7 @@ export function parseCommand(
   if (first === "relay") return { run: "relay", flags: rest };
   if (first === "doctor") return { run: "doctor", flags: rest };
   if (first === "chat") return chat(rest, env);
+  if (first === "contact") return contact(rest, env);
   if (first === "status") return status(rest, env);
   if (first === "admin") return admin(rest, env);
   throw new UsageError(`there is no command "${first}"; lethe --help lists them`);
@@ -210,42 +228,56 @@ function understood<Parsed>(command: string, parse: () => Parsed): Parsed {
   }
 }
 
-function chat(args: readonly string[], env: Readonly<Record<string, string | undefined>>): Command {
-  const { values, positionals } = understood("chat", () => parse(args));
+function chat(args: readonly string[], env: Env): Command {
+  const parsed = understood("chat", () =>
+    parseArgs({ args: [...args], allowPositionals: true, options: { ...ACCOUNT, with: { type: "string" } } }),
+  );
+  const { values } = parsed;
   if (values.help === true) return { run: "help", of: "chat" };
+  const account = accountOf("chat", parsed, env);
+  if (values.with !== undefined) mustBeName(values.with);
+  if (values.with === account.user) throw new UsageError("--with names somebody else");
+  return { run: "chat", chat: { ...account, peer: values.with } };
+}
+
+function contact(args: readonly string[], env: Env): Command {
+  const parsed = understood("contact", () =>
+    parseArgs({ args: [...args], allowPositionals: true, options: ACCOUNT }),
+  );
+  if (parsed.values.help === true) return { run: "help", of: "contact" };
+  return { run: "contact", contact: accountOf("contact", parsed, env) };
+}
+
+const ACCOUNT = {
+  relay: { type: "string" },
+  store: { type: "string" },
+  "passphrase-file": { type: "string" },
+  ticket: { type: "string" },
+  help: { type: "boolean", short: "h" },
+} as const;
+
+interface Parsed {
+  readonly values: Readonly<Partial<Record<Exclude<keyof typeof ACCOUNT, "help">, string | undefined>>>;
+  readonly positionals: readonly string[];
+}
+
+function accountOf(command: string, { values, positionals }: Parsed, env: Env): AccountArguments {
   const [user, ...more] = positionals;
-  if (user === undefined) throw new UsageError("whom are you? Give a name: lethe chat USER");
+  if (user === undefined) throw new UsageError(`whom are you? Give a name: lethe ${command} USER`);
   if (more.length > 0) throw new UsageError(`one name is enough: "${more.join(" ")}" is too much`);
-  for (const name of [user, values.with])
-    if (name !== undefined && !isUserName(name))
-      throw new UsageError(`"${name}" is no name: 3 to 32 of a-z, 0-9, dot, underscore and hyphen`);
-  if (values.with === user) throw new UsageError("--with names somebody else");
+  mustBeName(user);
   return {
-    run: "chat",
-    chat: {
-      user,
-      relay: values.relay ?? env["LETHE_RELAY"] ?? DEFAULT_RELAY,
-      peer: values.with,
-      store: values.store ?? defaultStore(user, env),
-      passphraseFile: values["passphrase-file"],
-      ticket: values.ticket,
-    },
+    user,
+    relay: values.relay ?? env["LETHE_RELAY"] ?? DEFAULT_RELAY,
+    store: values.store ?? defaultStore(user, env),
+    passphraseFile: values["passphrase-file"],
+    ticket: values.ticket,
   };
 }
 
-function parse(args: readonly string[]) {
-  return parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      relay: { type: "string" },
-      with: { type: "string" },
-      store: { type: "string" },
-      "passphrase-file": { type: "string" },
-      ticket: { type: "string" },
-      help: { type: "boolean", short: "h" },
-    },
-  });
+function mustBeName(name: string): void {
+  if (!isUserName(name))
+    throw new UsageError(`"${name}" is no name: 3 to 32 of a-z, 0-9, dot, underscore and hyphen`);
 }
 
 function defaultStore(user: string, env: Readonly<Record<string, string | undefined>>): string {

@@ -4,6 +4,7 @@ import type { Client } from "../client.ts";
 import type { ClientEvents } from "../client-events.ts";
 import { ClientError } from "../errors.ts";
 import { adviceFor } from "./advice.ts";
+import { drawQr, qrRows } from "./qr.ts";
 
 export type State = "queued" | "sent" | "delivered" | "read" | "expired" | "refused";
 
@@ -23,7 +24,9 @@ export type Line =
       readonly at: number;
       state: State;
     }
-  | { readonly kind: "note"; readonly text: string };
+  | { readonly kind: "note"; readonly text: string }
+  /** Rows of `columns`, coloured by whoever drew them: shown as they are, or not at all. */
+  | { readonly kind: "drawing"; readonly columns: number; readonly rows: readonly string[] };
 
 /** Something has happened, for a face that prints it. */
 export type Happening =
@@ -38,6 +41,8 @@ export type Happening =
   | { readonly is: "typing"; readonly from: string }
   | ({ readonly is: "presence" } & ClientEvents["presence"])
   | { readonly is: "request"; readonly from: string }
+  | { readonly is: "contact"; readonly link: string }
+  | { readonly is: "added"; readonly user: string }
   | { readonly is: "gap"; readonly from: string; readonly missing: number }
   | { readonly is: "connection"; readonly state: "connecting" | "online" | "offline" }
   | { readonly is: "notice"; readonly text: string }
@@ -245,9 +250,11 @@ export class Chat {
     } else if (name === "to" && user !== "") this.#then(() => this.#turnTo(user));
     else if (name === "accept" && user !== "") this.#then(() => this.#accept(user));
     else if (name === "block" && user !== "") this.#then(() => this.client.block(user));
+    else if (name === "contact") this.#showLink();
+    else if (name === "add" && user !== "") this.#then(() => this.#addContact(user));
     else {
       this.#say({ is: "error", text: `/${name} is not understood` });
-      this.#note("/to USER  /accept USER  /block USER  /reconnect  /quit");
+      this.#note("/to USER  /accept USER  /block USER  /contact  /add LINK  /reconnect  /quit");
     }
     return undefined;
   }
@@ -258,6 +265,24 @@ export class Chat {
     if (before !== undefined && before !== user) this.client.unwatch(before).catch(() => undefined);
     this.#watch(user);
     this.#note(`You write to ${user} now.`);
+  }
+
+  #showLink(): void {
+    const link = this.client.contactLink();
+    const rows = qrRows(link);
+    this.lines.push({
+      kind: "drawing",
+      columns: rows[0]?.length ?? 0,
+      rows: drawQr(link).trimEnd().split("\n"),
+    });
+    this.#note(`Your contact link, for others to /add. Whoever has it can write to you.\n${link}`);
+    this.#say({ is: "contact", link });
+  }
+
+  async #addContact(link: string): Promise<void> {
+    const { user } = await this.client.addContact(link);
+    this.#say({ is: "added", user });
+    await this.#turnTo(user);
   }
 
   async #accept(user: string): Promise<void> {

@@ -70,6 +70,10 @@ export function formOf(what: Happening): string | undefined {
       return `presence ${what.user} ${what.state}${what.lastSeen === undefined ? "" : ` ${minuteOf(what.lastSeen)}`}`;
     case "request":
       return `request ${what.from}`;
+    case "contact":
+      return `contact ${what.link}`;
+    case "added":
+      return `added ${what.user}`;
     case "gap":
       return `gap ${what.from} ${what.missing}`;
     case "connection":

@@ -26,6 +26,10 @@ async function main(): Promise<number> {
       const { runAdmin } = await import("./operator.ts");
       return runAdmin(command.admin, output());
     }
+    case "contact": {
+      const { runContact } = await import("./chat.ts");
+      return runContact(command.contact, output());
+    }
     case "chat": {
       const { stdin, stdout } = process;
       const onTerminal = stdin.isTTY === true && stdout.isTTY === true;

@@ -61,6 +61,7 @@ function rowsOf(line: Line, columns: number, paint: Paint): string[] {
     return linesOf(line.text)
       .flatMap((text) => wrap(`— ${text}`, columns))
       .map((row) => paint("yellow", row));
+  if (line.kind === "drawing") return line.columns <= columns ? [...line.rows] : [];
   const time = clock(line.at);
   const who = line.kind === "in" ? harmless(line.from) : "you";
   const tick = line.kind === "out" ? ticks(line.state, paint) : "";

@@ -202,6 +202,8 @@ class Core implements ClientCore {
         return this.#takeWaiting(turn);
       case "lock-out":
         return this.#mail.lockOut(turn, this.#groups?.fellows() ?? []);
+      case "meet":
+        return this.#receiving.meet(turn, event.account, event);
       case "named":
         return this.#contacts.named(turn, event.account, event.name);
       case "ask-name":
@@ -209,13 +211,14 @@ class Core implements ClientCore {
     }
   }
 
-  /** Whoever is blocked loses the right to send: those who remain get a new access key, then the relay its hash. */
+  /** Whoever is blocked loses the right to send, which a stranger has by a contact link: those who remain get a new access
+   *  key, then the relay its hash. */
   #decide(turn: Turn, account: AccountId, decision: Decision): void {
     if (account === this.#self) return;
     const before = this.#contacts.of(account);
     this.#receiving.decide(turn, account, decision);
     if (decision === "blocked") this.#watching.unwatch(account);
-    if (decision === "blocked" && before.decision === "accepted")
+    if (decision === "blocked" && before.decision !== "blocked")
       this.#mail.lockOut(turn, this.#groups?.fellows(account) ?? []);
   }
 

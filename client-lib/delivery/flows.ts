@@ -24,6 +24,8 @@ export interface Item extends OutboxRow {
   readonly order: number;
   progress: Progress;
   tries: number;
+  /** Whether a relay may have seen it. */
+  shown: boolean;
 }
 
 /** What keeps a flow from going on. */
@@ -50,8 +52,15 @@ export function dueOf(block: Block | undefined, now: Time): number {
   return now < block.again ? block.again : block.until;
 }
 
+export interface Going {
+  readonly now: Time;
+  readonly socket: ConnectionKind;
+  /** Requests go one at a time: relays take few, and what was not sent yet may still go with a key. */
+  readonly alone: boolean;
+}
+
 /** The items of a flow that may go now on this kind of connection, in order. */
-export function* sendable(flow: Flow, now: Time, socket: ConnectionKind): Generator<Item> {
+export function* sendable(flow: Flow, { now, socket, alone }: Going): Generator<Item> {
   const block = flow.block;
   if (block?.waits === "device-list" || (block?.waits === "time" && now < block.until)) return;
   if (block?.waits === "key" && now < block.again) return;
@@ -60,6 +69,7 @@ export function* sendable(flow: Flow, now: Time, socket: ConnectionKind): Genera
     if (item.progress.at === "staged" || routeOf(item) !== socket) return;
     if (block !== undefined && item.order > block.order) return;
     if (item.progress.at === "ready") yield item;
+    if (alone) return;
   }
 }
 

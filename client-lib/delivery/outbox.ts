@@ -73,7 +73,7 @@ export class Outbox {
     this.#chance = chance;
     this.#own = own;
     for (const [key, row] of readTable(rows, "outbox", outboxRow))
-      this.#keep({ ...row, order: orderOf(key), progress: { at: "ready" }, tries: 0 });
+      this.#keep({ ...row, order: orderOf(key), progress: { at: "ready" }, tries: 0, shown: true });
     this.#holdOwn();
   }
 
@@ -101,7 +101,7 @@ export class Outbox {
 
   /** Stages an item; it may be transmitted once that is durable. */
   add(turn: Turn, row: OutboxRow): void {
-    const item: Item = { ...row, order: this.#nextOrder, progress: { at: "staged" }, tries: 0 };
+    const item: Item = { ...row, order: this.#nextOrder, progress: { at: "staged" }, tries: 0, shown: false };
     this.#keep(item);
     if (this.#isOwn(item.to)) this.#ownAt ??= Number.NaN;
     turn.stage(put("outbox", orderKey(item.order), outboxRow, row));
@@ -147,6 +147,7 @@ export class Outbox {
       if (bytes > 0 && bytes + item.ciphertext.length > MAX_IN_FLIGHT_BYTES) break;
       bytes += item.ciphertext.length;
       item.progress = { at: "under-way", socket, since: now };
+      item.shown = true;
       underWay.add(item);
       going.push(item);
       if (this.#isOwn(item.to)) this.#ownAt = undefined;
@@ -162,7 +163,8 @@ export class Outbox {
     for (const flow of this.#flows.values()) {
       if (heldBack && this.#isOwn(flow.to)) continue;
       let left = room;
-      for (const item of sendable(flow, now, socket)) {
+      const alone = socket === "device" && !this.#isOwn(flow.to);
+      for (const item of sendable(flow, { now, socket, alone })) {
         if (left-- === 0) break;
         found.push(item);
       }
@@ -305,15 +307,18 @@ export class Outbox {
     this.#rewrite(turn, item);
   }
 
-  /** The recipient gave out another access key: what is not under way carries that one. A request stays a request. */
+  /** The recipient gave out another access key: what is not under way carries that one. A request that was sent stays one: its id
+   *  on an anonymous connection would say whose that is. */
   rekey(turn: Turn, account: AccountId, accessKey: Uint8Array): void {
     this.#denied.delete(account);
     for (const flow of this.#flows.values()) {
       if (accountOf(flow.to) !== account) continue;
       if (flow.block?.waits === "key") flow.block = undefined;
       for (const item of flow.items) {
-        if (item.accessKey === undefined || sameBytes(item.accessKey, accessKey)) continue;
+        if (item.accessKey === undefined ? item.shown : sameBytes(item.accessKey, accessKey)) continue;
+        this.#routes[routeOf(item)] -= 1;
         item.accessKey = accessKey;
+        this.#routes.anonymous += 1;
         this.#rewrite(turn, item);
       }
     }

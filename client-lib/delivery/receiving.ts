@@ -134,7 +134,7 @@ export class Receiving implements GroupInbox {
     if (!inbox.remember(turn, frame.id, opened.from, opened.message)) return;
     if (contacts.of(account).decision === "blocked") return;
     if (opened.content.kind === "signal") return;
-    if (account !== self) this.#meet(turn, account, opened);
+    if (account !== self) this.meet(turn, account, opened);
     if (opened.content.kind === "receipt") this.#receipt(turn, opened);
     else if (opened.content.body.length > MAX_CONTENT_BYTES) this.#quarantine(turn, frame, "body-too-large");
     else if (account === self) this.#ownMessage(turn, opened);
@@ -142,8 +142,12 @@ export class Receiving implements GroupInbox {
     else this.#message(turn, account, opened);
   }
 
-  /** What the sender says of itself: its key for anonymous mail, its name. */
-  #meet(turn: Turn, account: AccountId, { accessKey, name }: OpenedEnvelope): void {
+  /** What somebody says of themselves: their key for anonymous mail, their name. */
+  meet(
+    turn: Turn,
+    account: AccountId,
+    { accessKey, name }: Pick<OpenedEnvelope, "accessKey" | "name">,
+  ): void {
     const { contacts } = this.#parts;
     if (accessKey !== undefined) this.learnKey(turn, account, accessKey);
     if (name !== undefined) contacts.claim(turn, account, name);

@@ -44,6 +44,7 @@ export const KEY_TABLES = [
   "told",
   "trust",
   CERTIFICATES,
+  "contact-link",
 ] as const;
 export type KeyTable = (typeof KEY_TABLES)[number];
 
@@ -74,6 +75,14 @@ const toldRow = struct({
 });
 
 const trustRow = struct({ verified: optional(fixed(32)), successor: optional(accountId) });
+
+const linkedRow = struct({ fingerprint: fixed(32), accessKey: fixed(16) });
+
+/** What a contact link said of an account. Kept for good: no other key is ever believed under that account. */
+export interface LinkedAccount {
+  readonly fingerprint: Uint8Array;
+  readonly accessKey: Uint8Array;
+}
 
 /** What a person has decided about an account's identity. */
 export interface TrustedAccount {
@@ -107,6 +116,7 @@ export interface KeyState {
   readonly told: Map<DeviceAddress, TellingPeer>;
   readonly trust: Map<AccountId, TrustedAccount>;
   readonly own: OwnDevices;
+  readonly linked: Map<AccountId, LinkedAccount>;
 }
 
 /** Undefined: the store holds no identity yet. */
@@ -141,6 +151,12 @@ export function loadKeys(rows: StoredRows): KeyState | undefined {
     told: new Map(of("told").map(({ key, value }) => [key as DeviceAddress, decodeAll(toldRow, value)])),
     trust: new Map(of("trust").map(({ key, value }) => [key as AccountId, decodeAll(trustRow, value)])),
     own: loadOwnDevices(of("identity"), of(CERTIFICATES)),
+    linked: new Map(
+      of("contact-link").map(({ key, value }) => {
+        const { fingerprint, accessKey } = decodeAll(linkedRow, value);
+        return [key as AccountId, { fingerprint: fingerprint.slice(), accessKey: accessKey.slice() }];
+      }),
+    ),
   };
 }
 
@@ -176,6 +192,10 @@ export function putOrder(address: DeviceAddress, { sending, archived }: KeptRatc
 
 export function putTrust(account: AccountId, trust: TrustedAccount): Write {
   return putKey("trust", account, encode(trustRow, trust));
+}
+
+export function putLinked(account: AccountId, linked: LinkedAccount): Write {
+  return putKey("contact-link", account, encode(linkedRow, linked));
 }
 
 export function putTold(address: DeviceAddress, told: TellingPeer): Write {

@@ -1,6 +1,6 @@
 // The devices of other accounts, and the other devices of one's own, as they were verified. Always true: an account's key
-// is pinned at first sight and never replaced, one's own is the identity's; a device that the newest list does not name
-// is not kept, and one's own list is the identity's.
+// is pinned at first sight and never replaced, where a contact link has named one it is that one, and one's own is the
+// identity's; a device that the newest list does not name is not kept, and one's own list is the identity's.
 import {
   accountOf,
   addressOf,
@@ -10,8 +10,10 @@ import {
   type Time,
 } from "@lethe/protocol";
 import {
+  accountFingerprint,
   addressOfIdentity,
   encodePeer,
+  equal,
   type PeerDevice,
   type PinnedAccount,
   verifyPeer,
@@ -24,10 +26,10 @@ type Listed =
   | { readonly code: string & {}; readonly writes?: undefined };
 
 export class KnownPeers {
-  readonly #keys: Pick<KeyState, "identity" | "peers">;
+  readonly #keys: Pick<KeyState, "identity" | "peers" | "linked">;
   readonly #devices = new Map<AccountId, Set<DeviceAddress>>();
 
-  constructor(keys: Pick<KeyState, "identity" | "peers">) {
+  constructor(keys: Pick<KeyState, "identity" | "peers" | "linked">) {
     this.#keys = keys;
     for (const address of keys.peers.keys()) this.#index(address);
   }
@@ -57,6 +59,12 @@ export class KnownPeers {
         newest = peer;
     }
     return newest;
+  }
+
+  /** False: a contact link has promised another account key than this device's. */
+  isExpected({ address, accountKey }: PeerDevice): boolean {
+    const linked = this.#keys.linked.get(accountOf(address));
+    return linked === undefined || equal(linked.fingerprint, accountFingerprint(accountKey));
   }
 
   keep(peer: PeerDevice): Write[] {
@@ -102,6 +110,7 @@ export class KnownPeers {
       const found = verifyPeer({ identity, certificate, deviceList, pinned, address: undefined, now });
       if (found.code !== "ok") return { code: found.code };
       if (accountOf(found.peer.address) !== account) return { code: "wrong-account" };
+      if (!this.isExpected(found.peer)) return { code: "account-key-changed" };
       learned.push({ ...found.peer, sealing: peers.get(found.peer.address)?.sealing });
     }
     const list = learned[0]?.list;

@@ -291,6 +291,8 @@ export class PairwiseCipher implements Cipher {
     });
     if (outcome.code !== "ok" && outcome.code !== "malformed-content")
       return this.#notOpened(envelope, outcome, now);
+    if (!this.#known.isExpected(outcome.peer))
+      return { outcome: "poison", code: "account-key-changed", writes: [] };
     return this.#opened(envelope, kept, outcome, now);
   }
 

@@ -1,11 +1,19 @@
 // Who is who, as the person has found: compared safety numbers, and names that came to belong to another account.
 // Always true: an account's key never changes under its id; a name that moves to another account keeps standing for the
-// old one until the person decides, and if that one was verified nothing is sent under the name before.
+// old one until the person decides, and if that one was verified nothing is sent under the name before. What a contact
+// link says of an account's key is durable before anything is asked or sent.
 import type { AccountId } from "@lethe/protocol";
-import { compareSafetyCode, equal, type SafetyNumber, safetyNumber } from "@lethe/crypto";
+import {
+  accountFingerprint,
+  compareSafetyCode,
+  type ContactLink,
+  equal,
+  type SafetyNumber,
+  safetyNumber,
+} from "@lethe/crypto";
 import type { Write } from "../delivery/events.ts";
 import { ClientError } from "../errors.ts";
-import { type KeyState, putTrust, removeKey, type TrustedAccount } from "./key-rows.ts";
+import { type KeyState, putLinked, putTrust, removeKey, type TrustedAccount } from "./key-rows.ts";
 import type { PairwiseCipher } from "./pairwise-cipher.ts";
 
 export interface TrustConfig {
@@ -52,6 +60,22 @@ export class Trust {
     if (scanned !== undefined && compareSafetyCode(code, scanned) !== "same")
       throw new ClientError("safety-number-differs");
     await this.#set(account, { ...this.#of(account), verified: this.#key(account) });
+  }
+
+  /** From now on no other key than the link's is believed for its account. @throws ClientError account-key-changed */
+  async expect({ account, fingerprint, accessKey }: ContactLink): Promise<void> {
+    const { keys, cipher, commit } = this.#config;
+    const pinned = cipher.accountKey(account);
+    const known = pinned === undefined ? keys.linked.get(account)?.fingerprint : accountFingerprint(pinned);
+    if (known !== undefined && !equal(known, fingerprint)) throw new ClientError("account-key-changed");
+    const linked = { fingerprint, accessKey };
+    keys.linked.set(account, linked);
+    await commit([putLinked(account, linked)]);
+  }
+
+  /** The access key that the last contact link of an account has given. */
+  linkedKey(account: AccountId): Uint8Array | undefined {
+    return this.#config.keys.linked.get(account)?.accessKey;
   }
 
   isVerified(account: AccountId): boolean {

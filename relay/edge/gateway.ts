@@ -19,6 +19,7 @@ import { LookUps } from "./look-ups.ts";
 import type { Peers } from "./peers.ts";
 import { Presence } from "./presence.ts";
 import { StoreCalls } from "./store-calls.ts";
+import { type RequestLimits, RequestQuota } from "./request-quota.ts";
 import { Submitting } from "./submitting.ts";
 import { SubmittingGroup } from "./submitting-group.ts";
 import { Usage } from "./usage.ts";
@@ -32,6 +33,7 @@ export interface GatewayLimits {
   /** Envelopes a second of one connection, and to one account; twice as many at once. */
   readonly connectionEnvelopes: number;
   readonly accountEnvelopes: number;
+  readonly requests: RequestLimits;
   readonly addresses: AddressLimits;
 }
 
@@ -59,6 +61,7 @@ export class Gateway {
   readonly #sockets = new Map<number, ClientSocket>();
   readonly #lookUps: LookUps;
   readonly #stores: StoreCalls;
+  readonly #requests: RequestQuota;
   readonly #submitting: Submitting;
   readonly #frames: ClientFrames;
   readonly #usage: Usage;
@@ -91,8 +94,10 @@ export class Gateway {
       peers,
       step: (event) => this.step(event),
     });
+    this.#requests = new RequestQuota(limits.requests, instant, (remote) => this.addresses.isLimited(remote));
     this.#submitting = new Submitting({
       accounts: this.accounts,
+      requests: this.#requests,
       limits,
       metrics: options.metrics,
       log,
@@ -146,6 +151,7 @@ export class Gateway {
     this.accounts.relimit(limits.accountEnvelopes);
     this.addresses.relimit(limits.addresses);
     this.#lookUps.relimit(limits.prekeyFetches);
+    this.#requests.relimit(limits.requests);
     this.#submitting.relimit(limits);
   }
 

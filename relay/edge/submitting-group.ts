@@ -85,7 +85,8 @@ export class SubmittingGroup {
     if (cached === undefined) return this.#refuse(upload, recipient, "not-permitted");
     if (repeats(devices)) return this.#refuse(upload, recipient, "repeated-id");
     if (listVersion !== cached.record.listVersion) return this.#stale(upload, recipient, cached);
-    const wait = submitting.overRate(socket, cached, devices.length);
+    const { account, accessKey } = recipient;
+    const wait = submitting.overLimits(socket, cached, { recipient: account, accessKey }, devices.length);
     if (wait > 0) return this.#refuse(upload, recipient, "rate-limited", wait);
     const isTooLarge = submitting.isTooLarge(frame.ciphertext);
     for (const device of devices) {

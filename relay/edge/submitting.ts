@@ -2,6 +2,8 @@
 // apart in submitting-group.ts. Always true: what passes becomes an event, what does not is refused by id with a code; a wrong
 // key, an unknown account and a blocked sender are refused alike.
 import {
+  type AccountId,
+  accountOf,
   addressOf,
   type DeviceNumber,
   type EnvelopeId,
@@ -15,15 +17,24 @@ import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { type Accounts, type Cached, compareDevices, deviceIn } from "./accounts.ts";
 import type { ClientSocket } from "./client-socket.ts";
+import type { RequestQuota } from "./request-quota.ts";
 
 export interface SubmittingOptions {
   readonly accounts: Accounts;
+  /** What may come without an access key. */
+  readonly requests: RequestQuota;
   readonly limits: { readonly envelopeBytes: number; readonly ttlMs: number };
   readonly metrics: Metrics;
   readonly log: Log;
   /** Wall clock, ms. */
   readonly now: () => number;
   readonly step: (event: NodeEvent) => void;
+}
+
+/** An account that is written to, with the key that was shown for it. */
+interface To {
+  readonly recipient: AccountId;
+  readonly accessKey: Uint8Array | undefined;
 }
 
 export class Submitting {
@@ -58,7 +69,7 @@ export class Submitting {
       this.#o.metrics.refused("stale-list");
       return;
     }
-    const wait = this.overRate(socket, cached, envelopes.length);
+    const wait = this.overLimits(socket, cached, frame, envelopes.length);
     if (wait > 0) return this.refuse(socket, idsOf(envelopes), "rate-limited", wait);
     for (const e of envelopes) this.#submitOne(socket, cached, e, frame.expiry);
   }
@@ -72,6 +83,17 @@ export class Submitting {
 
   isTooLarge(ciphertext: Uint8Array): boolean {
     return ciphertext.length > this.#limits.envelopeBytes;
+  }
+
+  /** Every rate that the envelopes count in, and for a first contact its quota; ms to wait where one is used up. */
+  overLimits(socket: ClientSocket, cached: Cached, to: To, count: number): number {
+    const wait = this.overRate(socket, cached, count);
+    if (wait > 0 || to.accessKey !== undefined) return wait;
+    const { greeting, address } = socket;
+    // Without a key only a device that has proved itself is admitted.
+    if (greeting.at !== "open" || greeting.address === undefined) return 0;
+    const from = accountOf(greeting.address);
+    return this.#o.requests.take({ from, to: to.recipient, count, remote: address.remote });
   }
 
   /** Takes `count` envelopes from every bucket that they count in; ms to wait where one is empty. */
@@ -110,7 +132,7 @@ export class Submitting {
 
   /** Online-only: pushed if the device is connected, else dropped without a word. */
   signal(socket: ClientSocket, frame: FrameOf<"signal">, cached: Cached | undefined): void {
-    if (cached === undefined || this.overRate(socket, cached, frame.envelopes.length) > 0) return;
+    if (cached === undefined || this.overLimits(socket, cached, frame, frame.envelopes.length) > 0) return;
     for (const e of frame.envelopes) {
       const address = addressOf(frame.recipient, e.device);
       this.#o.step({ is: "signalled", address, id: e.id, ciphertext: Buffer.from(e.ciphertext) });

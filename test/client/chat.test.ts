@@ -128,6 +128,27 @@ describe("lethe chat, in pipes", () => {
     await kim.end();
   });
 
+  it("shows a contact link and takes one: who is added is written to at once, and sees a request", async () => {
+    const mona = chat("mona");
+    const nils = chat("nils");
+    await mona.line(/^connection online$/);
+    await nils.line(/^connection online$/);
+    mona.type("/contact");
+    const [, link = ""] = (await mona.line(/^contact /)).split(" ");
+    nils.type(`/add ${link}x`);
+    await nils.line(/^error This is no contact link/);
+    nils.type(`/add ${link}`, "hello mona");
+    await nils.line(/^added mona$/);
+    expect(await mona.line(/^request/)).toBe("request nils");
+    mona.type("/accept nils");
+    await mona.line(/^< nils: hello mona$/);
+    await mona.end();
+    await nils.end();
+    const env = { ...process.env, XDG_DATA_HOME: folder, LETHE_RELAY: relay.url };
+    const { stdout } = await run(process.execPath, [LETHE, "contact", "mona"], { env });
+    expect(stdout).toBe(`${link}\n`);
+  });
+
   it("opens a store by its passphrase, and by no other", async () => {
     const [right, other] = [join(folder, "right"), join(folder, "wrong")];
     await writeFile(right, "correct horse\n");
@@ -148,6 +169,8 @@ describe("the lethe command", () => {
     expect((await lethe("--help")).stdout).toContain("lethe chat USER");
     expect((await lethe("chat", "--help")).stdout).toContain("--passphrase-file FILE");
     expect((await lethe("--version")).stdout).toMatch(/^lethe \d+\.\d+\.\d+\n$/);
+    expect((await lethe("contact", "--help")).stdout).toContain("--passphrase-file FILE");
+    await expect(lethe("contact", "anna", "--with", "ben")).rejects.toMatchObject({ code: 2 });
     await expect(lethe("dance")).rejects.toMatchObject({ code: 2 });
     await expect(lethe("chat", "--dance", "anna")).rejects.toMatchObject({ code: 2 });
   });

@@ -14,6 +14,13 @@ import { account, Bench, id16, messageId } from "./support/bench-core.ts";
 const refused = (code: keyof typeof PROBLEMS, retryAfter: number, ...ids: ReturnType<Bench["lastId"]>[]) =>
   ({ frame: "refused", code: PROBLEMS[code].number, retryAfter, ids }) as const;
 
+/** Anna, who has Ben's access key: what she sends goes over the anonymous connection, and her receipts much later. */
+function withContact(): Bench {
+  const anna = new Bench({ receiptJitterMs: 1_000_000 }).online();
+  anna.hears("Kben", "hi");
+  return anna;
+}
+
 describe("the outbox", () => {
   it("commits ciphertext before the first transmission", () => {
     const anna = new Bench().online();
@@ -66,15 +73,16 @@ describe("the outbox", () => {
   });
 
   it("waits for the earliest refused item when several were under way", () => {
-    const anna = new Bench().online();
+    const anna = withContact();
     for (const text of ["one", "two", "three"]) anna.send("Kben", text);
-    anna.frames("device", refused("mailbox-full", 1_000, anna.idOf("two"), anna.idOf("three")));
-    anna.frames("device", refused("mailbox-full", 1_000, anna.idOf("one")));
+    anna.accept("anonymous");
+    anna.frames("anonymous", refused("mailbox-full", 1_000, anna.idOf("two"), anna.idOf("three")));
+    anna.frames("anonymous", refused("mailbox-full", 1_000, anna.idOf("one")));
     anna.pass(10_000);
-    expect(anna.submits().slice(3)).toEqual(["device: one"]);
-    anna.frames("device", { frame: "accepted", ids: [anna.idOf("one")] });
+    expect(anna.submits().slice(3)).toEqual(["anonymous: one"]);
+    anna.frames("anonymous", { frame: "accepted", ids: [anna.idOf("one")] });
     anna.pass(10_000);
-    expect(anna.submits().slice(4)).toEqual(["device: two", "device: three"]);
+    expect(anna.submits().slice(4)).toEqual(["anonymous: two", "anonymous: three"]);
   });
 
   it("waits as long as the relay says for every reason that passes, over reconnects too", () => {
@@ -120,11 +128,47 @@ describe("the outbox", () => {
   });
 
   it("keeps at most the window under way", () => {
-    const anna = new Bench().online();
+    const anna = withContact();
     for (let i = 0; i < 300; i++) anna.send("Kben", `m${i}`);
+    anna.accept("anonymous");
     expect(anna.submits()).toHaveLength(128);
-    anna.frames("device", { frame: "accepted", ids: [anna.idOf("m0"), anna.idOf("m1")] });
+    anna.frames("anonymous", { frame: "accepted", ids: [anna.idOf("m0"), anna.idOf("m1")] });
     expect(anna.submits()).toHaveLength(130);
+  });
+
+  it("sends requests one at a time, and with the key, once it is known, all that no relay has seen", () => {
+    const anna = new Bench({ receiptJitterMs: 1_000_000 }).online();
+    for (const text of ["one", "two", "three"]) anna.send("Kben", text);
+    expect(anna.submits()).toEqual(["device: one"]);
+    anna.frames("device", { frame: "accepted", ids: [anna.idOf("one")] });
+    expect(anna.submits()).toEqual(["device: one", "device: two"]);
+    anna.frames("device", refused("rate-limited", 20_000, anna.idOf("two")));
+    anna.hears("Kben", "yes?");
+    anna.accept("anonymous");
+    expect(anna.submits(), "in order all the same").toHaveLength(2);
+    for (let i = 0; i < 22; i++) {
+      anna.pass(1_000);
+      for (const socket of ["device", "anonymous"] as const) anna.frames(socket, { frame: "ping", token: i });
+    }
+    expect(anna.submits().slice(2)).toEqual(["device: two"]);
+    anna.frames("device", { frame: "accepted", ids: [anna.idOf("two")] });
+    expect(anna.submits().slice(3)).toEqual(["anonymous: three"]);
+    const again = new Bench({ receiptJitterMs: 1_000_000 }, anna.store).online();
+    again.accept("anonymous");
+    expect(again.submits()[0], "under the key after a restart too").toBe("anonymous: three");
+  });
+
+  it("keeps a request that a relay may have seen a request, over a restart too", () => {
+    const anna = new Bench().online();
+    anna.send("Kben", "one");
+    const again = new Bench({ receiptJitterMs: 1_000_000 }, anna.store);
+    again.step({ event: "start" });
+    again.accept("device");
+    again.hears("Kben", "yes?");
+    again.close("device");
+    again.reconnect("device");
+    expect(new Set(again.submits())).toEqual(new Set(["device: one"]));
+    expect(again.opens.filter(({ socket }) => socket === "anonymous")).toEqual([]);
   });
 
   it("submits again what got no answer", () => {
@@ -190,9 +234,9 @@ describe("what the relay takes", () => {
     takes(anna, 10_000_000, 365 * 86_400_000);
     anna.send("Kben", "z".repeat(63_489));
     expect(anna.tellsOf("refused").map(({ code }) => code)).toEqual(["body-too-large"]);
-    anna.send("Kben", "long", 300 * 86_400_000);
+    anna.send("Kcleo", "long", 300 * 86_400_000);
     takes(anna, 10_000, 60_000);
-    anna.send("Kben", "short", 300 * 86_400_000);
+    anna.send("Kdora", "short", 300 * 86_400_000);
     const expiries = anna.sent.flatMap(({ frame }) =>
       frame.frame === "submit" ? [frame.expiry - anna.now] : [],
     );
@@ -205,6 +249,7 @@ describe("the frames of a submit", () => {
     id: id16(`e${order}`) as EnvelopeId,
     message: messageId(message),
     to: addressOf(account("ben"), device as DeviceNumber),
+    shown: false,
     listVersion: 1,
     expiry: 1_000 as Time,
     accessKey: undefined,

@@ -90,6 +90,20 @@ describe("the screen", () => {
       }
   });
 
+  it("shows a drawing as it is, where it fits", () => {
+    const lines: Line[] = [{ kind: "drawing", columns: 3, rows: ["▄▀█", "█ ▄"] }, heard("x")];
+    expect(draw({ ...view, lines }, { rows: 6, columns: 20 }, plain).rows.slice(0, 4)).toEqual([
+      "",
+      "▄▀█",
+      "█ ▄",
+      "09:05 ben  x",
+    ]);
+    const wide: Line[] = [{ kind: "drawing", columns: 30, rows: ["▄▀█".repeat(10)] }, heard("x")];
+    expect(draw({ ...view, lines: wide }, { rows: 6, columns: 20 }, plain).rows.join("")).not.toContain(
+      "▄▀█",
+    );
+  });
+
   it("shows nothing that a terminal would obey", () => {
     const lines = [heard("\u001b[31mred\u0007\u009b1m \u202eback")];
     const { rows } = draw({ ...view, lines }, { rows: 5, columns: 60 }, plain);

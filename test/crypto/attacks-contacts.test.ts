@@ -5,9 +5,10 @@ import type { EnvelopeId, FrameOf } from "@lethe/protocol";
 import { ClientError } from "../../client-lib/errors.ts";
 import { putKey, OWN } from "../../client-lib/keys/key-rows.ts";
 import { Trust } from "../../client-lib/keys/trust.ts";
-import { accessKey, createIdentity, encodeIdentity, publicIdentity, ready } from "../../crypto/index.ts";
+import { accessKey, encodeIdentity, publicIdentity, ready } from "../../crypto/index.ts";
 import { AttackWorld, type Side } from "./attack-world.ts";
-import { seededRandom, START } from "./support.ts";
+import { impostorOf } from "./impostor.ts";
+import { START } from "./support.ts";
 
 beforeAll(ready);
 
@@ -168,29 +169,12 @@ describe("attack 44: careless whispers", () => {
 });
 
 describe("attack 33: a changed account key", () => {
-  /** The relay gives another account key for the same account id: Mallory in Ben's place. */
-  function impostor(ben: Side): Side["identity"] {
-    const random = seededRandom(666);
-    let first = true;
-    const made = createIdentity({
-      random: {
-        bytes(length) {
-          const own = first && length === 16;
-          first = false;
-          return own ? Uint8Array.from(ben.account, (c) => c.charCodeAt(0)) : random.bytes(length);
-        },
-      },
-      now: START,
-    });
-    return made;
-  }
-
   it("under the same account id is never believed: no list, no bundle, no message of it", () => {
     const world = new AttackWorld("anna", "ben");
     world.befriend("anna", "ben");
     const [anna, ben] = [world.side("anna"), world.side("ben")];
     const pinned = anna.cipher.accountKey(ben.account);
-    const fake = impostor(ben);
+    const fake = impostorOf(ben);
     expect(fake.certificate.account).toBe(ben.account);
     const { certificate, deviceList, listVersion } = publicIdentity(fake);
     const answer: FrameOf<"has-devices"> = {

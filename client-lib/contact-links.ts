@@ -1,0 +1,72 @@
+// Contact links: the one of this account, and what becomes of somebody else's. Always true: the account key that a link
+// names is pinned, durably, before the relay is asked anything; a link never takes the place of an access key that was
+// heard from its account itself and works; what a link cannot open never becomes a request.
+import type { AccountId } from "@lethe/protocol";
+import { type ContactLink, contactLink, equal, type Identity, readContactLink } from "@lethe/crypto";
+import type { Happening, RefusalCode } from "./delivery/events.ts";
+import type { CoreView } from "./delivery/view.ts";
+import { ClientError, type ClientErrorCode } from "./errors.ts";
+import type { Trust } from "./keys/trust.ts";
+
+export interface ContactLinksConfig {
+  readonly account: AccountId;
+  readonly user: string;
+  /** The relay's name, pinned. */
+  readonly relay: string;
+  readonly identity: () => Identity;
+  readonly trust: Trust;
+  readonly view: Pick<CoreView, "contact">;
+  readonly happen: (event: Happening) => void;
+}
+
+/** Accounts remembered as refused; over it a link's key gives way to the one known, as if none was. */
+const MAX_REFUSED = 1_000;
+
+export class ContactLinks {
+  readonly #config: ContactLinksConfig;
+  readonly #refused = new Set<AccountId>();
+
+  constructor(config: ContactLinksConfig) {
+    this.#config = config;
+  }
+
+  own(): string {
+    const { identity, relay, user } = this.#config;
+    return contactLink(identity(), relay, user);
+  }
+
+  /** @throws ClientError link-malformed, link-other-version, link-other-relay, link-own, account-key-changed */
+  async add(shown: string): Promise<ContactLink> {
+    const { account: own, relay, trust, happen } = this.#config;
+    const read = readContactLink(shown, relay);
+    if (read.code !== "ok") throw new ClientError(`link-${read.code}`);
+    const { account, accessKey, name } = read.link;
+    if (account === own) throw new ClientError("link-own");
+    const keeps = this.#heardKey(account);
+    await trust.expect(read.link);
+    happen({ event: "meet", account, accessKey: keeps ? undefined : accessKey, name });
+    happen({ event: "decide", account, decision: "accepted" });
+    this.#refused.delete(account);
+    return read.link;
+  }
+
+  /** Whether the account's key is known from itself, and the relay has not refused it. */
+  #heardKey(account: AccountId): boolean {
+    const { accessKey } = this.#config.view.contact(account);
+    return accessKey !== undefined && !this.#isLinked(account, accessKey) && !this.#refused.has(account);
+  }
+
+  #isLinked(account: AccountId, accessKey: Uint8Array): boolean {
+    const linked = this.#config.trust.linkedKey(account);
+    return linked !== undefined && equal(linked, accessKey);
+  }
+
+  /** What is said of a message that was refused for good. */
+  refused(to: AccountId, code: RefusalCode): ClientErrorCode {
+    if (code !== "not-permitted") return code;
+    if (this.#refused.size >= MAX_REFUSED) this.#refused.clear();
+    this.#refused.add(to);
+    const { accessKey } = this.#config.view.contact(to);
+    return accessKey !== undefined && this.#isLinked(to, accessKey) ? "link-refused" : code;
+  }
+}
