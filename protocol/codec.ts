@@ -218,6 +218,12 @@ export class Writer {
     this.#at = 0;
     return out;
   }
+
+  /** The same, copied to a place of the caller's, which must have room. */
+  takeInto(into: Uint8Array, at: number): void {
+    into.set(this.#bytes.subarray(0, this.#at), at);
+    this.#at = 0;
+  }
 }
 
 function whole(value: number, max: number): number {

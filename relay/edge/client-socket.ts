@@ -19,6 +19,7 @@ import {
 import type { WebSocket } from "ws";
 import type { Address } from "./addresses.ts";
 import type { Greeting } from "./greeting.ts";
+import { asMessage } from "./message.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 /** Bytes that may wait in one socket's buffer: four push windows. */
@@ -43,6 +44,12 @@ export interface From {
   readonly envelopeRate: number;
 }
 
+/** A WebSocket, and the stream that it lies on. */
+export interface Carried {
+  readonly ws: WebSocket;
+  readonly stream: Duplex;
+}
+
 /** Names that a connection may ask for: a second, and at once. */
 const QUESTIONS = { rate: 1, burst: 100 } as const;
 
@@ -57,6 +64,8 @@ export class ClientSocket {
   #envelopes: TokenBucket | undefined = undefined;
   #questions: TokenBucket | undefined = undefined;
   readonly #ws: WebSocket;
+  /** What carries the WebSocket: messages are written to it whole. */
+  readonly #stream: Duplex;
   readonly #port: SocketPort;
   readonly #now: () => number;
   /** Where the connection stands before it is `open`. */
@@ -80,12 +89,14 @@ export class ClientSocket {
   /** How many steps of the frame ahead are under way: it is through when all of them are. */
   #holds = 0;
 
-  constructor(number: number, from: From, ws: WebSocket, port: SocketPort, now: () => number) {
+  constructor(number: number, from: From, on: Carried, port: SocketPort, now: () => number) {
+    const { ws } = on;
     this.number = number;
     this.kind = from.kind;
     this.address = from.address;
     this.#envelopeRate = from.envelopeRate;
     this.#ws = ws;
+    this.#stream = on.stream;
     this.#port = port;
     this.#now = now;
     this.lastHeard = now();
@@ -138,10 +149,10 @@ export class ClientSocket {
   }
 
   /** Counts what comes over the stream below, until somebody has greeted. */
-  countUntilOpen(stream: Duplex): void {
+  countUntilOpen(): void {
     const count = (chunk: Buffer): void => this.#heard(chunk.length);
-    stream.on("data", count);
-    this.#uncount = () => stream.off("data", count);
+    this.#stream.on("data", count);
+    this.#uncount = () => this.#stream.off("data", count);
   }
 
   /** Somebody has greeted; a device is at `address`. */
@@ -232,7 +243,13 @@ export class ClientSocket {
     this.#refused = undefined;
     for (const frame of this.#out) writeFrame(shared, frame);
     if (this.#out.length > 0) this.#out = [];
-    if (shared.length > 0) this.#ws.send(shared.take(), { binary: true });
+    if (shared.length > 0) this.#send();
+  }
+
+  /** In one piece with its WebSocket header: written apart, the two cost a fifth of a small message's whole way. */
+  #send(): void {
+    const message = asMessage(shared);
+    if (this.#ws.readyState === this.#ws.OPEN) this.#stream.write(message);
   }
 
   #writeRefused(refused: ReadonlyMap<ProblemCode, { ids: EnvelopeId[]; wait: number }>): void {

@@ -165,8 +165,8 @@ export class Gateway {
       address: counted ?? this.addresses.of(remote),
       envelopeRate: limits.connectionEnvelopes,
     };
-    const socket = new ClientSocket(this.#nextSocket++, from, ws, this.#port, instant);
-    socket.countUntilOpen(stream);
+    const socket = new ClientSocket(this.#nextSocket++, from, { ws, stream }, this.#port, instant);
+    socket.countUntilOpen();
     if (counted === undefined) return socket.end("too-many-connections");
     this.#sockets.set(socket.number, socket);
     if (this.#leaving) socket.end("shutting-down");

@@ -11,7 +11,7 @@ import {
 import type { Addressed, NodeEvent, SharedEnvelope } from "../delivery/types.ts";
 import type { Log } from "../log.ts";
 import { type Accounts, type Cached, compareDevices, deviceIn } from "./accounts.ts";
-import { groupIdOf, payloadIdOf } from "./blake2b.ts";
+import { groupIdOf, payloadIdOf } from "../blake2b.ts";
 import type { ClientSocket } from "./client-socket.ts";
 import { repeats, type Submitting } from "./submitting.ts";
 

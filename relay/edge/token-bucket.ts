@@ -22,11 +22,14 @@ export class TokenBucket {
     this.#most = burst;
   }
 
+  // Whoever asks may have been heard before the one who asked last: a bucket that several share does not run backwards.
   /** Takes `count` tokens if there are any at all: a batch may overdraw once, and pays by waiting. Else ms until there is one. */
   take(count: number, now: number): number {
     if (this.#perMs === Number.POSITIVE_INFINITY) return 0;
-    this.#tokens = Math.min(this.#most, this.#tokens + (now - this.#at) * this.#perMs);
-    this.#at = now;
+    if (now > this.#at) {
+      this.#tokens = Math.min(this.#most, this.#tokens + (now - this.#at) * this.#perMs);
+      this.#at = now;
+    }
     const missing = 1 - this.#tokens;
     if (missing > ROUNDING) return Math.max(1, Math.ceil(missing / this.#perMs - ROUNDING));
     this.#tokens -= count;

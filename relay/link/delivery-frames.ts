@@ -3,7 +3,9 @@
 import { MAX_IDS } from "@lethe/protocol";
 import type { Envelope, NodeId } from "@lethe/queue";
 import type { LinkFrame } from "../delivery/types.ts";
+import { payloadIdOf } from "../blake2b.ts";
 import type { WireFrame, WireFrameOf } from "./frames.ts";
+import type { GatheredOffers } from "./gathered-offers.ts";
 import { MAX_LINK_FRAME_BYTES } from "./limits.ts";
 
 /** The two ends of a link, as they have proved themselves. */
@@ -15,6 +17,29 @@ export interface Ends {
 /** What an envelope takes beside its ciphertext, and a frame beside its envelopes, bytes. */
 const ENVELOPE_BYTES = 32;
 const OFFER_BYTES = 64;
+
+/** What a link of version 2 gathers its offers in; a link of version 1 has none. */
+export interface Gathering {
+  readonly offers: GatheredOffers;
+  readonly write: (frame: WireFrame) => void;
+}
+
+/** Writes a frame, with what it gathers for the turn's end: what shares its ciphertext with others goes out with them. */
+export function gatherDelivery(frame: LinkFrame, ends: Ends, { offers, write }: Gathering): void {
+  if (frame.is !== "offer" || !frame.envelopes.some(({ payload }) => payload !== undefined)) {
+    if (frame.is === "offer") offers.flush(write); // a mailbox's own are not overtaken
+    return writeDelivery(frame, ends, write);
+  }
+  const { owner, address, envelopes } = frame;
+  if (owner.node !== ends.peer) return;
+  const { session } = owner;
+  for (const envelope of envelopes) {
+    const { id, payload } = envelope;
+    const isFull = payload !== undefined && offers.add(payload, envelope, { address, session, id });
+    if (payload === undefined || isFull) offers.flush(write);
+    if (payload === undefined) write({ frame: "offer", address, session, envelopes: [envelope] });
+  }
+}
 
 /** Writes a frame as one or more: an offer of a whole flow is larger than a frame may be. */
 export function writeDelivery(frame: LinkFrame, ends: Ends, write: (frame: WireFrame) => void): void {
@@ -68,6 +93,18 @@ function writeAnswer(
 }
 
 export type DeliveryWireFrame = WireFrameOf<"offer" | "answer" | "displace" | "signal">;
+
+/** An offer for each mailbox, all with the one copy of the ciphertext, under the name that these bytes have here. */
+export function readGroup({ expiry, ciphertext, to }: WireFrameOf<"offer-group">, { me }: Ends): LinkFrame[] {
+  const kept = Buffer.from(ciphertext);
+  const payload = payloadIdOf(kept);
+  return to.map(({ address, session, id }) => ({
+    is: "offer",
+    owner: { node: me, session },
+    address,
+    envelopes: [{ id, kind: "group", expiry, ciphertext: kept, payload }],
+  }));
+}
 
 /** Ciphertexts are copied: a view would keep the whole message that it came in. */
 export function readDelivery(frame: DeliveryWireFrame, { me, peer }: Ends): LinkFrame {

@@ -34,8 +34,8 @@ import {
   MAX_LINK_MESSAGE_BYTES,
 } from "./limits.ts";
 
-/** Which versions of this table a node speaks. */
-export const LINK_VERSIONS = { min: 1, max: 1 } as const;
+/** Which versions of this table a node speaks. A node of version 1 is offered a group's envelopes one by one. */
+export const LINK_VERSIONS = { min: 1, max: 2 } as const;
 
 /** Node ids are 16 random bytes, held in hexadecimal. */
 export const nodeId: Codec<NodeId> = {
@@ -142,6 +142,17 @@ export const LINK_FRAMES = {
     when: "standing",
     since: 1,
     body: struct({ address: deviceAddress, id: envelopeId, ciphertext: bytes(MAX_ENVELOPE_BYTES) }),
+  },
+  /** One ciphertext of a group, for sessions of the receiver's. */
+  "offer-group": {
+    opcode: 0x14,
+    when: "standing",
+    since: 2,
+    body: struct({
+      expiry: time,
+      ciphertext: bytes(MAX_ENVELOPE_BYTES),
+      to: list(struct({ address: deviceAddress, session: u64, id: envelopeId }), MAX_IDS, 1),
+    }),
   },
   changed: {
     opcode: 0x20,

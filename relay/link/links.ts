@@ -3,8 +3,15 @@
 import type { Time } from "@lethe/protocol";
 import type { NodeId } from "@lethe/queue";
 import type { LinkFrame } from "../delivery/types.ts";
-import { type DeliveryWireFrame, readDelivery, writeDelivery } from "./delivery-frames.ts";
+import {
+  type DeliveryWireFrame,
+  gatherDelivery,
+  readDelivery,
+  readGroup,
+  writeDelivery,
+} from "./delivery-frames.ts";
 import type { LinkEnd, WireFrame } from "./frames.ts";
+import { GatheredOffers } from "./gathered-offers.ts";
 import { HEARTBEAT_MS, MAX_PEERS, OPENING_MS, SILENCE_MS } from "./limits.ts";
 import type { Self } from "./opening.ts";
 import { Pair, type PairPort } from "./pair.ts";
@@ -13,7 +20,7 @@ import type { LinkSocket, LinkSocketPort } from "./socket.ts";
 /** What nodes tell each other beside delivery. */
 export type Notice = Exclude<
   WireFrame,
-  DeliveryWireFrame | { frame: "hello" | "challenge" | "proof" | "ready" }
+  DeliveryWireFrame | { frame: "offer-group" | "hello" | "challenge" | "proof" | "ready" }
 >;
 
 export interface LinksPort {
@@ -56,6 +63,8 @@ export class Links {
   #self: Self;
   #alive: ReadonlyMap<NodeId, string> = new Map();
   #dirty: LinkSocket[] = [];
+  /** What is gathered for the turn's end, by link. */
+  readonly #gathered = new Map<LinkSocket, GatheredOffers>();
   #beatAt = 0;
   #closed = false;
 
@@ -98,7 +107,20 @@ export class Links {
 
   send(peer: NodeId, frame: LinkFrame): void {
     const link = this.#pairs.get(peer)?.link;
-    if (link !== undefined) writeDelivery(frame, { me: link.me, peer }, (wire) => link.send(wire));
+    if (link === undefined) return;
+    const ends = { me: link.me, peer };
+    const write = (wire: WireFrame): void => link.send(wire);
+    if (link.version < 2) return writeDelivery(frame, ends, write);
+    gatherDelivery(frame, ends, { offers: this.#gatheredFor(link), write });
+  }
+
+  #gatheredFor(link: LinkSocket): GatheredOffers {
+    const known = this.#gathered.get(link);
+    if (known !== undefined) return known;
+    const offers = new GatheredOffers();
+    this.#gathered.set(link, offers);
+    this.#o.port.turn();
+    return offers;
   }
 
   /** To one node, or to all that a link stands to. */
@@ -108,6 +130,8 @@ export class Links {
   }
 
   flush(): void {
+    for (const [link, offers] of this.#gathered) offers.flush((frame) => link.send(frame));
+    this.#gathered.clear();
     const dirty = this.#dirty;
     this.#dirty = [];
     for (const socket of dirty) socket.flush();
@@ -211,6 +235,10 @@ export class Links {
       case "displace":
       case "signal":
         return this.#o.port.delivery(pair.peer, readDelivery(frame, { me: socket.me, peer: pair.peer }));
+      case "offer-group":
+        for (const offer of readGroup(frame, { me: socket.me, peer: pair.peer }))
+          this.#o.port.delivery(pair.peer, offer);
+        return;
       case "heartbeat":
         socket.told = { clockAhead: frame.clock - this.#o.now(), sessions: frame.sessions };
         return;

@@ -93,6 +93,11 @@ export class LinkSocket {
     }
   }
 
+  /** Of the frames' table, as both ends agreed; 0 before the link stands. */
+  get version(): number {
+    return this.#state.at === "stands" ? this.#state.version : 0;
+  }
+
   /** Where a caller that has proved itself says that it is reached. */
   get callerAddress(): string | undefined {
     return this.#state.at === "proved" ? this.#state.said.callerAddress : undefined;

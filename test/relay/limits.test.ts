@@ -37,6 +37,15 @@ describe("a token bucket", () => {
     expect(bucket.isFull(10_000)).toBe(true);
   });
 
+  it("does not run backwards where somebody asks who was heard before the one who asked last", () => {
+    const bucket = new TokenBucket(1_000, 10, 5_000);
+    expect(bucket.take(1, 5_000)).toBe(0);
+    expect(bucket.take(1, 2_000)).toBe(0);
+    for (let i = 0; i < 8; i++) expect(bucket.take(1, 5_000)).toBe(0);
+    expect(bucket.take(1, 5_000)).toBe(1);
+    expect(bucket.take(1, 5_001)).toBe(0);
+  });
+
   it("gives exactly twice its rate at once and its rate afterwards, for each of the relay's rates", () => {
     for (const rate of [1, 5, 60 / 3_600, 5_000, 10_000, 20_000]) {
       const burst = Math.max(1, rate * 2);

@@ -5,8 +5,15 @@ import { MAX_IDS, Writer } from "@lethe/protocol";
 import type { Envelope, NodeId } from "@lethe/queue";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { payloadIdOf } from "../../relay/blake2b.ts";
 import type { LinkFrame } from "../../relay/delivery/types.ts";
-import { type DeliveryWireFrame, readDelivery, writeDelivery } from "../../relay/link/delivery-frames.ts";
+import {
+  type DeliveryWireFrame,
+  gatherDelivery,
+  readDelivery,
+  readGroup,
+  writeDelivery,
+} from "../../relay/link/delivery-frames.ts";
 import {
   decodeLinkFrames,
   LINK_FRAMES,
@@ -15,7 +22,8 @@ import {
   type WireFrame,
   writeLinkFrame,
 } from "../../relay/link/frames.ts";
-import { MAX_LINK_FRAME_BYTES, MAX_LINK_MESSAGE_BYTES } from "../../relay/link/limits.ts";
+import { GatheredOffers } from "../../relay/link/gathered-offers.ts";
+import { FULL_MESSAGE_BYTES, MAX_LINK_FRAME_BYTES, MAX_LINK_MESSAGE_BYTES } from "../../relay/link/limits.ts";
 
 const names = Object.keys(LINK_FRAMES) as LinkFrameName[];
 const binary = (bytes: number): fc.Arbitrary<string> =>
@@ -43,6 +51,11 @@ const FIELDS: { readonly [N in LinkFrameName]: fc.Arbitrary<Record<string, unkno
     address,
     session: u64,
     envelopes: some(fc.record({ id, kind, expiry: u64, ciphertext })),
+  }),
+  "offer-group": fc.record({
+    expiry: u64,
+    ciphertext,
+    to: some(fc.record({ address, session: u64, id })),
   }),
   answer: fc.record({
     address,
@@ -160,12 +173,19 @@ describe("a frame between nodes", () => {
       ready: hex({ frame: "ready" }),
       heartbeat: hex({ frame: "heartbeat", clock: 1_700_000_000_000 as Time, sessions: 3 }),
       offer: hex({ frame: "offer", address: at, session: 9, envelopes: [envelope] }),
+      "offer-group": hex({
+        frame: "offer-group",
+        expiry: 5 as Time,
+        ciphertext,
+        to: [{ address: at, session: 9, id: named }],
+      }),
       answer: hex({ frame: "answer", address: at, session: 9, how: "stored", ids: [named] }),
       presence: hex({ frame: "presence", moved: [{ address: at, online: true }] }),
     }).toEqual({
       ready: "04000000",
       heartbeat: "0800000c0000018bcfe5680000000003",
       offer: `1000003c${"41".repeat(18)}00000000000000090001${"69".repeat(16)}01000000000000000500000003010203`,
+      "offer-group": `1400003b000000000000000500000003010203${"0001"}${"41".repeat(18)}0000000000000009${"69".repeat(16)}`,
       answer: `1100002d${"41".repeat(18)}0000000000000009020001${"69".repeat(16)}`,
       presence: `220000150001${"41".repeat(18)}01`,
     });
@@ -226,5 +246,122 @@ describe("a frame of delivery", () => {
     expect(carried({ is: "offer", owner: old, address: A, envelopes: envelopes(1, 1) })).toEqual([]);
     expect(carried({ is: "answer", owner: old, address: A, ids: [], how: "stored" })).toEqual([]);
     expect(carried({ is: "displace", owner: old, address: A })).toEqual([]);
+  });
+});
+
+interface Turn {
+  readonly frames: WireFrame[];
+  /** What arrives of it, as offers of one mailbox each. */
+  readonly offers: Extract<LinkFrame, { is: "offer" }>[];
+}
+
+/** Sends the frames in one turn of a link of version 2. */
+function inOneTurn(frames: readonly LinkFrame[]): Turn {
+  const offers = new GatheredOffers();
+  const sent: WireFrame[] = [];
+  const write = (wire: WireFrame): void => void sent.push(...decoded(encoded(wire), wire.frame));
+  for (const frame of frames) gatherDelivery(frame, ENDS, { offers, write });
+  offers.flush(write);
+  const arrived = sent.flatMap((wire) =>
+    wire.frame === "offer-group" ? readGroup(wire, there) : [readDelivery(wire as DeliveryWireFrame, there)],
+  );
+  return { frames: sent, offers: arrived.filter((frame) => frame.is === "offer") };
+}
+
+function mailbox(i: number): DeviceAddress {
+  return String(i).padStart(18, "0") as DeviceAddress;
+}
+
+/** A group's envelope for one mailbox; `what` is its ciphertext's. */
+function shared(what: string, i: number, bytes = 20): LinkFrame {
+  const ciphertext = Buffer.alloc(bytes, what);
+  const id = `${what}${i}`.padStart(16, "0") as EnvelopeId;
+  const envelope = {
+    id,
+    kind: "group",
+    expiry: 7 as Time,
+    ciphertext,
+    payload: payloadIdOf(ciphertext),
+  } as const;
+  return { is: "offer", owner: { node: ENDS.peer, session: i }, address: mailbox(i), envelopes: [envelope] };
+}
+
+describe("offers of one ciphertext in one turn", () => {
+  it("carry it once, however many mailboxes they are for, and arrive as they were given", () => {
+    const given = Array.from({ length: 1_000 }, (_, i) => shared("x", i, 73_728));
+    const { frames, offers } = inOneTurn(given);
+    expect(frames.map(({ frame }) => frame)).toEqual(["offer-group"]);
+    expect(offers).toEqual(given);
+    expect(new Set(offers.map(({ envelopes: [envelope] }) => envelope?.ciphertext)).size).toBe(1);
+  });
+
+  it("keep the order of each mailbox, whatever is mixed", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ what: fc.constantFrom("a", "b", "c", ""), box: fc.nat(3) }), { maxLength: 60 }),
+        (said) => {
+          const given = said.map(({ what, box }, i): LinkFrame => {
+            const alone = envelopes(1, i);
+            const owner = { node: ENDS.peer, session: box };
+            return what === ""
+              ? { is: "offer", owner, address: mailbox(box), envelopes: alone }
+              : shared(what, box);
+          });
+          const { offers } = inOneTurn(given);
+          for (let box = 0; box < 4; box++) {
+            const of = (all: readonly LinkFrame[]): LinkFrame[] =>
+              all.filter((frame) => frame.is === "offer" && frame.address === mailbox(box));
+            expect(of(offers)).toEqual(of(given));
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it("of a flow are taken apart, and what does not share its ciphertext keeps its place among them", () => {
+    const [one, two] = [shared("a", 1), shared("b", 1)] as Extract<LinkFrame, { is: "offer" }>[];
+    const alone = envelopes(1, 9);
+    const flow: LinkFrame = {
+      is: "offer",
+      owner: { node: ENDS.peer, session: 1 },
+      address: mailbox(1),
+      envelopes: [...(one?.envelopes ?? []), ...alone, ...(two?.envelopes ?? [])],
+    };
+    const { frames, offers } = inOneTurn([flow, shared("b", 2)]);
+    expect(frames.map(({ frame }) => frame)).toEqual(["offer-group", "offer", "offer-group"]);
+    expect(offers.flatMap((offer) => offer.envelopes.map(({ id }) => id))).toEqual(
+      [...flow.envelopes, ...(shared("b", 2) as typeof flow).envelopes].map(({ id }) => id),
+    );
+  });
+
+  it("stay within a message: what is gathered goes out once it is large, and a frame names few enough", () => {
+    const many = Array.from({ length: MAX_IDS + 1 }, (_, i) => shared("a", i));
+    expect(inOneTurn(many).frames.map((wire) => wire.frame === "offer-group" && wire.to.length)).toEqual([
+      MAX_IDS,
+      1,
+    ]);
+    const offers = new GatheredOffers();
+    const sizes: number[] = [];
+    const write = (wire: WireFrame): void => void sizes.push(encoded(wire).length);
+    let flushes = 0;
+    for (let i = 0; i < 40; i++) {
+      const before = sizes.length;
+      gatherDelivery(shared(String(i), i, 73_728 - i), ENDS, { offers, write });
+      if (sizes.length === before) continue;
+      flushes++;
+      const bytes = sizes.slice(before).reduce((sum, size) => sum + size, 0);
+      expect(bytes).toBeGreaterThan(FULL_MESSAGE_BYTES);
+      expect(bytes).toBeLessThan(MAX_LINK_MESSAGE_BYTES);
+    }
+    expect(flushes).toBeGreaterThan(3);
+  });
+
+  it("are not sent to a node that is not at the link's end any more", () => {
+    const old = {
+      ...(shared("a", 1) as Extract<LinkFrame, { is: "offer" }>),
+      owner: { node: "c".repeat(32) as NodeId, session: 3 },
+    };
+    expect(inOneTurn([old]).frames).toEqual([]);
   });
 });

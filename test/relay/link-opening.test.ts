@@ -62,9 +62,17 @@ describe("two nodes of one cluster", () => {
     expect(proved.at).toBe("proved");
     const answered = answer(proved, ben);
     const stands = hear(caller, sent(answered), anna, nonce);
-    expect(go(stands)).toEqual({ at: "stands", peer: ben.id, version: 1 });
+    expect(go(stands)).toEqual({ at: "stands", peer: ben.id, version: 2 });
     const there = hear(answered.to, sent(stands), ben, nonce);
-    expect(go(there)).toEqual({ at: "stands", peer: anna.id, version: 1 });
+    expect(go(there)).toEqual({ at: "stands", peer: anna.id, version: 2 });
+  });
+
+  it("agree on the version of the older one, whichever calls", () => {
+    const { hello } = call(anna, ben, nonce());
+    const heard = hear({ at: "called" }, { ...hello, max: 1 }, ben, nonce);
+    expect("send" in heard && heard.send).toMatchObject({ frame: "challenge", version: 1 });
+    const chosen: WireFrame = { frame: "challenge", version: 1, nonce: nonce() };
+    expect(go(hear(call(anna, ben, nonce()), chosen, anna, nonce))).toMatchObject({ said: { version: 1 } });
   });
 });
 
@@ -140,10 +148,10 @@ describe("an opening", () => {
 
   it("ends where no version is common, or one is chosen that was not offered", () => {
     const { hello } = call(anna, ben, nonce());
-    expect(endOf(hear({ at: "called" }, { ...hello, min: 2, max: 3 }, ben, nonce))).toBe(
+    expect(endOf(hear({ at: "called" }, { ...hello, min: 3, max: 4 }, ben, nonce))).toBe(
       "version-unsupported",
     );
-    const chosen: WireFrame = { frame: "challenge", version: 2, nonce: nonce() };
+    const chosen: WireFrame = { frame: "challenge", version: 3, nonce: nonce() };
     expect(endOf(hear(call(anna, ben, nonce()), chosen, anna, nonce))).toBe("version-unsupported");
   });
 
