@@ -16,8 +16,8 @@ end
 
 -- The value as it stands in the stream. One entry more refers to its payload, if it has one, and the first has it kept.
 local function kept(mailbox, value)
+  if byte(value, 17) < 2 then return value end
   local p = payload_of(mailbox, value)
-  if not p then return value end
   if p.count == 0 then p.mark, p.bytes = ARGV[6], ciphertexts[string.sub(value, HEADER + 5)] end
   p.count, p.is_changed = p.count + 1, true
   return value .. p.mark

@@ -7,12 +7,10 @@
 -- stream and value of each entry, behind which its payload stands
 local now = clock(ARGV[1])
 
--- The value with its ciphertext at the end; nil where that is gone.
+-- A reference with its ciphertext at the end; nil where that is gone.
 local function resolved(mailbox, value)
   local p = payload_of(mailbox, value)
-  if not p then return value end
-  if p.count == 0 then return nil end
-  return value .. redis.call('GETRANGE', place_of(mailbox, value), 8, -1)
+  return p.count > 0 and value .. redis.call('GETRANGE', p.at, 8, -1) or nil
 end
 
 return for_each_record(KEYS, 2, 2, function(r, key, mailbox, i)
@@ -24,7 +22,8 @@ return for_each_record(KEYS, 2, 2, function(r, key, mailbox, i)
     local entries = redis.call('XRANGE', mailbox, from, '+', 'COUNT', 16)
     local gone = {}
     for _, entry in ipairs(entries) do
-      local whole = expiry_of(entry[2][2]) > now and resolved(mailbox, entry[2][2])
+      local value = entry[2][2]
+      local whole = expiry_of(value) > now and (byte(value, 17) < 2 and value or resolved(mailbox, value))
       if not whole then
         gone[#gone + 1] = entry
         if whole == nil then unresolved = unresolved + 1 end

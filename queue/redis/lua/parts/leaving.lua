@@ -1,10 +1,12 @@
 -- These entries leave a mailbox, after all that they refer to is known. Returns their ids.
 local function forgotten(mailbox, r, entries)
-  local ids, bytes = {}, 0
-  let_go(mailbox, entries)
+  local ids, bytes, fewer = {}, 0, {}
   for i, entry in ipairs(entries) do
-    ids[i], bytes = entry[1], bytes + size_of(entry[2][2])
+    local value = entry[2][2]
+    ids[i], bytes = entry[1], bytes + size_of(value)
+    if byte(value, 17) > 1 then meet(mailbox, value, fewer) end
   end
+  let_go(fewer)
   added.envelopes, added.bytes, added.removed = added.envelopes - #ids, added.bytes - bytes, true
   r.count, r.bytes = r.count - #ids, math.max(0, r.bytes - bytes)
   return ids
