@@ -4,6 +4,7 @@ import type { Client } from "../client.ts";
 import type { ClientEvents } from "../client-events.ts";
 import { ClientError } from "../errors.ts";
 import { adviceFor } from "./advice.ts";
+import { ChatDevices } from "./chat-devices.ts";
 
 export type State = "queued" | "sent" | "delivered" | "read" | "expired" | "refused";
 
@@ -65,6 +66,7 @@ export class Chat {
   /** Who is writing, and until when that is believed. */
   readonly typing = new Map<string, number>();
   readonly #accepts: string | undefined;
+  readonly #devices: ChatDevices;
   readonly #numbers = new Map<string, Line & { kind: "out" }>();
   readonly #early = new Map<string, State>();
   #listeners: ((what: Happening) => void)[] = [];
@@ -77,6 +79,7 @@ export class Chat {
     this.client = client;
     this.peer = peer;
     this.#accepts = peer;
+    this.#devices = new ChatDevices(client, (text) => this.#note(text));
     this.connection = client.connection;
     this.#listen();
     if (client.contacts().some(({ user, decision }) => user === peer && decision === "accepted"))
@@ -245,9 +248,9 @@ export class Chat {
     } else if (name === "to" && user !== "") this.#then(() => this.#turnTo(user));
     else if (name === "accept" && user !== "") this.#then(() => this.#accept(user));
     else if (name === "block" && user !== "") this.#then(() => this.client.block(user));
-    else {
+    else if (!this.#devices.takes(name, user)) {
       this.#say({ is: "error", text: `/${name} is not understood` });
-      this.#note("/to USER  /accept USER  /block USER  /reconnect  /quit");
+      this.#note("/to USER  /accept USER  /block USER  /devices  /link CODE  /reconnect  /quit");
     }
     return undefined;
   }
