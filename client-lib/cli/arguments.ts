@@ -18,6 +18,11 @@ export interface ChatArguments extends AccountArguments {
   readonly peer: string | undefined;
 }
 
+export type DevicesAct =
+  | { readonly do: "list" }
+  | { readonly do: "add"; readonly code: string }
+  | { readonly do: "remove"; readonly number: number };
+
 export interface StatusArguments {
   readonly relay: string;
   /** The relay's data folder: its token opens the operator's door. */
@@ -47,6 +52,8 @@ export type Command =
   | { readonly run: "version" }
   | { readonly run: "relay"; readonly flags: readonly string[] }
   | { readonly run: "contact"; readonly contact: AccountArguments }
+  | { readonly run: "link"; readonly link: AccountArguments }
+  | { readonly run: "devices"; readonly devices: AccountArguments; readonly act: DevicesAct }
   | { readonly run: "chat"; readonly chat: ChatArguments };
 
 /** Something on the command line that cannot be. */
@@ -62,6 +69,8 @@ export const HELP = {
   lethe relay [settings]      start a relay            (lethe relay --help)
   lethe chat USER [options]   talk in the terminal     (lethe chat --help)
   lethe contact USER          your contact link        (lethe contact --help)
+  lethe link USER [options]   make this a device of your account   (lethe link --help)
+  lethe devices USER          your devices, one more, one less     (lethe devices --help)
   lethe status [options]      what a relay does now    (lethe status --help)
   lethe doctor [settings]     what is wrong with a relay's settings, and what mends it
   lethe admin COMMAND         invites and accounts     (lethe admin --help)
@@ -91,6 +100,29 @@ Try it, in three terminals:
   --relay URL     the relay (default: LETHE_RELAY, or ${DEFAULT_RELAY})
   --data FOLDER   the relay's data folder, where the operator's token is (default: LETHE_DATA, or lethe-data)
 `,
+  link: `lethe link USER: make this device one of USER's account, which is on another device.
+
+It shows a code, as a QR code and as text. On the first device: lethe devices USER add CODE, or /link CODE in its chat.
+Both then show six digits. Are they the same, say yes there. The code is good for two minutes.
+
+  --relay URL             the relay (default: LETHE_RELAY, or ${DEFAULT_RELAY})
+  --store FILE            the new store (default: ~/.local/share/lethe/USER.db); its key stands beside it in FILE.key
+  --passphrase-file FILE  protect the store by the passphrase on this file's first line, instead of by a key file
+
+In a pipe it prints:  code CODE   digits N   linked USER
+`,
+  devices: `lethe devices USER: the devices of USER's account, from its first device.
+
+  lethe devices USER               number, since when, which is the first and which is this one
+  lethe devices USER add CODE      link the device that shows CODE (lethe link USER), once the digits are compared
+  lethe devices USER remove N      take a device out; contacts get a new access key
+
+  --relay URL             the relay (default: LETHE_RELAY, or ${DEFAULT_RELAY})
+  --store FILE            the store (default: ~/.local/share/lethe/USER.db)
+  --passphrase-file FILE  where the store has one: a file with the passphrase on its first line
+
+A CODE that somebody has sent you is theirs, and would let them read along: take it from your own device's screen alone.
+`,
   chat: `lethe chat USER: talk in the terminal, as USER.
 
 USER is a name of 3 to 32 of a-z, 0-9, dot, underscore and hyphen. The first time, it is registered at the relay; its
@@ -103,7 +135,7 @@ keys are made here and never leave the store.
   --ticket TICKET         what the relay asks of new accounts, if it does: an invite, or a token of its own login
 
 In the chat:
-  /to USER  /accept USER  /block USER  /contact  /add LINK  /reconnect  /quit
+  /to USER  /accept USER  /block USER  /contact  /add LINK  /devices  /link CODE  /reconnect  /quit
   /contact shows your contact link, and /add takes somebody else's. A line that begins with // is sent with one /
 
 Ticks: a grey one, the relay has it; two grey, it is on the other device; two blue, it was read.
@@ -139,6 +171,8 @@ export function parseCommand(
   if (first === "doctor") return { run: "doctor", flags: rest };
   if (first === "chat") return chat(rest, env);
   if (first === "contact") return contact(rest, env);
+  if (first === "link") return link(rest, env);
+  if (first === "devices") return devices(rest, env);
   if (first === "status") return status(rest, env);
   if (first === "admin") return admin(rest, env);
   throw new UsageError(`there is no command "${first}"; lethe --help lists them`);
@@ -278,6 +312,39 @@ function accountOf(command: string, { values, positionals }: Parsed, env: Env): 
 function mustBeName(name: string): void {
   if (!isUserName(name))
     throw new UsageError(`"${name}" is no name: 3 to 32 of a-z, 0-9, dot, underscore and hyphen`);
+}
+
+function link(args: readonly string[], env: Env): Command {
+  const parsed = understood("link", () =>
+    parseArgs({ args: [...args], allowPositionals: true, options: ACCOUNT }),
+  );
+  if (parsed.values.help === true) return { run: "help", of: "link" };
+  return { run: "link", link: accountOf("link", parsed, env) };
+}
+
+function devices(args: readonly string[], env: Env): Command {
+  const parsed = understood("devices", () =>
+    parseArgs({ args: [...args], allowPositionals: true, options: ACCOUNT }),
+  );
+  if (parsed.values.help === true) return { run: "help", of: "devices" };
+  const [user = [], act] = [parsed.positionals.slice(0, 1), parsed.positionals.slice(1)];
+  const account = accountOf("devices", { values: parsed.values, positionals: user }, env);
+  return { run: "devices", devices: account, act: devicesAct(act) };
+}
+
+function devicesAct([what, subject, ...more]: readonly string[]): DevicesAct {
+  if (more.length > 0) throw new UsageError(`"${more.join(" ")}" is too much; lethe devices --help`);
+  if (what === undefined) return { do: "list" };
+  if (what === "add") {
+    if (subject === undefined)
+      throw new UsageError("lethe devices USER add needs the code of the new device");
+    return { do: "add", code: subject };
+  }
+  if (what === "remove") {
+    if (subject === undefined) throw new UsageError("lethe devices USER remove needs a device's number");
+    return { do: "remove", number: numberOf("the device", subject) };
+  }
+  throw new UsageError(`there is no "lethe devices USER ${what}"; lethe devices --help lists what there is`);
 }
 
 function defaultStore(user: string, env: Readonly<Record<string, string | undefined>>): string {

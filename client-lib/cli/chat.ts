@@ -1,10 +1,9 @@
 // `lethe chat` and `lethe contact`: a client, and a face for it: the screen of a terminal, or lines in a pipe.
 // Always true: the store is closed before the command ends, whatever ends it.
-import { mkdir, readFile } from "node:fs/promises";
-import { dirname } from "node:path";
 import type { ReadStream, WriteStream } from "node:tty";
 import { Client } from "../client.ts";
-import { type AccountArguments, type ChatArguments, UsageError } from "./arguments.ts";
+import { accountOptions } from "./account.ts";
+import type { AccountArguments, ChatArguments } from "./arguments.ts";
 import { Chat } from "./conversation.ts";
 import { drawQr } from "./qr.ts";
 import { runLines } from "./lines.ts";
@@ -19,14 +18,9 @@ export interface ChatRun extends ChatArguments {
 }
 
 async function clientFor(run: AccountArguments): Promise<Client> {
-  const passphrase = run.passphraseFile === undefined ? undefined : await passphraseIn(run.passphraseFile);
-  await mkdir(dirname(run.store), { recursive: true, mode: 0o700 });
   return Client.create({
-    relay: run.relay,
-    user: run.user,
-    store: run.store,
+    ...(await accountOptions(run)),
     requests: "ask",
-    ...(passphrase === undefined ? {} : { passphrase }),
     ...(run.ticket === undefined ? {} : { ticket: run.ticket }),
   });
 }
@@ -54,12 +48,4 @@ export async function runChat(run: ChatRun): Promise<number> {
   } finally {
     await client.close();
   }
-}
-
-async function passphraseIn(file: string): Promise<string> {
-  const text = await readFile(file, "utf8").catch(() => undefined);
-  if (text === undefined) throw new UsageError(`the passphrase file ${file} cannot be read`);
-  const [first = ""] = text.split(/\r?\n/);
-  if (first === "") throw new UsageError(`the first line of ${file} is empty`);
-  return first;
 }

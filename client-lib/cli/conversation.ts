@@ -5,6 +5,7 @@ import type { ClientEvents } from "../client-events.ts";
 import { ClientError } from "../errors.ts";
 import { adviceFor } from "./advice.ts";
 import { drawQr, qrRows } from "./qr.ts";
+import { ChatDevices } from "./chat-devices.ts";
 
 export type State = "queued" | "sent" | "delivered" | "read" | "expired" | "refused";
 
@@ -70,6 +71,7 @@ export class Chat {
   /** Who is writing, and until when that is believed. */
   readonly typing = new Map<string, number>();
   readonly #accepts: string | undefined;
+  readonly #devices: ChatDevices;
   readonly #numbers = new Map<string, Line & { kind: "out" }>();
   readonly #early = new Map<string, State>();
   #listeners: ((what: Happening) => void)[] = [];
@@ -82,6 +84,7 @@ export class Chat {
     this.client = client;
     this.peer = peer;
     this.#accepts = peer;
+    this.#devices = new ChatDevices(client, (text) => this.#note(text));
     this.connection = client.connection;
     this.#listen();
     if (client.contacts().some(({ user, decision }) => user === peer && decision === "accepted"))
@@ -252,9 +255,11 @@ export class Chat {
     else if (name === "block" && user !== "") this.#then(() => this.client.block(user));
     else if (name === "contact") this.#showLink();
     else if (name === "add" && user !== "") this.#then(() => this.#addContact(user));
-    else {
+    else if (!this.#devices.takes(name, user)) {
       this.#say({ is: "error", text: `/${name} is not understood` });
-      this.#note("/to USER  /accept USER  /block USER  /contact  /add LINK  /reconnect  /quit");
+      this.#note(
+        "/to USER  /accept USER  /block USER  /contact  /add LINK  /devices  /link CODE  /reconnect  /quit",
+      );
     }
     return undefined;
   }

@@ -30,6 +30,17 @@ async function main(): Promise<number> {
       const { runContact } = await import("./chat.ts");
       return runContact(command.contact, output());
     }
+    case "link": {
+      const { runLink } = await import("./devices.ts");
+      return runLink({ ...command.link, ...output(), signal: untilStopped() });
+    }
+    case "devices": {
+      const { runDevices } = await import("./devices.ts");
+      return runDevices(
+        { ...command.devices, ...output(), stdin: process.stdin, signal: untilStopped() },
+        command.act,
+      );
+    }
     case "chat": {
       const { stdin, stdout } = process;
       const onTerminal = stdin.isTTY === true && stdout.isTTY === true;

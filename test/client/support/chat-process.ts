@@ -14,8 +14,9 @@ export class ChatProcess {
   /** Lines up to here have been waited for. */
   #at = 0;
 
-  constructor(args: readonly string[], env: Record<string, string> = {}) {
-    this.#child = spawn(process.execPath, [LETHE, "chat", ...args], { env: { ...process.env, ...env } });
+  /** @param command another of the commands that read lines and print them. */
+  constructor(args: readonly string[], env: Record<string, string> = {}, command = "chat") {
+    this.#child = spawn(process.execPath, [LETHE, command, ...args], { env: { ...process.env, ...env } });
     this.#child.stderr.on("data", (text: Buffer) => {
       this.says += text.toString();
     });
