@@ -112,7 +112,7 @@ export const OFFLINE_AFTER_MS = 4_000;
 /** A refused envelope, or question, is tried again with full jitter under base × 2^tries, ms. */
 export const RETRY_BASE_MS = 1_000;
 export const RETRY_CAP_MS = 60_000;
-/** Receipts wait up to this long, ms, so that their time says little and one names many. */
+/** Receipts wait up to this long, ms: it takes more of them to find whom one answers (attack 43), and one names many. */
 export const RECEIPT_JITTER_MS = 5_000;
 /** Mail for one's own other devices waits up to this long, ms, so that it does not tell when mail went to somebody. */
 export const OWN_JITTER_MS = 5_000;

@@ -1,6 +1,6 @@
 // Receipts that are due: which messages of an account are to be confirmed, and when.
 // Always true: what is due is durable with the message that caused it, and gone in the commit that seals the receipt;
-// the time of a receipt says little, for it waits at random, and one names many messages.
+// a receipt waits at random, so that its time says less, and one names many messages.
 import type { AccountId, Time } from "@lethe/protocol";
 import { later, soonest } from "./connection-ends.ts";
 import type { Chance, MessageId, StoredRows } from "./events.ts";
