@@ -114,6 +114,7 @@ class Core implements ClientCore {
     this.#watching = new Watching(this.#contacts);
     const parts = {
       self: account,
+      device,
       chance,
       cipher,
       contacts: this.#contacts,
@@ -299,8 +300,7 @@ class Core implements ClientCore {
       case "refused":
         return this.#refused(turn, frame);
       case "stale-list":
-        for (const account of this.#outbox.staleList(frame.ids)) this.#sending.askDevices(turn, account);
-        return;
+        return this.#settle(turn, this.#sending.stale(turn, frame));
       case "notice":
         if (socket === "presence") this.#watching.notice(turn, frame);
         return;
@@ -357,8 +357,11 @@ class Core implements ClientCore {
     tellSettled(turn, settled, { sent: this.#sent, outbox: this.#outbox });
   }
 
-  #answered(turn: Turn, ended: Ended | undefined): void {
-    if (ended === undefined) return;
+  #answered(turn: Turn, all: readonly Ended[]): void {
+    for (const ended of all) this.#learned(turn, ended);
+  }
+
+  #learned(turn: Turn, ended: Ended): void {
     const { question } = ended;
     if (question.about !== "name") {
       this.#settle(turn, this.#sending.ended(turn, ended));
@@ -399,7 +402,7 @@ class Core implements ClientCore {
     }
     this.#settle(turn, this.#outbox.tick(turn, this.#sending.relayNow(turn.now)));
     this.#sending.tick(turn);
-    for (const ended of this.#lookups.tick(turn.now)) this.#answered(turn, ended);
+    this.#answered(turn, this.#lookups.tick(turn.now));
     this.#receiving.tick(turn);
     this.#sendReceipts(turn);
     this.#recovery.tick(turn);

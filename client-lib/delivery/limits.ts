@@ -112,6 +112,8 @@ export const OFFLINE_AFTER_MS = 4_000;
 /** A refused envelope, or question, is tried again with full jitter under base × 2^tries, ms. */
 export const RETRY_BASE_MS = 1_000;
 export const RETRY_CAP_MS = 60_000;
+/** A list that is older than the known one is asked for again for so long, ms: nodes of a relay keep one for 10 s. */
+export const OLDER_LIST_MS = 20_000;
 /** Receipts wait up to this long, ms, so that their time says little and one names many. */
 export const RECEIPT_JITTER_MS = 5_000;
 /** Mail for one's own other devices waits up to this long, ms, so that it does not tell when mail went to somebody. */

@@ -328,7 +328,7 @@ export class AttackWorld {
   /** A second device of somebody, linked; the relay has the new list at once. */
   link(user: string, name: string): Side {
     const primary = this.side(user);
-    const number = Math.max(...primary.keys.identity.list.devices.map(({ device }) => device)) + 1;
+    const number = 1 + [...this.sides.values()].filter((side) => side.user === user).length; // never used again
     const random = seededRandom(this.#chance++);
     const { after, linked } = linkDevice(primary.keys.identity, number as DeviceNumber, random, this.now);
     this.publish(primary, after);
