@@ -4,6 +4,7 @@ import {
   type AccountId,
   accountOf,
   fromBytes,
+  fromHex,
   PATHS,
   type PresenceRequest,
   type Time,
@@ -16,6 +17,7 @@ import { type ClientOptions, type Opened, openParts } from "./client-options.ts"
 import { bodyOf, type Said, typingBody } from "./content/content.ts";
 import { type ClientCore, createClientCore } from "./delivery/core.ts";
 import type { MessageId, Presence, RefusalCode, Told } from "./delivery/events.ts";
+import { MAX_NOTED_IDS } from "./delivery/limits.ts";
 import { Engine } from "./edge/engine.ts";
 import { type Enrolled, enrol, erase } from "./enrol.ts";
 import { ClientError } from "./errors.ts";
@@ -209,7 +211,9 @@ export class Client {
 
   /** The person has compared the safety number; or `scanned` is the code of the other screen. @throws ClientError */
   async verify(user: string, scanned?: Uint8Array): Promise<void> {
-    await this.#trust.verify(await this.#find(user), scanned);
+    const account = await this.#find(user);
+    await this.#trust.verify(account, scanned);
+    this.#engine.step({ event: "verified", account });
   }
 
   /** After `key-changed`: the name stands for its new account from now on, which is somebody new. */
@@ -315,6 +319,17 @@ export class Client {
   async #decide(user: string, decision: "accepted" | "blocked"): Promise<void> {
     const account = await this.#find(user);
     this.#engine.step({ event: "decide", account, decision });
+  }
+
+  /**
+   * The person has removed messages of somebody here: what waits of them goes, and this account's other devices are told
+   * (`deleted-elsewhere`). `ids` are of messages in either direction.
+   */
+  async forget(user: string, ids: readonly string[]): Promise<void> {
+    const from = await this.#find(user);
+    const messages = ids.map((id) => fromHex<MessageId>(id, 16));
+    for (let at = 0; at < messages.length; at += MAX_NOTED_IDS)
+      this.#engine.step({ event: "forget", from, messages: messages.slice(at, at + MAX_NOTED_IDS) });
   }
 
   /** Connects now: after a displacement, or when the network is known to be back. */

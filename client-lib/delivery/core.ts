@@ -10,7 +10,7 @@ import {
   type RelayFrame,
   type Time,
 } from "@lethe/protocol";
-import { addTime, soonest } from "./connection-ends.ts";
+import { soonest } from "./connection-ends.ts";
 import { Connections, SOCKETS } from "./connections.ts";
 import { Contacts } from "./contacts.ts";
 import type {
@@ -25,12 +25,14 @@ import type {
   SocketName,
   StoredRows,
 } from "./events.ts";
+import { Early } from "./early.ts";
 import { entryOf, Inbox } from "./inbox.ts";
 import { Journal } from "./journal.ts";
-import { MAX_UNSAID, OWN_JITTER_MS, RECEIPT_JITTER_MS, SWEEP_MS, UNSAID_MS } from "./limits.ts";
+import { OWN_JITTER_MS, RECEIPT_JITTER_MS, SWEEP_MS } from "./limits.ts";
 import { LibraryMail } from "./library-mail.ts";
 import { type Answer, type Ended, Lookups } from "./lookups.ts";
 import { Outbox, type Settled } from "./outbox.ts";
+import { OwnDevices } from "./own-devices.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Receipts } from "./receipts.ts";
 import { Recovery } from "./recovery.ts";
@@ -39,6 +41,7 @@ import { ResendLog } from "./resend-log.ts";
 import { epochRow, readTable } from "./rows.ts";
 import { Sending } from "./sending.ts";
 import { SentLog } from "./sent-log.ts";
+import { Signals } from "./signals.ts";
 import { type After, Turn } from "./turn.ts";
 import { tellSettled } from "./settled.ts";
 import type { CoreView } from "./view.ts";
@@ -89,13 +92,13 @@ class Core implements ClientCore {
   readonly #mail: LibraryMail;
   readonly #recovery: Recovery;
   readonly #watching: Watching;
+  readonly #early: Early;
+  readonly #own: OwnDevices;
   #life: Life = "stopped";
   #started = false;
   readonly #journal = new Journal();
   readonly #waiting = new Waiting();
-  #signals: FrameOf<"signal">[] = [];
-  /** The last signal for each, while there is no connection for it. */
-  readonly #unsaid = new Map<AccountId, { readonly body: Uint8Array; readonly until: Time }>();
+  readonly #signals: Signals;
   #sweepAt: number | undefined;
   #wakeAt = Number.POSITIVE_INFINITY;
 
@@ -104,7 +107,7 @@ class Core implements ClientCore {
     this.#self = account;
     const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
     this.#connections = new Connections({ account, device, urls, chance, cipher }, epoch);
-    this.#contacts = new Contacts(account, rows);
+    this.#contacts = new Contacts({ self: account, device }, rows);
     this.#sent = new SentLog(rows);
     this.#outbox = new Outbox(chance, rows, { account, jitterMs: config.ownJitterMs ?? OWN_JITTER_MS });
     this.#inbox = new Inbox(rows);
@@ -123,10 +126,15 @@ class Core implements ClientCore {
       resends: this.#resends,
     };
     this.#sending = new Sending({ ...parts, lookups: this.#lookups }, rows);
+    this.#signals = new Signals(this.#contacts, this.#sending);
     this.#mail = new LibraryMail({ ...parts, sending: this.#sending });
     this.#recovery = new Recovery({ ...parts, mail: this.#mail, log: this.#resends }, rows);
+    this.#early = new Early(rows);
     this.#receiving = new Receiving({
       ...parts,
+      sending: this.#sending,
+      early: this.#early,
+      heard: (turn, note) => this.#own.heard(turn, note),
       requests: config.requests,
       inbox: this.#inbox,
       receipts: this.#receipts,
@@ -134,6 +142,10 @@ class Core implements ClientCore {
       quarantine: new Quarantine(rows),
       watching: this.#watching,
     });
+    this.#own = new OwnDevices(
+      { ...parts, mail: this.#mail, sending: this.#sending, receiving: this.#receiving },
+      rows,
+    );
   }
 
   get view(): CoreView {
@@ -191,12 +203,19 @@ class Core implements ClientCore {
       case "send":
         return this.#sending.send(turn, event);
       case "signal":
-        return this.#signal(turn, event.to, event.body);
+        if (this.#life === "running") this.#signals.say(turn, event, this.#connections.anonymous);
+        return;
       case "settled":
         this.#inbox.settled(turn, event.entry);
         return this.#takeWaiting(turn);
       case "read":
         return this.#receiving.read(turn, event.from, event.messages);
+      case "forget":
+        this.#inbox.forget(turn, event.from, event.messages);
+        this.#sending.tellOwn(turn, { kind: "deleted", conversation: event.from, messages: event.messages });
+        return this.#takeWaiting(turn);
+      case "verified":
+        return this.#contacts.changed(event.account);
       case "watch":
         return this.#watching.watch(turn, event);
       case "unwatch":
@@ -207,7 +226,7 @@ class Core implements ClientCore {
         this.#decide(turn, event.account, event.decision);
         return this.#takeWaiting(turn);
       case "named":
-        return this.#contacts.named(turn, event.account, event.name);
+        return this.#contacts.named(turn, event.account, event.name, "here");
       case "ask-name":
         return this.#askName(turn, event);
     }
@@ -218,7 +237,6 @@ class Core implements ClientCore {
     if (account === this.#self) return;
     const before = this.#contacts.of(account);
     this.#receiving.decide(turn, account, decision);
-    if (decision === "blocked") this.#watching.unwatch(account);
     if (decision === "blocked" && before.decision === "accepted") this.#mail.lockOut(turn);
   }
 
@@ -379,22 +397,6 @@ class Core implements ClientCore {
       turn.tell({ tell: "name-refused", ask, code: "busy" });
   }
 
-  /** Now, or within the moment that it takes to connect. */
-  #signal(turn: Turn, to: AccountId, body: Uint8Array): void {
-    if (this.#life !== "running") return;
-    const { anonymous } = this.#connections;
-    if (anonymous.isUp) return this.#sending.signal(turn, to, body);
-    if (this.#contacts.of(to).accessKey === undefined) return;
-    if (this.#unsaid.size < MAX_UNSAID) this.#unsaid.set(to, { body, until: addTime(turn.now, UNSAID_MS) });
-    anonymous.want(turn);
-  }
-
-  #say(turn: Turn): void {
-    for (const [to, { body, until }] of this.#unsaid)
-      if (turn.now < until) this.#sending.signal(turn, to, body);
-    this.#unsaid.clear();
-  }
-
   #passTime(turn: Turn): void {
     for (const socket of SOCKETS) {
       const end = this.#connections.of(socket).tick(turn);
@@ -404,9 +406,10 @@ class Core implements ClientCore {
     this.#sending.tick(turn);
     this.#answered(turn, this.#lookups.tick(turn.now));
     this.#receiving.tick(turn);
-    this.#sendReceipts(turn);
+    if (this.#life === "running") this.#sending.receipts(turn, this.#receipts);
     this.#recovery.tick(turn);
     this.#watching.tick(turn);
+    if (this.#life === "running") this.#own.tick(turn);
     this.#sweepAt ??= turn.now + SWEEP_MS;
     if (turn.now < this.#sweepAt) return;
     this.#sweepAt = turn.now + SWEEP_MS;
@@ -414,15 +417,7 @@ class Core implements ClientCore {
     this.#sent.sweep(turn);
     this.#resends.sweep(turn, this.#sending.relayNow(turn.now));
     this.#recovery.sweep(turn);
-  }
-
-  #sendReceipts(turn: Turn): void {
-    if (this.#life !== "running") return;
-    for (const account of this.#receipts.ready(turn.now)) {
-      const take = () => ({ kind: "receipt", ...this.#receipts.take(turn, account) }) as const;
-      if (!this.#sending.receipt(turn, account, take))
-        this.#receipts.postpone(turn, account, RECEIPT_JITTER_MS);
-    }
+    this.#early.sweep(turn);
   }
 
   /** What waited for durability: acknowledgements first, then the application. */
@@ -442,7 +437,7 @@ class Core implements ClientCore {
           turn.emit({ do: "hand", entry: each.entry satisfies Entry });
           break;
         case "signal":
-          this.#signals.push(each.frame);
+          this.#signals.sealed(each.frame);
           break;
         case "tell":
           turn.tell(each.told);
@@ -453,11 +448,10 @@ class Core implements ClientCore {
 
   /** What may go now, on the connections that there are; an anonymous one is opened when something wants it. */
   #pump(turn: Turn): void {
-    const signals = this.#signals;
-    this.#signals = [];
+    const signals = this.#signals.take();
     if (this.#life !== "running") return;
     const { device, anonymous, presence } = this.#connections;
-    if (anonymous.isUp && this.#unsaid.size > 0) this.#say(turn);
+    if (anonymous.isUp) this.#signals.sayWaiting(turn);
     const wanted = this.#outbox.wants("anonymous") || this.#lookups.wants("anonymous");
     anonymous.busy(turn, wanted || signals.length > 0);
     presence.busy(turn, this.#watching.wantsConnection);
@@ -485,6 +479,7 @@ class Core implements ClientCore {
       this.#receiving.nextAt(now),
       this.#receipts.nextAt(now),
       this.#recovery.nextAt(now),
+      this.#own.nextAt(now),
       this.#sweepAt ?? Number.POSITIVE_INFINITY,
     ];
     for (const candidate of candidates) at = soonest(now, at, candidate);

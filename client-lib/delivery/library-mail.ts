@@ -61,11 +61,18 @@ export class LibraryMail {
 
   /** Somebody was blocked and is to lose the right to send: those who remain get a new access key, then the relay its hash. */
   lockOut(turn: Turn): void {
-    const { cipher, contacts } = this.#parts;
-    const changed = cipher.newAccessKey();
+    const { cipher, sending } = this.#parts;
+    const changed = cipher.newAccessKey(turn.now);
     if (changed === undefined) return;
     turn.stage(...changed.writes);
-    const notice = { kind: "access-key", accessKey: changed.accessKey } as const;
+    sending.tellOwn(turn, { kind: "profile-key", ...changed.profileKey });
+    this.announce(turn, changed.accessKey);
+  }
+
+  /** Contacts are told the access key, then the relay its hash. */
+  announce(turn: Turn, accessKey: Uint8Array): void {
+    const { contacts } = this.#parts;
+    const notice = { kind: "access-key", accessKey } as const;
     for (const [contact, { decision }] of contacts.all())
       if (decision === "accepted") this.notify(turn, contact, notice);
     turn.tellAfter({ tell: "access-key-changed" });

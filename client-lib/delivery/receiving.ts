@@ -5,13 +5,16 @@ import { type AccountId, accountOf, type DeviceAddress, type FrameOf, type Time 
 import { soonest } from "./connection-ends.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Cipher, Control, Decision, MessageId } from "./events.ts";
+import type { Early } from "./early.ts";
 import type { Inbox, OpenedEnvelope, Ready } from "./inbox.ts";
 import { MAX_CONTENT_BYTES } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
+import type { ForApplication, Made } from "./own-notes.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Recovery } from "./recovery.ts";
 import type { ResendLog } from "./resend-log.ts";
 import type { Receipts } from "./receipts.ts";
+import type { Sending } from "./sending.ts";
 import type { SentLog } from "./sent-log.ts";
 import type { Turn } from "./turn.ts";
 import type { Watching } from "./watching.ts";
@@ -29,7 +32,14 @@ export interface Parts {
   readonly resends: ResendLog;
   readonly quarantine: Quarantine;
   readonly watching: Watching;
+  readonly sending: Sending;
+  readonly early: Early;
+  /** Takes a note of another device of this account; gives what the application is to hear of. */
+  readonly heard: (turn: Turn, note: Uint8Array) => ForApplication | undefined;
 }
+
+/** What follows from messages alone is overridden by whatever a person decides, on whichever device. */
+const OF_ITSELF: Made = { at: 0, by: 0 };
 
 export class Receiving {
   readonly #parts: Parts;
@@ -48,6 +58,8 @@ export class Receiving {
         ciphertext: frame.ciphertext,
         now: turn.now,
       });
+      if (outcome.outcome === "ok" || outcome.outcome === "control")
+        for (const account of outcome.relisted ?? []) this.#parts.sending.changed(turn, account);
       if (outcome.outcome === "ok") this.#opened(turn, frame, outcome);
       else if (outcome.outcome === "poison") {
         turn.stage(...outcome.writes);
@@ -66,10 +78,10 @@ export class Receiving {
     const { contacts, recovery, self } = this.#parts;
     if (contacts.of(accountOf(from)).decision === "blocked") return;
     if (control.kind === "resend") recovery.asked(turn, from, control);
-    else if (accountOf(from) !== self) this.#learnKey(turn, accountOf(from), control.accessKey);
+    else if (accountOf(from) !== self) this.learnKey(turn, accountOf(from), control.accessKey);
   }
 
-  #learnKey(turn: Turn, account: AccountId, accessKey: Uint8Array): void {
+  learnKey(turn: Turn, account: AccountId, accessKey: Uint8Array): void {
     const { contacts, outbox, watching } = this.#parts;
     if (!contacts.learnKey(turn, account, accessKey)) return;
     outbox.rekey(turn, account, accessKey);
@@ -102,24 +114,28 @@ export class Receiving {
     if (opened.content.kind === "receipt") this.#receipt(turn, opened);
     else if (opened.content.body.length > MAX_CONTENT_BYTES) this.#quarantine(turn, frame, "body-too-large");
     else if (account === self) this.#ownMessage(turn, opened);
-    else if (opened.conversation !== undefined) this.#quarantine(turn, frame, "not-an-own-device");
+    else if (opened.conversation !== undefined || opened.content.kind === "note")
+      this.#quarantine(turn, frame, "not-an-own-device");
     else this.#message(turn, account, opened);
   }
 
   /** What the sender says of itself: its key for anonymous mail, its name. */
   #meet(turn: Turn, account: AccountId, { accessKey, name }: OpenedEnvelope): void {
     const { contacts } = this.#parts;
-    if (accessKey !== undefined) this.#learnKey(turn, account, accessKey);
+    if (accessKey !== undefined) this.learnKey(turn, account, accessKey);
     if (name !== undefined) contacts.claim(turn, account, name);
   }
 
   /** Only what this device sent to that account counts, and only once. */
   #receipt(turn: Turn, opened: OpenedEnvelope): void {
-    const { inbox, sent, resends } = this.#parts;
+    const { early, inbox, sent, resends, sending, self } = this.#parts;
     if (opened.content.kind !== "receipt") return;
     const { content: said } = opened;
     for (const id of [...said.delivered, ...said.read]) resends.delivered(turn, id, opened.from);
     const account = accountOf(opened.from);
+    if (account !== self && !sending.isAlone(turn))
+      for (const what of ["delivered", "read"] as const)
+        for (const id of said[what]) if (sent.of(id) === undefined) early.keep(turn, id, opened.from, what);
     const reached = (ids: readonly MessageId[], state: "delivered" | "read") =>
       ids.filter((id) => sent.reach(turn, id, account, state));
     const delivered = reached(opened.content.delivered, "delivered");
@@ -132,20 +148,25 @@ export class Receiving {
 
   /** Another device of this account has sent something: receipts for it are believed here too. */
   #ownMessage(turn: Turn, opened: OpenedEnvelope): void {
-    const { contacts, inbox, self, sent } = this.#parts;
+    const { contacts, early, inbox, self, sent } = this.#parts;
     const { conversation, message } = opened;
     if (conversation !== undefined) {
       if (conversation !== self && contacts.of(conversation).decision === "none")
-        this.decide(turn, conversation, "accepted");
+        this.decide(turn, conversation, "accepted", OF_ITSELF);
       if (sent.of(message) === undefined) sent.add(turn, message, conversation);
     }
     for (const ready of inbox.arrive(turn, opened)) this.#give(turn, ready);
+    const before = conversation === undefined ? undefined : early.take(turn, message, conversation);
+    if (before === undefined) return;
+    const { from, what } = before;
+    const receipt = { kind: "receipt", delivered: [], read: [], [what]: [message] } as const;
+    this.#receipt(turn, { ...opened, from, content: receipt });
   }
 
   #message(turn: Turn, account: AccountId, opened: OpenedEnvelope): void {
     const { inbox, contacts, requests } = this.#parts;
     if (contacts.of(account).decision === "none") {
-      if (requests === "accept") contacts.decide(turn, account, "accepted");
+      if (requests === "accept") contacts.decide(turn, account, "accepted", OF_ITSELF);
       else if (!inbox.requests.hasRoom(account, bodyBytes(opened))) return;
     }
     for (const ready of inbox.arrive(turn, opened)) this.#give(turn, ready);
@@ -155,7 +176,7 @@ export class Receiving {
   #give(turn: Turn, ready: Ready): void {
     const { inbox, contacts, receipts, self } = this.#parts;
     const account = accountOf(ready.row.from);
-    if (account === self) return inbox.keepForApplication(turn, ready);
+    if (account === self) return this.#giveOwn(turn, ready);
     const { decision, name } = contacts.of(account);
     if (decision === "accepted") {
       inbox.keepForApplication(turn, ready);
@@ -167,10 +188,23 @@ export class Receiving {
     }
   }
 
-  decide(turn: Turn, account: AccountId, decision: Decision): void {
+  /** The device that told it is told that it has come. */
+  #giveOwn(turn: Turn, ready: Ready): void {
+    const { inbox, receipts, self } = this.#parts;
+    const { kind, body, message } = ready.row;
+    if (kind === "own" || kind === "note") receipts.add(turn, self, message, "delivered");
+    const note = kind === "note" ? this.#parts.heard(turn, body) : undefined;
+    if (note?.kind === "deleted") inbox.forget(turn, note.conversation, note.messages);
+    if (kind !== "note" || note !== undefined) inbox.keepForApplication(turn, ready);
+    else inbox.drop(turn, ready);
+  }
+
+  /** `made`: not here and now. */
+  decide(turn: Turn, account: AccountId, decision: Decision, made?: Made): void {
     const { contacts, inbox } = this.#parts;
-    contacts.decide(turn, account, decision);
+    contacts.decide(turn, account, decision, made);
     if (decision === "blocked") {
+      this.#parts.watching.unwatch(account);
       inbox.dropHeld(turn, account);
       this.#parts.recovery.forget(turn, account);
     }

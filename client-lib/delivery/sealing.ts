@@ -27,6 +27,7 @@ import type {
 import type { Outbox } from "./outbox.ts";
 import type { Lacking, ResendLog, Sent } from "./resend-log.ts";
 import { type OutboxRow, put, readTable, remove, streamOutRow } from "./rows.ts";
+import type { SentLog } from "./sent-log.ts";
 import type { Turn } from "./turn.ts";
 
 export interface Parts {
@@ -36,6 +37,7 @@ export interface Parts {
   readonly contacts: Contacts;
   readonly outbox: Outbox;
   readonly resends: ResendLog;
+  readonly sent: SentLog;
 }
 
 export interface Said {
@@ -61,7 +63,7 @@ export class Sealing {
       this.#streams.set(key as DeviceAddress, { stream, next });
   }
 
-  /** For every device of the account: for all of them, or for none. Of one's own devices, for those that it can be. */
+  /** For all devices of the account, or for none. One's own devices are told, and receipts are given, as far as it can be. */
   seal(turn: Turn, said: Said): RefusalCode | "ok" {
     const { cipher, outbox, resends, self } = this.#parts;
     const { to: account, message, content, sentAt, expiry } = said;
@@ -71,12 +73,13 @@ export class Sealing {
     for (const { device } of peer.devices) {
       const sealed = this.#sealFor(turn, said, device, peer.listVersion);
       if (typeof sealed !== "string") items.push(sealed);
-      else if (sealed === "body-too-large" || account !== self) return sealed;
+      else if (sealed === "body-too-large" || (account !== self && content.kind === "message")) return sealed;
     }
     for (const { carried, item } of items) {
       this.#useUp(turn, carried);
       outbox.add(turn, item);
     }
+    if (items.length === 0) return "not-sealable";
     if (content.kind !== "message") return "ok";
     resends.keep(turn, { message, body: content.body, sentAt, expiry, carried: items.map((i) => i.carried) });
     return "ok";
@@ -101,7 +104,7 @@ export class Sealing {
     device: DeviceNumber,
     listVersion: number,
   ): SealedItem | RefusalCode {
-    const { chance, cipher, contacts, self } = this.#parts;
+    const { chance, cipher, contacts, self, sent } = this.#parts;
     const to = addressOf(account, device);
     const id: EnvelopeId = fromBytes(chance.bytes(16));
     const place = content.kind === "message" ? this.#place(to) : undefined;
@@ -111,7 +114,9 @@ export class Sealing {
     const { ciphertext } = sealed;
     if (ciphertext.length > this.maxBytes) return "body-too-large";
     const { accessKey } = contacts.of(account);
-    const told = content.kind === "message" && account !== self ? "yes" : "no";
+    // Of what one's own devices are told the application knows nothing, except what it wrote to them.
+    const isWritten = account !== self || sent.of(message)?.to === self;
+    const told = content.kind === "message" && isWritten ? "yes" : "no";
     const item = { id, message, to, listVersion, expiry, accessKey, told, ciphertext } as const;
     return { carried: { to, id, place }, item };
   }

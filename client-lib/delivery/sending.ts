@@ -3,20 +3,23 @@
 // Always true: a message is durable, unsealed or sealed, before the application hears that it is queued; the messages
 // to one account are sealed in the order in which they were given; what waits in the outbox for an account goes on only
 // when it is there for each of the devices that the newest list names.
-import { ownCopyOf } from "../content/content.ts";
+import { noteBody, ownCopyOf } from "../content/content.ts";
 import { addTime, later, soonest } from "./connection-ends.ts";
-import type { Content, Happening, MessageId, RefusalCode, RelayTerms, StoredRows } from "./events.ts";
+import type { Happening, MessageId, RefusalCode, RelayTerms, StoredRows } from "./events.ts";
 import {
+  ASK_AGAIN_MS,
   DEFAULT_TTL_MS,
   MAX_ASKS,
   MAX_BODY_BYTES,
   MAX_OUTBOX_ITEMS,
   MAX_UNSEALED,
   OLDER_LIST_MS,
+  RECEIPT_JITTER_MS,
   RETRY_BASE_MS,
 } from "./limits.ts";
 import type { Ended, Lookups, Question } from "./lookups.ts";
 import type { Settled } from "./outbox.ts";
+import { type OwnNote, ownNote } from "./own-notes.ts";
 import {
   type AccountId,
   accountOf,
@@ -24,6 +27,7 @@ import {
   type DeviceAddress,
   type DeviceNumber,
   deviceOf,
+  encode,
   type EnvelopeId,
   type FrameOf,
   fromBytes,
@@ -32,8 +36,9 @@ import {
   type Time,
 } from "@lethe/protocol";
 import { orderKey, orderOf, put, readTable, remove, type UnsealedRow, unsealedRow } from "./rows.ts";
+import type { Receipts } from "./receipts.ts";
 import { type Parts as SealingParts, Sealing } from "./sealing.ts";
-import type { SentLog } from "./sent-log.ts";
+import { tellSettled } from "./settled.ts";
 import type { Turn } from "./turn.ts";
 
 interface Unsealed extends UnsealedRow {
@@ -45,7 +50,6 @@ interface Unsealed extends UnsealedRow {
 export interface Parts extends SealingParts {
   readonly device: DeviceNumber;
   readonly lookups: Lookups;
-  readonly sent: SentLog;
 }
 
 /** What the last answer taught, so that a lesson that changes nothing is not asked for again and again. */
@@ -57,6 +61,8 @@ export class Sending {
   readonly #sealing: Sealing;
   /** Devices that are listed and have no keys to be had: what is on its way does not wait for them. */
   readonly #keyless = new Set<DeviceAddress>();
+  /** When keys for a receipt were asked for. */
+  readonly #askedFor = new Map<AccountId | DeviceAddress, Time>();
   /** When an account's list was first found to be older at the relay than here. */
   readonly #older = new Map<AccountId, Time>();
   #count = 0;
@@ -96,13 +102,17 @@ export class Sending {
     const { contacts, sent, outbox } = this.#parts;
     if (sent.of(message)?.to === to) return turn.tellAfter({ tell: "queued", message });
     const refuse = (code: RefusalCode) => turn.tell({ tell: "refused", message, to, code });
-    if (to === this.#parts.self) return refuse("not-sealable");
+    if (to === this.#parts.self && this.isAlone(turn)) return refuse("no-other-device");
     if (body.length > Math.min(MAX_BODY_BYTES, this.#terms.maxEnvelopeBytes)) return refuse("body-too-large");
     if (contacts.of(to).decision === "blocked") return refuse("blocked");
     if (this.#count >= MAX_UNSEALED || !outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) return refuse("outbox-full");
-    if (contacts.of(to).decision === "none") contacts.decide(turn, to, "accepted");
+    const row = { message, to, body, sentAt: turn.now, expiry: this.expiryOf(turn.now, ttl) };
     sent.add(turn, message, to);
-    this.#take(turn, { message, to, body, sentAt: turn.now, expiry: this.expiryOf(turn.now, ttl) });
+    if (to === this.#parts.self) this.#toOwn(turn, { ...row, body: ownCopyOf(to, body) });
+    else {
+      if (contacts.of(to).decision === "none") contacts.decide(turn, to, "accepted");
+      this.#take(turn, row);
+    }
     turn.tellAfter({ tell: "queued", message });
   }
 
@@ -175,6 +185,7 @@ export class Sending {
     if (code === "ok") {
       settled.push(...this.#mend(turn, account));
       this.prepare(turn, account, question);
+      if (question.about === "devices" && this.#askedFor.has(account)) this.#awaits(turn, account);
     } else if (code === "list-rolled-back" && this.#asksAgain(turn, account)) return [];
     else if (!this.#goesOn(turn, account, question)) {
       settled.push(...this.#inVain(turn, question, code));
@@ -284,11 +295,36 @@ export class Sending {
 
   /** One's own other devices are told of a message in the commit that seals it; or later, if their keys are not there. */
   #copy(turn: Turn, { message, to: conversation, body, sentAt, expiry }: Unsealed): void {
-    const { cipher, outbox, self } = this.#parts;
-    if (cipher.peer(self, turn.now)?.devices.length === 0) return;
+    this.#toOwn(turn, { message, to: conversation, body: ownCopyOf(conversation, body), sentAt, expiry });
+  }
+
+  /** Tells one's own other devices something, if there are any. */
+  tellOwn(turn: Turn, note: OwnNote): void {
+    const { chance, self } = this.#parts;
+    if (this.isAlone(turn)) return;
+    const [message, body] = [fromBytes<MessageId>(chance.bytes(16)), noteBody(encode(ownNote, note))];
+    this.#toOwn(turn, { message, to: self, body, sentAt: turn.now, expiry: this.expiryOf(turn.now) });
+  }
+
+  /** This account is known to have no other device. */
+  isAlone(turn: Turn): boolean {
+    return this.#parts.cipher.peer(this.#parts.self, turn.now)?.devices.length === 0;
+  }
+
+  /** One's own devices never take the room that mail to others needs. */
+  #toOwn(turn: Turn, row: UnsealedRow): void {
+    const { outbox, self } = this.#parts;
     const waiting = this.#unsealed.get(self)?.length ?? 0;
-    if (waiting >= MAX_UNSEALED / 2 || outbox.size >= MAX_OUTBOX_ITEMS / 2) return;
-    this.#take(turn, { message, to: self, body: ownCopyOf(conversation, body), sentAt, expiry });
+    if (this.isAlone(turn) || waiting >= MAX_UNSEALED / 2 || outbox.size >= MAX_OUTBOX_ITEMS / 2) return;
+    this.#take(turn, { ...row, to: self });
+  }
+
+  /** Another list of an account is known: what is on its way is for the devices of that one. */
+  changed(turn: Turn, account: AccountId): void {
+    const { cipher, outbox, self, sent } = this.#parts;
+    if (cipher.peer(account, turn.now) !== undefined)
+      tellSettled(turn, this.#mend(turn, account), { sent, outbox });
+    else if (account === self || outbox.messagesOf(account).length > 0) this.askDevices(turn, account);
   }
 
   /** Ratchets that are due are replaced beside the mail: a relay that withholds prekeys stops none of it. */
@@ -310,7 +346,7 @@ export class Sending {
   }
 
   #refuse(turn: Turn, message: MessageId, to: AccountId, code: RefusalCode): void {
-    if (to === this.#parts.self) return;
+    if (to === this.#parts.self && this.#parts.sent.of(message)?.to !== to) return;
     this.#parts.sent.reach(turn, message, to, "refused");
     turn.tellAfter({ tell: "refused", message, to, code });
   }
@@ -321,14 +357,40 @@ export class Sending {
     this.#sealing.endStreams(turn, () => true);
   }
 
-  /** Seals a receipt, if the account's keys are known. False: later. */
-  receipt(turn: Turn, account: AccountId, take: () => Content & { kind: "receipt" }): boolean {
+  /** Seals the receipts that are due, to whom it can be; and tells one's own other devices what was read here. */
+  receipts(turn: Turn, due: Receipts): void {
     const { chance, contacts, outbox } = this.#parts;
-    if (!contacts.reaches(account) || this.#need(turn, account) !== "nothing") return false;
-    if (!outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) return false;
-    const expiry = this.expiryOf(turn.now);
-    const message: MessageId = fromBytes(chance.bytes(16));
-    this.#sealing.seal(turn, { to: account, message, content: take(), sentAt: turn.now, expiry });
+    for (const account of due.ready(turn.now)) {
+      const can = contacts.reaches(account) && !this.#awaits(turn, account);
+      if (!can || !outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) {
+        due.postpone(turn, account, RECEIPT_JITTER_MS);
+        continue;
+      }
+      const content = { kind: "receipt", ...due.take(turn, account) } as const;
+      const [message, expiry] = [fromBytes<MessageId>(chance.bytes(16)), this.expiryOf(turn.now)];
+      this.#sealing.seal(turn, { to: account, message, content, sentAt: turn.now, expiry });
+      const { read: messages } = content;
+      if (messages.length > 0) this.tellOwn(turn, { kind: "read", conversation: account, messages });
+    }
+  }
+
+  /** Whether a receipt waits for keys: they are asked for, but not time and again. */
+  #awaits(turn: Turn, account: AccountId): boolean {
+    const need = this.#need(turn, account);
+    if (need === "nothing") return false;
+    if (need === "devices") {
+      if (this.#mayAsk(turn.now, account)) this.askDevices(turn, account);
+      return true;
+    }
+    const missing = need.filter((address) => !this.#keyless.has(address));
+    for (const address of missing) if (this.#mayAsk(turn.now, address)) this.askPrekeys(turn, address);
+    return missing.length > 0;
+  }
+
+  #mayAsk(now: Time, about: AccountId | DeviceAddress): boolean {
+    if (now - (this.#askedFor.get(about) ?? Number.NEGATIVE_INFINITY) < ASK_AGAIN_MS) return false;
+    if (this.#askedFor.size >= MAX_ASKS) this.#askedFor.clear();
+    this.#askedFor.set(about, now);
     return true;
   }
 
@@ -373,7 +435,7 @@ export class Sending {
       const over = waiting.filter(({ expiry }) => expiry <= relayNow);
       for (const { order, message } of over) {
         turn.stage(remove("unsealed", orderKey(order)));
-        if (account === this.#parts.self) continue;
+        if (account === this.#parts.self && this.#parts.sent.of(message)?.to !== account) continue;
         this.#parts.sent.reach(turn, message, account, "expired");
         turn.tellAfter({ tell: "expired", message, to: account });
       }

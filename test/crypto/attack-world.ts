@@ -2,7 +2,6 @@
 // every envelope. Time and chance are given; nothing happens but by `run` and `pass`.
 import {
   type AccountId,
-  accountOf,
   addressOf,
   type ClientFrame,
   type DeviceAddress,
@@ -16,37 +15,25 @@ import {
   toBytes,
 } from "@lethe/protocol";
 import { bodyOf, readBody } from "../../client-lib/content/content.ts";
-import { type ClientCore, createClientCore } from "../../client-lib/delivery/core.ts";
-import type {
-  CoreEvent,
-  Effect,
-  Entry,
-  MessageId,
-  SocketName,
-  Told,
-  Write,
-} from "../../client-lib/delivery/events.ts";
+import { createClientCore } from "../../client-lib/delivery/core.ts";
+import type { CoreEvent, Effect, Entry, MessageId, SocketName } from "../../client-lib/delivery/events.ts";
 import { type KeyState, loadKeys, OWN, putKey } from "../../client-lib/keys/key-rows.ts";
-import { type Alarm, PairwiseCipher } from "../../client-lib/keys/pairwise-cipher.ts";
-import { firstPrekeys, putPrekeys } from "../../client-lib/keys/prekey-keeper.ts";
+import { PairwiseCipher } from "../../client-lib/keys/pairwise-cipher.ts";
 import {
   accessKeyHash,
-  addressOfIdentity,
-  createIdentity,
   type DeviceList,
   encodeIdentity,
   equal,
   type Identity,
   type PrekeyKind,
-  publicIdentity,
   removeDevice,
 } from "../../crypto/index.ts";
+import { Side, type Tables } from "./attack-side.ts";
 import { linkDevice } from "./linking-support.ts";
 import { START, seededRandom } from "./support.ts";
 
 class Crash extends Error {}
 type EventBody = CoreEvent extends infer E ? (E extends CoreEvent ? Omit<E, "now"> : never) : never;
-type Tables = Map<string, Map<string, Uint8Array>>;
 
 /** What the relay sees of one submitted envelope. */
 export interface Seen {
@@ -57,75 +44,7 @@ export interface Seen {
   readonly ciphertext: Uint8Array;
 }
 
-/** One device of one person. */
-export class Side {
-  readonly name: string;
-  /** The name of its account: another device's where it was linked. */
-  readonly user: string;
-  readonly identity: Identity;
-  tables: Tables = new Map();
-  keys: KeyState;
-  cipher: PairwiseCipher;
-  core: ClientCore;
-  readonly sockets = new Map<SocketName, number>();
-  wakeAt = Number.POSITIVE_INFINITY;
-  /** What the relay holds of this account. */
-  accessHash: Uint8Array;
-  epoch = 0;
-  readonly mailbox: { id: EnvelopeId; ciphertext: Uint8Array }[] = [];
-  readonly told: Told[] = [];
-  readonly alarms: Alarm[] = [];
-  readonly texts: string[] = [];
-  readonly receipts: string[] = [];
-  readonly entries: Entry[] = [];
-  /** What another device of this account has sent, as "account: text". */
-  readonly own: string[] = [];
-
-  constructor(name: string, seed: number, linked?: { readonly user: string; readonly identity: Identity }) {
-    const random = seededRandom(seed);
-    this.name = name;
-    this.user = linked?.user ?? name;
-    this.identity = linked?.identity ?? createIdentity({ random, now: START });
-    this.accessHash = publicIdentity(this.identity).accessKeyHash;
-    const prekeys = firstPrekeys(this.identity, random, START).filter(
-      ({ kind }, i) => kind !== "oneTime" || i < 12,
-    );
-    this.write([putKey("identity", OWN, encodeIdentity(this.identity)), ...putPrekeys(prekeys)]);
-    this.keys = undefined as never;
-    this.cipher = undefined as never;
-    this.core = undefined as never;
-  }
-
-  get address(): DeviceAddress {
-    return addressOfIdentity(this.identity);
-  }
-
-  get account(): AccountId {
-    return accountOf(this.address);
-  }
-
-  write(writes: readonly Write[]): void {
-    for (const { table, key, value } of writes) {
-      const rows = this.tables.get(table) ?? new Map<string, Uint8Array>();
-      this.tables.set(table, rows);
-      if (value === undefined) rows.delete(key);
-      else rows.set(key, value.slice());
-    }
-  }
-
-  /** The store as it is now, to be put back later. */
-  copy(): Tables {
-    return new Map([...this.tables].map(([table, rows]) => [table, new Map(rows)]));
-  }
-
-  tellsOf<T extends Told["tell"]>(tell: T): (Told & { tell: T })[] {
-    return this.told.filter((told): told is Told & { tell: T } => told.tell === tell);
-  }
-
-  get codes(): string[] {
-    return this.tellsOf("quarantined").map(({ code }) => code);
-  }
-}
+export { Side } from "./attack-side.ts";
 
 export class AttackWorld {
   now: Time = START;
@@ -142,6 +61,8 @@ export class AttackWorld {
   dying: { readonly who: string; readonly edge: number } | undefined;
   edges = 0;
   ownJitterMs = 0;
+  /** Whether applications settle what they are handed. */
+  settles = true;
   #agenda: (() => void)[] = [];
   #chance = 500;
 
@@ -235,7 +156,8 @@ export class AttackWorld {
         return;
       case "hand":
         this.#hand(side, effect.entry);
-        return this.#later(side, { event: "settled", entry: effect.entry.entry });
+        if (this.settles) this.#later(side, { event: "settled", entry: effect.entry.entry });
+        return;
       case "tell":
         side.told.push(effect.told);
         return;
@@ -252,7 +174,10 @@ export class AttackWorld {
     else if (content.kind === "own") {
       const said = readBody(content.body);
       side.own.push(`${this.#of(content.conversation).user}: ${said.is === "text" ? said.text : said.is}`);
-    } else {
+    } else if (content.kind === "read-elsewhere" || content.kind === "deleted-elsewhere")
+      for (const message of content.messages)
+        side.own.push(`${content.kind}: ${message.replaceAll("\0", "")}`);
+    else {
       const said = readBody(content.body);
       side.texts.push(`${said.is === "text" ? said.text : said.is}${entry.late ? " (late)" : ""}`);
     }
@@ -335,6 +260,7 @@ export class AttackWorld {
     const side = new Side(name, this.#chance++, { user, identity: linked });
     this.sides.set(name, side);
     this.start(side);
+    this.step(primary, { event: "tick" }); // as the library does when it has linked a device
     this.run();
     return side;
   }
@@ -350,7 +276,7 @@ export class AttackWorld {
     const connection = side.sockets.get("device");
     side.sockets.clear();
     if (connection === undefined) return;
-    const status = 4000 + PROBLEMS["device-removed"].number;
+    const status = PROBLEMS["device-removed"].close as number;
     this.step(side, { event: "closed", socket: "device", connection, status });
   }
 
