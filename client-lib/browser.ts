@@ -1,7 +1,7 @@
 // What applications import in a browser: the same as in Node, with IndexedDB in the place of files.
-export { Client, type Contact, type SendOptions } from "./client.ts";
+export { Client } from "./client.ts";
 export type { ClientEvent, ClientEvents, GroupMessage, Handler, ReceivedMessage } from "./client-events.ts";
-export type { ClientOptions, LinkedOptions } from "./client-options.ts";
+export type { ClientOptions, Contact, LinkedOptions, SendOptions } from "./client-options.ts";
 export type { ClientCore, CoreConfig, CoreView } from "./delivery/core.ts";
 export { createClientCore } from "./delivery/core.ts";
 export type * from "./delivery/events.ts";

@@ -49,6 +49,10 @@ export interface ClientEvents {
   message: ReceivedMessage;
   /** Another device of this account has sent something; `user`: to whom. Settled by its handlers as a message is. */
   "own-message": OwnMessage;
+  /** A person has read messages of somebody on another device of this account. */
+  "read-elsewhere": { readonly user: string; readonly ids: readonly string[] };
+  /** A person has removed messages of somebody on another device: `client.forget(user, ids)`. */
+  "deleted-elsewhere": { readonly user: string; readonly ids: readonly string[] };
   /** Somebody unknown has written: `client.accept(user)` or `client.block(user)`. */
   request: { readonly from: string; readonly account: string };
   /** A message of ours has come so far. `delivered`: on the other device's disk. `read`: a person has read it. */

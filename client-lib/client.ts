@@ -1,14 +1,30 @@
 // The client as applications use it: one object for one device of one account, its methods and its events.
 // Always true: whatever `message` hands over is durable and acknowledged; whatever `sent` says is held by the relay.
-import { type AccountId, fromBytes, PATHS, type PresenceRequest, type Time, toHex } from "@lethe/protocol";
+import {
+  type AccountId,
+  fromBytes,
+  fromHex,
+  PATHS,
+  type PresenceRequest,
+  type Time,
+  toHex,
+} from "@lethe/protocol";
 import { ready, type SafetyNumber } from "@lethe/crypto";
 import { Background } from "./background.ts";
 import { type ClientEvent, type ClientEvents, Emitter, type Handler } from "./client-events.ts";
-import { type ClientOptions, type LinkedOptions, type Opened, openParts } from "./client-options.ts";
+import {
+  type ClientOptions,
+  type Contact,
+  type LinkedOptions,
+  type Opened,
+  openParts,
+  type SendOptions,
+} from "./client-options.ts";
 import { ContactLinks } from "./contact-links.ts";
 import { bodyOf, type Said, typingBody } from "./content/content.ts";
 import { type ClientCore, createClientCore } from "./delivery/core.ts";
 import type { MessageId, Presence } from "./delivery/events.ts";
+import { MAX_NOTED_IDS } from "./delivery/limits.ts";
 import { Engine } from "./edge/engine.ts";
 import { GroupsApi } from "./groups/group-api.ts";
 import { type Enrolled, enrol, erase } from "./enrol.ts";
@@ -24,24 +40,6 @@ import { Outgoing, type SentMessage } from "./outgoing.ts";
 import { People } from "./people.ts";
 import { PolicyKeeper, type RelayPolicy } from "./policy.ts";
 import { Watches } from "./watches.ts";
-
-export interface SendOptions {
-  /** Life of the message until the relay has delivered it, ms; at most 30 days. */
-  readonly ttl?: number;
-  /** How long an unknown name may be asked for, ms. */
-  readonly lookUpMs?: number;
-  /** An application's word for bytes. */
-  readonly type?: string;
-}
-
-export interface Contact {
-  readonly user: string;
-  /** 32 hexadecimal characters. */
-  readonly account: string;
-  readonly decision: "none" | "accepted" | "blocked";
-  /** The safety number was compared. */
-  readonly verified: boolean;
-}
 
 /** A refill of one-time keys waits at random up to this long, ms: when it is seen tells little of when we are here. */
 const REFILL_JITTER_MS = 3_600_000;
@@ -328,7 +326,9 @@ export class Client {
 
   /** The person has compared the safety number; or `scanned` is the code of the other screen. @throws ClientError */
   async verify(user: string, scanned?: Uint8Array): Promise<void> {
-    await this.#trust.verify(await this.#find(user), scanned);
+    const account = await this.#find(user);
+    await this.#trust.verify(account, scanned);
+    this.#engine.step({ event: "verified", account });
   }
 
   /** After `key-changed`: the name stands for its new account from now on, which is somebody new. */
@@ -434,6 +434,17 @@ export class Client {
   async #decide(user: string, decision: "accepted" | "blocked"): Promise<void> {
     const account = await this.#find(user);
     this.#engine.step({ event: "decide", account, decision });
+  }
+
+  /**
+   * The person has removed messages of somebody here: what waits of them goes, and this account's other devices are told
+   * (`deleted-elsewhere`). `ids` are of messages in either direction.
+   */
+  async forget(user: string, ids: readonly string[]): Promise<void> {
+    const from = await this.#find(user);
+    const messages = ids.map((id) => fromHex<MessageId>(id, 16));
+    for (let at = 0; at < messages.length; at += MAX_NOTED_IDS)
+      this.#engine.step({ event: "forget", from, messages: messages.slice(at, at + MAX_NOTED_IDS) });
   }
 
   /** Connects now: after a displacement, or when the network is known to be back. */

@@ -114,6 +114,7 @@ async function begin({ store, clock, random }: Enrolling): Promise<KeyState> {
     listPending: false,
     replacePending: false,
     accessPending: false,
+    profileSince: { at: 0, by: 0 },
     prekeys: new Map(prekeys.map((record) => [record.id, record])),
     pending: new Set(prekeys.map(({ id }) => id)),
     unlisted: new Map(),

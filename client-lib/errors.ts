@@ -18,6 +18,7 @@ const OWN = {
   "keys-unknown": "This account's keys are not known yet: exchange a message first.",
   "safety-number-differs": "The code belongs to another pair of accounts: somebody may stand in between.",
   "not-sealable": "The recipient's keys could not be had.",
+  "no-other-device": "A note to oneself goes to this account's other devices, and there are none.",
   "outbox-full": "Too much is waiting to be sent: try again later.",
   "body-too-large": "The message is too long.",
   blocked: "This account is blocked.",

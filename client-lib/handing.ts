@@ -1,4 +1,4 @@
-// From entries of the inbox to the application's handlers. Always true: one sender's entries are handed over one after
+// From entries of the inbox to the application's handlers. Always true: one conversation's entries are handed over one after
 // the other, in their order, each when the handlers of the one before have ended; an entry is settled when its handlers
 // have ended well; one whose handlers fail comes again after a restart.
 import { type AccountId, accountOf, toHex } from "@lethe/protocol";
@@ -55,9 +55,9 @@ export class Handing {
     await Promise.all(this.#chains.values());
   }
 
-  /** After everything of that sender before it. */
+  /** After everything of that conversation before it, whoever has said it. */
   #chain(entry: Entry): void {
-    const account = accountOf(entry.from);
+    const account = "conversation" in entry.content ? entry.content.conversation : accountOf(entry.from);
     const before = this.#chains.get(account) ?? Promise.resolve();
     const next = before.then(() => this.#give(entry, account));
     this.#chains.set(account, next);
@@ -69,9 +69,8 @@ export class Handing {
   /** Never rejects: a handler's failure is told, and the next entry goes on. */
   async #give(entry: Entry, account: AccountId): Promise<void> {
     const { emitter, people, settled } = this.#config;
-    const { content } = entry;
     try {
-      const from = await people.confirmed(content.kind === "own" ? content.conversation : account);
+      const from = await people.confirmed(account);
       if (this.#stopped) return;
       await this.#tell(entry, account, from);
       settled(entry.entry);
@@ -84,6 +83,8 @@ export class Handing {
     const { content } = entry;
     if (content.kind === "receipt") return this.#receipt(from, content);
     if (content.kind === "own") return this.#own(entry, from, content.body);
+    if (content.kind === "read-elsewhere" || content.kind === "deleted-elsewhere")
+      return this.#config.emitter.emit(content.kind, { user: from, ids: content.messages.map(toHex) });
     if (content.kind !== "gap") return this.#message(entry, account, from, content.body);
     const missing = content.last - content.first + 1;
     const group = content.group === undefined ? undefined : toHex(content.group);

@@ -1,9 +1,9 @@
 // What applications import. Everything else in this package is its own business. A bundle for browsers has `browser.ts`
 // in its place; type checkers look here for both, so the store of browsers is here too, and says that there is none.
 export type { SafetyNumber } from "@lethe/crypto";
-export { Client, type Contact, type SendOptions } from "./client.ts";
+export { Client } from "./client.ts";
 export type { ClientEvent, ClientEvents, GroupMessage, Handler, ReceivedMessage } from "./client-events.ts";
-export type { ClientOptions, LinkedOptions } from "./client-options.ts";
+export type { ClientOptions, Contact, LinkedOptions, SendOptions } from "./client-options.ts";
 export type { ClientCore, CoreConfig, CoreView } from "./delivery/core.ts";
 export { createClientCore } from "./delivery/core.ts";
 export type * from "./delivery/events.ts";

@@ -44,6 +44,11 @@ export function ownCopyOf(conversation: AccountId, body: Uint8Array): Uint8Array
   );
 }
 
+/** What one library tells those of its account's other devices. */
+export function noteBody(note: Uint8Array): Uint8Array {
+  return toBinary(ContentSchema, create(ContentSchema, { kind: { case: "ownNote", value: note } }));
+}
+
 /** Fields of one message add up. */
 function joined(front: Uint8Array, rest: Uint8Array): Uint8Array {
   const out = new Uint8Array(front.length + rest.length);
@@ -159,6 +164,8 @@ function contentOf({ kind }: Content, plaintext: Uint8Array): OpenedContent | un
       const ids = (list: Uint8Array[]) => list.map((id) => fromBytes<MessageId>(id));
       return { kind: "receipt", delivered: ids(delivered), read: ids(read) };
     }
+    case "ownNote":
+      return { kind: "note", body: kind.value.slice() };
     default:
       return { kind: "unknown", body: plaintext.slice() };
   }

@@ -1,18 +1,30 @@
 // Who this account knows: what was decided about them, their delivery access key, their name.
 // Always true: a decision, a key or a found name is durable in the commit of whatever taught it.
-import type { AccountId } from "@lethe/protocol";
+import type { AccountId, DeviceNumber, Time } from "@lethe/protocol";
 import type { Decision, StoredRows } from "./events.ts";
+import type { Made } from "./own-notes.ts";
 import { type ContactRow, contactRow, put, readTable } from "./rows.ts";
 import type { Turn } from "./turn.ts";
 
-const STRANGER: ContactRow = { decision: "none", accessKey: undefined, name: undefined, nameFrom: "claimed" };
+const STRANGER: ContactRow = {
+  decision: "none",
+  accessKey: undefined,
+  name: undefined,
+  nameFrom: "claimed",
+  at: 0 as Time,
+  by: 0,
+};
 
 export class Contacts {
   readonly #rows = new Map<AccountId, ContactRow>();
   readonly #self: AccountId;
+  readonly #device: DeviceNumber;
+  /** Changed by the person, on this device: to be told to the others. */
+  readonly #changed = new Set<AccountId>();
 
-  constructor(self: AccountId, rows: StoredRows) {
+  constructor({ self, device }: { self: AccountId; device: DeviceNumber }, rows: StoredRows) {
     this.#self = self;
+    this.#device = device;
     for (const [key, row] of readTable(rows, "contact", contactRow)) this.#rows.set(key as AccountId, row);
   }
 
@@ -34,8 +46,21 @@ export class Contacts {
     return this.#rows;
   }
 
-  decide(turn: Turn, account: AccountId, decision: Decision): void {
-    this.#change(turn, account, { decision });
+  /** `made`: elsewhere, or of itself, which any decision of the person overrides; otherwise here and now. */
+  decide(turn: Turn, account: AccountId, decision: Decision, made?: Made): void {
+    const { at, by } = made ?? { at: Math.max(turn.now, this.of(account).at + 1), by: this.#device };
+    this.#change(turn, account, { decision, at: at as Time, by });
+    if (made === undefined) this.changed(account);
+  }
+
+  changed(account: AccountId): void {
+    this.#changed.add(account);
+  }
+
+  takeChanged(): AccountId[] {
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    return changed;
   }
 
   /** True: the key is another than the one known. */
@@ -54,11 +79,12 @@ export class Contacts {
   }
 
   /** A name is one account's: whoever had it before only claims it now. */
-  named(turn: Turn, account: AccountId, name: string): void {
+  named(turn: Turn, account: AccountId, name: string, where: "here" | "elsewhere"): void {
     for (const [other, row] of this.#rows)
       if (other !== account && row.name === name && row.nameFrom === "found")
         this.#change(turn, other, { nameFrom: "claimed" });
     this.#change(turn, account, { name, nameFrom: "found" });
+    if (where === "here") this.changed(account);
   }
 
   #change(turn: Turn, account: AccountId, change: Partial<ContactRow>): void {

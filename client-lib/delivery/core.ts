@@ -15,12 +15,14 @@ import { Connections, SOCKETS } from "./connections.ts";
 import { Contacts } from "./contacts.ts";
 import type { CoreEvent, Decision, Effect, Entry, Happening, RefusalCode, SocketName } from "./events.ts";
 import { Groups } from "../groups/groups.ts";
+import { Early } from "./early.ts";
 import { entryOf, Inbox } from "./inbox.ts";
 import { Journal } from "./journal.ts";
 import { OWN_JITTER_MS, RECEIPT_JITTER_MS, SWEEP_MS } from "./limits.ts";
 import { LibraryMail } from "./library-mail.ts";
 import { type Answer, type Ended, Lookups } from "./lookups.ts";
 import { Outbox, type Settled } from "./outbox.ts";
+import { OwnDevices } from "./own-devices.ts";
 import { Quarantine } from "./quarantine.ts";
 import { Receipts } from "./receipts.ts";
 import { Recovery } from "./recovery.ts";
@@ -28,11 +30,11 @@ import { Receiving } from "./receiving.ts";
 import { ResendLog } from "./resend-log.ts";
 import { epochRow, readTable } from "./rows.ts";
 import { Sending } from "./sending.ts";
-import { Signals } from "./signals.ts";
 import { SentLog } from "./sent-log.ts";
+import { Signals } from "./signals.ts";
 import { type After, Turn } from "./turn.ts";
 import { tellSettled } from "./settled.ts";
-import type { CoreView } from "./view.ts";
+import { type CoreView, viewOf } from "./view.ts";
 import { Waiting } from "./waiting.ts";
 import { Watching } from "./watching.ts";
 
@@ -66,6 +68,8 @@ class Core implements ClientCore {
   readonly #recovery: Recovery;
   readonly #watching: Watching;
   readonly #groups: Groups | undefined;
+  readonly #early: Early;
+  readonly #own: OwnDevices;
   #life: Life = "stopped";
   #started = false;
   readonly #journal = new Journal();
@@ -79,7 +83,7 @@ class Core implements ClientCore {
     this.#self = account;
     const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
     this.#connections = new Connections({ account, device, urls, chance, cipher }, epoch);
-    this.#contacts = new Contacts(account, rows);
+    this.#contacts = new Contacts({ self: account, device }, rows);
     this.#sent = new SentLog(rows);
     this.#outbox = new Outbox(chance, rows, { account, jitterMs: config.ownJitterMs ?? OWN_JITTER_MS });
     this.#inbox = new Inbox(rows);
@@ -89,6 +93,7 @@ class Core implements ClientCore {
     this.#watching = new Watching(this.#contacts);
     const parts = {
       self: account,
+      device,
       chance,
       cipher,
       contacts: this.#contacts,
@@ -104,8 +109,12 @@ class Core implements ClientCore {
     });
     this.#mail = new LibraryMail({ ...parts, sending: this.#sending });
     this.#recovery = new Recovery({ ...parts, mail: this.#mail, log: this.#resends }, rows);
+    this.#early = new Early(rows);
     this.#receiving = new Receiving({
       ...parts,
+      sending: this.#sending,
+      early: this.#early,
+      heard: (turn, note) => this.#own.heard(turn, note),
       requests: config.requests,
       inbox: this.#inbox,
       receipts: this.#receipts,
@@ -114,6 +123,126 @@ class Core implements ClientCore {
       watching: this.#watching,
       groups: () => this.#groups,
     });
+    this.#own = new OwnDevices(
+      {
+        ...parts,
+        mail: this.#mail,
+        sending: this.#sending,
+        receiving: this.#receiving,
+        fellows: () => this.#groups?.fellows() ?? [],
+      },
+      rows,
+    );
+    const { groups: keys } = config;
+    if (keys === undefined) return;
+    const { accessKey } = keys;
+    const mine = { sending: this.#sending, mail: this.#mail, inbox: this.#receiving, keys, accessKey };
+    this.#groups = new Groups({ ...parts, ...mine }, rows);
+  }
+
+  get view(): CoreView {
+    return viewOf({
+      connections: this.#connections,
+      outbox: this.#outbox,
+      contacts: this.#contacts,
+      watching: this.#watching,
+      inbox: this.#inbox,
+      sent: this.#sent,
+      groups: this.#groups,
+    });
+  }
+
+  step(event: CoreEvent): Effect[];
+  readonly view: CoreView;
+}
+
+export function createClientCore(config: CoreConfig): ClientCore {
+  return new Core(config);
+}
+
+type Life = "stopped" | "running" | "failed";
+
+class Core implements ClientCore {
+  readonly #self: AccountId;
+  readonly #connections: Connections;
+  readonly #contacts: Contacts;
+  readonly #sent: SentLog;
+  readonly #outbox: Outbox;
+  readonly #inbox: Inbox;
+  readonly #receipts: Receipts;
+  readonly #lookups: Lookups;
+  readonly #sending: Sending;
+  readonly #receiving: Receiving;
+  readonly #resends: ResendLog;
+  readonly #mail: LibraryMail;
+  readonly #recovery: Recovery;
+  readonly #watching: Watching;
+  readonly #groups: Groups | undefined;
+  readonly #early: Early;
+  readonly #own: OwnDevices;
+  #life: Life = "stopped";
+  #started = false;
+  readonly #journal = new Journal();
+  readonly #waiting = new Waiting();
+  readonly #signals: Signals;
+  #sweepAt: number | undefined;
+  #wakeAt = Number.POSITIVE_INFINITY;
+
+  constructor(config: CoreConfig) {
+    const { account, device, chance, cipher, rows, urls } = config;
+    this.#self = account;
+    const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
+    this.#connections = new Connections({ account, device, urls, chance, cipher }, epoch);
+    this.#contacts = new Contacts({ self: account, device }, rows);
+    this.#sent = new SentLog(rows);
+    this.#outbox = new Outbox(chance, rows, { account, jitterMs: config.ownJitterMs ?? OWN_JITTER_MS });
+    this.#inbox = new Inbox(rows);
+    this.#receipts = new Receipts(chance, config.receiptJitterMs ?? RECEIPT_JITTER_MS, rows);
+    this.#lookups = new Lookups(chance);
+    this.#resends = new ResendLog(account, rows);
+    this.#watching = new Watching(this.#contacts);
+    const parts = {
+      self: account,
+      device,
+      chance,
+      cipher,
+      contacts: this.#contacts,
+      outbox: this.#outbox,
+      sent: this.#sent,
+      resends: this.#resends,
+    };
+    this.#sending = new Sending({ ...parts, lookups: this.#lookups }, rows);
+    this.#signals = new Signals({
+      contacts: this.#contacts,
+      sending: this.#sending,
+      anonymous: this.#connections.anonymous,
+    });
+    this.#mail = new LibraryMail({ ...parts, sending: this.#sending });
+    this.#recovery = new Recovery({ ...parts, mail: this.#mail, log: this.#resends }, rows);
+    this.#early = new Early(rows);
+    this.#receiving = new Receiving({
+      ...parts,
+      sending: this.#sending,
+      early: this.#early,
+      heard: (turn, note) => this.#own.heard(turn, note),
+      requests: config.requests,
+      inbox: this.#inbox,
+      receipts: this.#receipts,
+      recovery: this.#recovery,
+      quarantine: new Quarantine(rows),
+      watching: this.#watching,
+      groups: () => this.#groups,
+    });
+    this.#own = new OwnDevices(
+      {
+        ...parts,
+        mail: this.#mail,
+        sending: this.#sending,
+        receiving: this.#receiving,
+        fellows: () => this.#groups?.fellows() ?? [],
+      },
+      rows,
+    );
     const { groups: keys } = config;
     if (keys === undefined) return;
     const { accessKey } = keys;
@@ -191,6 +320,12 @@ class Core implements ClientCore {
         return this.#takeWaiting(turn);
       case "read":
         return this.#receiving.read(turn, event);
+      case "forget":
+        this.#inbox.forget(turn, event.from, event.messages);
+        this.#sending.tellOwn(turn, { kind: "deleted", conversation: event.from, messages: event.messages });
+        return this.#takeWaiting(turn);
+      case "verified":
+        return this.#contacts.changed(event.account);
       case "watch":
         return this.#watching.watch(turn, event);
       case "unwatch":
@@ -205,7 +340,7 @@ class Core implements ClientCore {
       case "meet":
         return this.#receiving.meet(turn, event.account, event);
       case "named":
-        return this.#contacts.named(turn, event.account, event.name);
+        return this.#contacts.named(turn, event.account, event.name, "here");
       case "ask-name":
         return this.#askName(turn, event);
     }
@@ -307,8 +442,7 @@ class Core implements ClientCore {
         return this.#refused(turn, frame);
       case "stale-list":
         this.#groups?.staleList(turn, frame);
-        for (const account of this.#outbox.staleList(frame.ids)) this.#sending.askDevices(turn, account);
-        return;
+        return this.#settle(turn, this.#sending.stale(turn, frame));
       case "notice":
         if (socket === "presence") this.#watching.notice(turn, frame);
         return;
@@ -365,8 +499,11 @@ class Core implements ClientCore {
     tellSettled(turn, settled, { sent: this.#sent, outbox: this.#outbox });
   }
 
-  #answered(turn: Turn, ended: Ended | undefined): void {
-    if (ended === undefined) return;
+  #answered(turn: Turn, all: readonly Ended[]): void {
+    for (const ended of all) this.#learned(turn, ended);
+  }
+
+  #learned(turn: Turn, ended: Ended): void {
     const { question } = ended;
     if (question.about !== "name") {
       this.#settle(turn, this.#sending.ended(turn, ended));
@@ -392,11 +529,12 @@ class Core implements ClientCore {
     }
     this.#settle(turn, this.#outbox.tick(turn, this.#sending.relayNow(turn.now)));
     this.#sending.tick(turn);
-    for (const ended of this.#lookups.tick(turn.now)) this.#answered(turn, ended);
+    this.#answered(turn, this.#lookups.tick(turn.now));
     this.#receiving.tick(turn);
-    this.#sendReceipts(turn);
+    if (this.#life === "running") this.#sending.receipts(turn, this.#receipts);
     this.#recovery.tick(turn);
     this.#watching.tick(turn);
+    if (this.#life === "running") this.#own.tick(turn);
     this.#groups?.tick(turn);
     this.#groups?.pump(turn);
     this.#sweepAt ??= turn.now + SWEEP_MS;
@@ -407,15 +545,7 @@ class Core implements ClientCore {
     this.#resends.sweep(turn, this.#sending.relayNow(turn.now));
     this.#recovery.sweep(turn);
     this.#groups?.sweep(turn);
-  }
-
-  #sendReceipts(turn: Turn): void {
-    if (this.#life !== "running") return;
-    for (const account of this.#receipts.ready(turn.now)) {
-      const take = () => ({ kind: "receipt", ...this.#receipts.take(turn, account) }) as const;
-      if (!this.#sending.receipt(turn, account, take))
-        this.#receipts.postpone(turn, account, RECEIPT_JITTER_MS);
-    }
+    this.#early.sweep(turn);
   }
 
   /** What waited for durability: acknowledgements first, then the application. */
@@ -483,6 +613,7 @@ class Core implements ClientCore {
       this.#receipts.nextAt(now),
       this.#recovery.nextAt(now),
       this.#groups?.nextAt(now) ?? Number.POSITIVE_INFINITY,
+      this.#own.nextAt(now),
       this.#sweepAt ?? Number.POSITIVE_INFINITY,
     ];
     for (const candidate of candidates) at = soonest(now, at, candidate);

@@ -61,7 +61,11 @@ export type Content =
   | { readonly kind: "signal"; readonly body: Uint8Array };
 
 /** What was opened. `unknown` is of a later version: it survives, and goes to the application. */
-export type OpenedContent = Content | { readonly kind: "unknown"; readonly body: Uint8Array };
+export type OpenedContent =
+  | Content
+  | { readonly kind: "unknown"; readonly body: Uint8Array }
+  /** Of another device's library: believed of one's own account's alone. */
+  | { readonly kind: "note"; readonly body: Uint8Array };
 
 /** What two libraries say to each other about ratchets and keys; no person sees it. */
 export type Control =
@@ -126,6 +130,8 @@ export type CipherOutcome =
       /** Of one's own devices: whom the sender has said this to. Whoever else sets it is not believed. */
       readonly conversation?: AccountId | undefined;
       readonly content: OpenedContent;
+      /** Accounts of which another device list is known now than before. */
+      readonly relisted?: readonly AccountId[];
       readonly writes: readonly Write[];
     }
   /** Of the other side's library, for this one. */
@@ -133,6 +139,7 @@ export type CipherOutcome =
       readonly outcome: "control";
       readonly from: DeviceAddress;
       readonly control: Control;
+      readonly relisted?: readonly AccountId[];
       readonly writes: readonly Write[];
     }
   /** Opened before: acknowledged, silent. */
@@ -173,6 +180,8 @@ export interface Cipher {
   /** Undefined: the account's device list is not known. Of one's own account: the other devices, if there are any. */
   peer(account: AccountId, now: Time): PeerState | undefined;
   learnDevices(account: AccountId, answer: FrameOf<"has-devices">, now: Time): Learned;
+  /** Nothing is kept of an account's devices that its newest list does not name. */
+  forgetUnlisted(account: AccountId): readonly Write[];
   learnPrekeys(address: DeviceAddress, answer: FrameOf<"has-prekeys">, now: Time): Learned;
   seal(request: SealRequest): Sealed;
   sealControl(request: ControlRequest): Sealed;
@@ -180,13 +189,33 @@ export interface Cipher {
   /** Nothing is sealed for the device before a new ratchet was started with it. */
   renew(address: DeviceAddress, now: Time): readonly Write[];
   /** A new delivery access key: whoever holds the old one alone may not send any more, once the relay knows. */
-  newAccessKey(): { readonly accessKey: Uint8Array; readonly writes: readonly Write[] } | undefined;
+  newAccessKey(
+    now: Time,
+  ):
+    | { readonly accessKey: Uint8Array; readonly profileKey: ProfileKey; readonly writes: readonly Write[] }
+    | undefined;
+  /** Another device of this account has replaced the secret: the later one counts. `older`: ours is to be told again. */
+  adoptProfileKey(theirs: ProfileKey): {
+    readonly is: "taken" | "same" | "older";
+    readonly accessKey: Uint8Array;
+    readonly writes: readonly Write[];
+  };
+  /** The account key that the person has compared the safety number for; and: they have, on another device. */
+  verified(account: AccountId): Uint8Array | undefined;
+  verify(account: AccountId, accountKey: Uint8Array): readonly Write[];
   /** A ratchet that is due for renewal could not be renewed: that is not tried for a while. True: the one there is goes on. */
   goOn(address: DeviceAddress, now: Time): boolean;
   /** The relay has seen a later epoch than the store: ratchets are suspect, nothing is sealed with them again. */
   suspect(now: Time): readonly Write[];
   /** The device's signature over `proofTuple`, 64 bytes. */
   prove(proof: Proof): Uint8Array;
+}
+
+/** The secret that the delivery access key follows from, 32 bytes; when it was made, and by which device. */
+export interface ProfileKey {
+  readonly key: Uint8Array;
+  readonly at: number;
+  readonly by: number;
 }
 
 export interface Proof {
@@ -216,7 +245,13 @@ export interface RelayTerms {
 export type Decision = "accepted" | "blocked";
 
 /** Refusals of the client itself, beside the relay's codes and the cipher's. */
-export type LocalCode = "outbox-full" | "body-too-large" | "blocked" | "not-sealable" | "answer-lost";
+export type LocalCode =
+  | "outbox-full"
+  | "body-too-large"
+  | "no-other-device"
+  | "blocked"
+  | "not-sealable"
+  | "answer-lost";
 /** Why somebody cannot be watched. */
 export type WatchCode = "blocked" | "not-a-contact" | "too-many-watched";
 export type RefusalCode = ProblemCode | LocalCode | (string & {});
@@ -282,6 +317,10 @@ export type Happening =
       /** The group that they stand in, if one. */
       readonly group?: GroupId;
     }
+  /** The person has removed messages of somebody: what waits of them goes, here and on one's own other devices. */
+  | { readonly event: "forget"; readonly from: AccountId; readonly messages: readonly MessageId[] }
+  /** The person has compared a safety number. */
+  | { readonly event: "verified"; readonly account: AccountId }
   /** Answered by `watching`. */
   | { readonly event: "watch"; readonly ask: number; readonly account: AccountId }
   | { readonly event: "unwatch"; readonly account: AccountId }
@@ -307,6 +346,13 @@ export type CoreEvent = { readonly now: Time } & (
   | { readonly event: "batch"; readonly events: readonly Happening[] }
 );
 
+/** Something about messages from or to an account. */
+export interface OfMessages<K extends string> {
+  readonly kind: K;
+  readonly conversation: AccountId;
+  readonly messages: readonly MessageId[];
+}
+
 /** An entry of the inbox, as the application gets it. The same entry comes again until it is settled. */
 export interface Entry {
   readonly entry: number;
@@ -323,6 +369,9 @@ export interface Entry {
     | { readonly kind: "group"; readonly group: GroupId; readonly body: Uint8Array }
     /** Said to that account on another device of one's own. */
     | { readonly kind: "own"; readonly conversation: AccountId; readonly body: Uint8Array }
+    /** On another device of one's own, a person has read or removed messages of that account. */
+    | OfMessages<"read-elsewhere">
+    | OfMessages<"deleted-elsewhere">
     /** Only ids that this device sent to that account, and that were not told before. */
     | {
         readonly kind: "receipt";

@@ -30,7 +30,8 @@ export interface Item extends OutboxRow {
 
 /** What keeps a flow from going on. */
 export type Block =
-  | { readonly order: number; readonly waits: "time"; readonly until: Time }
+  /** `behind`: until an item of that order is durable, which is to go together with what is blocked. */
+  | { readonly order: number; readonly waits: "time"; readonly until: Time; behind?: number | undefined }
   | { readonly order: number; readonly waits: "device-list" }
   /** Its access key was refused: the recipient may be about to tell us another one, or to tell the relay this one. */
   | { readonly order: number; readonly waits: "key"; readonly until: Time; readonly again: Time };
@@ -62,7 +63,8 @@ export interface Going {
 /** The items of a flow that may go now on this kind of connection, in order. */
 export function* sendable(flow: Flow, { now, socket, alone }: Going): Generator<Item> {
   const block = flow.block;
-  if (block?.waits === "device-list" || (block?.waits === "time" && now < block.until)) return;
+  if (block?.waits === "device-list") return;
+  if (block?.waits === "time" && (now < block.until || block.behind !== undefined)) return;
   if (block?.waits === "key" && now < block.again) return;
   if (flow.items.some((item) => item.progress.at === "under-way" && item.progress.socket !== socket)) return;
   for (const item of flow.items) {

@@ -22,6 +22,7 @@ import {
   MAX_UNSETTLED,
   REMEMBER_MS,
 } from "./limits.ts";
+import { ownNote } from "./own-notes.ts";
 import { Requests } from "./requests.ts";
 import {
   gapBody,
@@ -79,8 +80,8 @@ export class Inbox {
   readonly #streams = new Map<string, Stream>();
   /** Entries of strangers. */
   readonly requests = new Requests();
-  /** Entries handed over, or to be, that the application has not settled. */
-  readonly #unsettled = new Set<number>();
+  /** Entries handed over, or to be, that the application has not settled, with account and message of each. */
+  readonly #unsettled = new Map<number, string>();
   #heldBytes = 0;
   #heldCount = 0;
   #nextOrder = 1;
@@ -107,7 +108,7 @@ export class Inbox {
       });
     else if (row.state === "request") this.requests.add(held);
     else {
-      this.#unsettled.add(order);
+      this.#unsettled.set(order, nameOf(row));
       this.#toHand.push(held);
     }
   }
@@ -266,7 +267,7 @@ export class Inbox {
   keepForApplication(turn: Turn, { order, row }: Ready): void {
     const kept: InboxRow = { ...row, state: "new" };
     turn.stage(put("inbox", orderKey(order), inboxRow, kept));
-    this.#unsettled.add(order);
+    this.#unsettled.set(order, nameOf(row));
     turn.afterwards({ next: "hand", entry: entryOf({ order, row: kept }) });
   }
 
@@ -293,6 +294,14 @@ export class Inbox {
         turn.stage(remove("inbox", orderKey(held.order)));
       }
     }
+  }
+
+  /** Messages that a person has removed are handed over no more, nor kept until their sender is decided about. */
+  forget(turn: Turn, account: AccountId, messages: readonly MessageId[]): void {
+    const names = new Set(messages.map((message) => account + message));
+    const gone = [...this.#unsettled].filter(([, name]) => names.has(name)).map(([order]) => order);
+    for (const order of gone) this.settled(turn, order);
+    for (const ready of this.requests.forget(account, messages)) this.drop(turn, ready);
   }
 
   settled(turn: Turn, order: number): void {
@@ -358,12 +367,23 @@ function keptOf(
     const { kind, delivered, read } = content;
     return { kind, body: encode(receiptBody, { delivered: [...delivered], read: [...read] }) };
   }
-  if (group !== undefined) return { kind: "group", body: encode(groupBody, { group, body: content.body }) };
-  if (conversation === undefined) return content;
+  if (group !== undefined && content.kind !== "note")
+    return { kind: "group", body: encode(groupBody, { group, body: content.body }) };
+  if (conversation === undefined || content.kind === "note") return content;
   return { kind: "own", body: encode(ownBody, { conversation, body: content.body }) };
 }
 
+function nameOf({ from, message, kind }: InboxRow): string {
+  return kind === "message" || kind === "unknown" ? accountOf(from) + message : "";
+}
+
 function contentOf({ kind, body }: InboxRow): Entry["content"] {
+  if (kind === "note") {
+    const note = decodeAll(ownNote, body);
+    if (note.kind !== "read" && note.kind !== "deleted") throw new Error("a note that is for the library");
+    const { conversation, messages } = note;
+    return { kind: note.kind === "read" ? "read-elsewhere" : "deleted-elsewhere", conversation, messages };
+  }
   if (kind === "own") return { kind, ...decodeAll(ownBody, body) };
   if (kind === "receipt") return { kind, ...decodeAll(receiptBody, body) };
   if (kind === "gap") return { kind, ...decodeAll(gapBody, body) };

@@ -66,11 +66,18 @@ export class LibraryMail {
 
   /** Somebody was blocked and is to lose the right to send: those who remain get a new access key, then the relay its hash. */
   lockOut(turn: Turn, fellows: Iterable<AccountId>): void {
-    const { cipher, contacts } = this.#parts;
-    const changed = cipher.newAccessKey();
+    const { cipher, sending } = this.#parts;
+    const changed = cipher.newAccessKey(turn.now);
     if (changed === undefined) return;
     turn.stage(...changed.writes);
-    const notice = { kind: "access-key", accessKey: changed.accessKey } as const;
+    sending.tellOwn(turn, { kind: "profile-key", ...changed.profileKey });
+    this.announce(turn, changed.accessKey, fellows);
+  }
+
+  /** Contacts, and who is in a group with this account, are told the access key; then the relay its hash. */
+  announce(turn: Turn, accessKey: Uint8Array, fellows: Iterable<AccountId>): void {
+    const { contacts } = this.#parts;
+    const notice = { kind: "access-key", accessKey } as const;
     const told = new Set(fellows);
     for (const [contact, { decision }] of contacts.all()) if (decision === "accepted") told.add(contact);
     for (const account of told) this.notify(turn, account, notice);

@@ -112,6 +112,18 @@ export const OFFLINE_AFTER_MS = 4_000;
 /** A refused envelope, or question, is tried again with full jitter under base × 2^tries, ms. */
 export const RETRY_BASE_MS = 1_000;
 export const RETRY_CAP_MS = 60_000;
+/** A list that is older than the known one is asked for again for so long, ms: nodes of a relay keep one for 10 s. */
+export const OLDER_LIST_MS = 20_000;
+/** Contacts in one note to one's own devices, and ids of messages: with their names and keys well under a message's body. */
+export const MAX_NOTED_CONTACTS = 200;
+export const MAX_NOTED_IDS = 1_000;
+/** Keys that only a receipt waits for are asked for at most so often, ms. */
+export const ASK_AGAIN_MS = 300_000;
+/** Our own list, where it could not be had, is asked for again after this, ms. */
+export const OWN_LIST_MS = 60_000;
+/** Receipts for what another device has sent and not told of yet; and how long they are kept, ms: a device may be away. */
+export const MAX_EARLY = 1_000;
+export const EARLY_MS = 7 * 86_400_000;
 /** Receipts wait up to this long, ms: it takes more of them to find whom one answers (attack 43), and one names many. */
 export const RECEIPT_JITTER_MS = 5_000;
 /** Mail for one's own other devices waits up to this long, ms, so that it does not tell when mail went to somebody. */

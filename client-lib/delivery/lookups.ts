@@ -23,6 +23,8 @@ export type Question =
   | { readonly about: "prekeys"; readonly address: DeviceAddress; readonly requestId: Uint8Array };
 
 interface Asked {
+  /** For keys of a device whose certificate is still asked for. */
+  early?: Answer;
   readonly question: Question;
   readonly accessKey: Uint8Array | undefined;
   /** When it was sent on this connection; or when it may be sent again. */
@@ -80,39 +82,63 @@ export class Lookups {
 
   lost(now: Time, socket: ConnectionKind): void {
     for (const asked of this.#asked.values())
-      if (routeOf(asked) === socket && asked.state.at === "sent") asked.state = { at: "to-send", from: now };
+      if (routeOf(asked) === socket && asked.state.at === "sent" && asked.early === undefined)
+        asked.state = { at: "to-send", from: now };
   }
 
-  answered(answer: Answer): Ended | undefined {
+  /** What has ended by it: keys of a device count when the question for the account's devices has ended. */
+  answered(answer: Answer): Ended[] {
     const asked = this.#asked.get(answer.request);
-    if (asked === undefined || ANSWERS[asked.question.about] !== answer.frame) return undefined;
+    if (asked === undefined || ANSWERS[asked.question.about] !== answer.frame) return [];
+    const { question } = asked;
+    if (question.about === "prekeys" && this.#isListing(accountOf(question.address))) {
+      asked.early = answer;
+      return [];
+    }
     this.#asked.delete(answer.request);
-    return { how: "answered", question: asked.question, answer };
+    return [{ how: "answered", question, answer }, ...this.#released(question)];
   }
 
-  refused(now: Time, request: number, number: number, retryAfter: number): Ended | undefined {
+  #isListing(account: AccountId): boolean {
+    for (const { question } of this.#asked.values())
+      if (question.about === "devices" && question.account === account) return true;
+    return false;
+  }
+
+  #released(over: Question): Ended[] {
+    const ended: Ended[] = [];
+    if (over.about !== "devices") return ended;
+    for (const [request, { question, early }] of this.#asked)
+      if (early !== undefined && accountIn(question) === over.account) {
+        this.#asked.delete(request);
+        ended.push({ how: "answered", question, answer: early });
+      }
+    return ended;
+  }
+
+  refused(now: Time, request: number, number: number, retryAfter: number): Ended[] {
     const asked = this.#asked.get(request);
-    if (asked === undefined) return undefined;
+    if (asked === undefined) return [];
     const code = problemOf(number) ?? "internal";
     if (PROBLEMS[code].retry === "later") {
       const wait = retryAfter + fullJitter(this.#chance, RETRY_BASE_MS, RETRY_CAP_MS, asked.tries);
       asked.tries += 1;
       asked.state = { at: "to-send", from: later(now, wait) };
-      return undefined;
+      return [];
     }
     this.#asked.delete(request);
-    return { how: "refused", question: asked.question, code };
+    return [{ how: "refused", question: asked.question, code }, ...this.#released(asked.question)];
   }
 
   /** Questions without an answer go again; questions that somebody waits for only so long end. */
   tick(now: Time): Ended[] {
     const ended: Ended[] = [];
     for (const [request, asked] of this.#asked) {
-      const { question, state } = asked;
+      const { early, question, state } = asked;
       if (question.about === "name" && question.until <= now) {
         this.#asked.delete(request);
         ended.push({ how: "refused", question, code: "answer-lost" });
-      } else if (state.at === "sent" && now - state.since >= ANSWER_MS)
+      } else if (early === undefined && state.at === "sent" && now - state.since >= ANSWER_MS)
         asked.state = { at: "to-send", from: now };
     }
     return ended;
@@ -120,7 +146,8 @@ export class Lookups {
 
   nextAt(now: Time): number {
     let at = Number.POSITIVE_INFINITY;
-    for (const { question, state } of this.#asked.values()) {
+    for (const { early, question, state } of this.#asked.values()) {
+      if (early !== undefined) continue;
       if (question.about === "name") at = soonest(now, at, question.until);
       at = soonest(now, at, state.at === "sent" ? state.since + ANSWER_MS : state.from);
     }

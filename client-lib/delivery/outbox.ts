@@ -127,6 +127,9 @@ export class Outbox {
       const item = this.#byOrder.get(order);
       if (item?.progress.at === "staged") item.progress = { at: "ready" };
     }
+    for (const { block } of this.#flows.values())
+      if (block?.waits === "time" && block.behind !== undefined && orders.includes(block.behind))
+        block.behind = undefined;
   }
 
   /** Whether anything is to go, or is under way, on such a connection. */
@@ -245,14 +248,24 @@ export class Outbox {
     return this.#endAll(turn, ids, { end: "refused", code: "not-permitted" });
   }
 
-  /** The recipient's devices are others than the submit said. */
-  staleList(ids: readonly EnvelopeId[]): readonly AccountId[] {
+  /** The recipient's devices are others than the submit said: nothing goes to them. False: nothing of it was ours. */
+  staleList(account: AccountId, ids: readonly EnvelopeId[]): boolean {
     const waiting = this.#waiting(ids);
     for (const item of waiting) {
       item.tries += 1;
       this.#block(item, { order: item.order, waits: "device-list" });
     }
-    return accountsOf(waiting);
+    for (const flow of this.#flows.values())
+      if (waiting.length > 0 && accountOf(flow.to) === account && flow.items[0] !== undefined)
+        flow.block ??= { order: flow.items[0].order, waits: "device-list" };
+    return waiting.length > 0;
+  }
+
+  /** What is on its way to an account, in order. */
+  messagesOf(account: AccountId): MessageId[] {
+    const items: Item[] = [];
+    for (const flow of this.#flows.values()) if (accountOf(flow.to) === account) items.push(...flow.items);
+    return [...new Set(items.sort((a, b) => a.order - b.order).map(({ message }) => message))];
   }
 
   #waiting(ids: readonly EnvelopeId[]): Item[] {
@@ -274,8 +287,13 @@ export class Outbox {
     if (flow.block === undefined || flow.block.order >= item.order) flow.block = block;
   }
 
-  /** The newest device list of an account: what waited for it goes on, what is for a device that is gone ends. */
+  /**
+   * The newest device list of an account: what waited for it goes on, together with what has just been sealed for devices
+   * that were added; what is for a device that is gone ends.
+   */
   relisted(turn: Turn, account: AccountId, listVersion: number, devices: readonly number[]): Settled[] {
+    const last = this.#byOrder.get(this.#nextOrder - 1);
+    const behind = last?.progress.at === "staged" && accountOf(last.to) === account ? last.order : undefined;
     const gone: EnvelopeId[] = [];
     for (const flow of this.#flows.values()) {
       if (accountOf(flow.to) !== account) continue;
@@ -287,7 +305,7 @@ export class Outbox {
       if (flow.block?.waits !== "device-list") continue;
       const tries = this.#byOrder.get(flow.block.order)?.tries ?? 0;
       const wait = tries <= 1 ? 0 : fullJitter(this.#chance, RETRY_BASE_MS, RETRY_CAP_MS, tries);
-      flow.block = { order: flow.block.order, waits: "time", until: (turn.now + wait) as Time };
+      flow.block = { order: flow.block.order, waits: "time", until: (turn.now + wait) as Time, behind };
     }
     return this.#endAll(turn, gone, { end: "refused", code: "no-device" });
   }

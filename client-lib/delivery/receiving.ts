@@ -15,13 +15,16 @@ import type { Contacts } from "./contacts.ts";
 import type { Cipher, Control, Decision, Happening, MessageId, StreamId } from "./events.ts";
 import type { GroupInbox, GroupOpened } from "../groups/group-receiving.ts";
 import type { Groups } from "../groups/groups.ts";
+import type { Early } from "./early.ts";
 import type { Inbox, OpenedEnvelope, Ready } from "./inbox.ts";
 import { MAX_CONTENT_BYTES } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
+import type { ForApplication, Made } from "./own-notes.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Recovery } from "./recovery.ts";
 import type { ResendLog } from "./resend-log.ts";
 import type { Receipts } from "./receipts.ts";
+import type { Sending } from "./sending.ts";
 import type { SentLog } from "./sent-log.ts";
 import type { Turn } from "./turn.ts";
 import type { Watching } from "./watching.ts";
@@ -40,7 +43,14 @@ export interface Parts {
   readonly quarantine: Quarantine;
   readonly watching: Watching;
   readonly groups: () => Groups | undefined;
+  readonly sending: Sending;
+  readonly early: Early;
+  /** Takes a note of another device of this account; gives what the application is to hear of. */
+  readonly heard: (turn: Turn, note: Uint8Array) => ForApplication | undefined;
 }
+
+/** What follows from messages alone is overridden by whatever a person decides, on whichever device. */
+const OF_ITSELF: Made = { at: 0, by: 0 };
 
 export class Receiving implements GroupInbox {
   readonly #parts: Parts;
@@ -61,6 +71,8 @@ export class Receiving implements GroupInbox {
         ciphertext: frame.ciphertext,
         now: turn.now,
       });
+      if (outcome.outcome === "ok" || outcome.outcome === "control")
+        for (const account of outcome.relisted ?? []) this.#parts.sending.changed(turn, account);
       if (outcome.outcome === "ok") this.#opened(turn, frame, outcome);
       else if (outcome.outcome === "poison") {
         turn.stage(...outcome.writes);
@@ -138,7 +150,8 @@ export class Receiving implements GroupInbox {
     if (opened.content.kind === "receipt") this.#receipt(turn, opened);
     else if (opened.content.body.length > MAX_CONTENT_BYTES) this.#quarantine(turn, frame, "body-too-large");
     else if (account === self) this.#ownMessage(turn, opened);
-    else if (opened.conversation !== undefined) this.#quarantine(turn, frame, "not-an-own-device");
+    else if (opened.conversation !== undefined || opened.content.kind === "note")
+      this.#quarantine(turn, frame, "not-an-own-device");
     else this.#message(turn, account, opened);
   }
 
@@ -155,11 +168,14 @@ export class Receiving implements GroupInbox {
 
   /** Only what this device sent to that account counts, and only once. */
   #receipt(turn: Turn, opened: OpenedEnvelope): void {
-    const { inbox, sent, resends } = this.#parts;
+    const { early, inbox, sent, resends, sending, self } = this.#parts;
     if (opened.content.kind !== "receipt") return;
     const { content: said } = opened;
     for (const id of [...said.delivered, ...said.read]) resends.delivered(turn, id, opened.from);
     const account = accountOf(opened.from);
+    if (account !== self && !sending.isAlone(turn))
+      for (const what of ["delivered", "read"] as const)
+        for (const id of said[what]) if (sent.of(id) === undefined) early.keep(turn, id, opened.from, what);
     const reached = (ids: readonly MessageId[], state: "delivered" | "read") => [
       ...ids.filter((id) => sent.reach(turn, id, account, state)),
       ...(this.#parts.groups()?.confirmed(turn, account, ids, state) ?? []),
@@ -174,20 +190,25 @@ export class Receiving implements GroupInbox {
 
   /** Another device of this account has sent something: receipts for it are believed here too. */
   #ownMessage(turn: Turn, opened: OpenedEnvelope): void {
-    const { contacts, inbox, self, sent } = this.#parts;
+    const { contacts, early, inbox, self, sent } = this.#parts;
     const { conversation, message } = opened;
     if (conversation !== undefined) {
       if (conversation !== self && contacts.of(conversation).decision === "none")
-        this.decide(turn, conversation, "accepted");
+        this.decide(turn, conversation, "accepted", OF_ITSELF);
       if (sent.of(message) === undefined) sent.add(turn, message, conversation);
     }
     for (const ready of inbox.arrive(turn, opened)) this.#give(turn, ready);
+    const before = conversation === undefined ? undefined : early.take(turn, message, conversation);
+    if (before === undefined) return;
+    const { from, what } = before;
+    const receipt = { kind: "receipt", delivered: [], read: [], [what]: [message] } as const;
+    this.#receipt(turn, { ...opened, from, content: receipt });
   }
 
   #message(turn: Turn, account: AccountId, opened: OpenedEnvelope): void {
     const { inbox, contacts, requests } = this.#parts;
     if (contacts.of(account).decision === "none") {
-      if (requests === "accept") contacts.decide(turn, account, "accepted");
+      if (requests === "accept") contacts.decide(turn, account, "accepted", OF_ITSELF);
       else if (!inbox.requests.hasRoom(account, bodyBytes(opened))) return;
     }
     for (const ready of inbox.arrive(turn, opened)) this.#give(turn, ready);
@@ -198,7 +219,7 @@ export class Receiving implements GroupInbox {
     const { inbox, contacts, receipts, self } = this.#parts;
     const account = accountOf(ready.row.from);
     if (ready.row.kind === "group" || ready.row.kind === "group-gap") return this.#giveOfGroup(turn, ready);
-    if (account === self) return inbox.keepForApplication(turn, ready);
+    if (account === self) return this.#giveOwn(turn, ready);
     const { decision, name } = contacts.of(account);
     if (decision === "accepted") {
       inbox.keepForApplication(turn, ready);
@@ -219,10 +240,23 @@ export class Receiving implements GroupInbox {
       receipts.add(turn, account, ready.row.message, "delivered");
   }
 
-  decide(turn: Turn, account: AccountId, decision: Decision): void {
+  /** The device that told it is told that it has come. */
+  #giveOwn(turn: Turn, ready: Ready): void {
+    const { inbox, receipts, self } = this.#parts;
+    const { kind, body, message } = ready.row;
+    if (kind === "own" || kind === "note") receipts.add(turn, self, message, "delivered");
+    const note = kind === "note" ? this.#parts.heard(turn, body) : undefined;
+    if (note?.kind === "deleted") inbox.forget(turn, note.conversation, note.messages);
+    if (kind !== "note" || note !== undefined) inbox.keepForApplication(turn, ready);
+    else inbox.drop(turn, ready);
+  }
+
+  /** `made`: not here and now. */
+  decide(turn: Turn, account: AccountId, decision: Decision, made?: Made): void {
     const { contacts, inbox } = this.#parts;
-    contacts.decide(turn, account, decision);
+    contacts.decide(turn, account, decision, made);
     if (decision === "blocked") {
+      this.#parts.watching.unwatch(account);
       inbox.dropHeld(turn, account);
       this.#parts.recovery.forget(turn, account);
     }

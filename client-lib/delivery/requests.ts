@@ -1,6 +1,7 @@
 // Mail of strangers, kept until the person has decided about its sender. Always true: what is kept of one stranger, and
 // of how many, has caps; the entries of one stranger stay in the order in which their turn came.
 import { type AccountId, accountOf } from "@lethe/protocol";
+import type { MessageId } from "./events.ts";
 import type { Ready } from "./inbox.ts";
 import { MAX_REQUEST_BYTES, MAX_REQUEST_MESSAGES, MAX_REQUESTS } from "./limits.ts";
 
@@ -33,6 +34,16 @@ export class Requests {
     own.entries.push(entry);
     own.bytes += entry.row.body.length;
     this.#kept.set(account, own);
+  }
+
+  /** Takes away messages of an account; the account stays, undecided, while any are left. */
+  forget(account: AccountId, messages: readonly MessageId[]): readonly Ready[] {
+    const own = this.#kept.get(account);
+    const gone = own?.entries.filter(({ row }) => messages.includes(row.message)) ?? [];
+    if (own === undefined || gone.length === 0) return [];
+    this.#kept.delete(account);
+    for (const entry of own.entries) if (!gone.includes(entry)) this.add(entry);
+    return gone;
   }
 
   take(account: AccountId): readonly Ready[] {

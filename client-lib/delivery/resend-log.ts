@@ -1,6 +1,6 @@
 // What was sent and may be asked for again: body and place of each message, by the envelopes that carried it.
-// Always true: an entry goes when its device has confirmed the message, or when it expires; only the device that an
-// envelope was for can ask for it, and three times at most.
+// Always true: an entry goes when its devices have all confirmed the message, or when it expires; only the device that
+// an envelope was for can ask for it, and three times at most; a device that is named has a ciphertext of the message.
 import {
   type AccountId,
   accountId,
@@ -9,6 +9,7 @@ import {
   bytes,
   decodeAll,
   type DeviceAddress,
+  type DeviceNumber,
   deviceNumber,
   deviceOf,
   encode,
@@ -44,8 +45,8 @@ const resendRow = struct({
       id: envelopeId,
       place: optional(struct({ stream: streamId, sequence: u64 })),
       resends: u8,
-      /** Asked for, and not sent again yet. */
-      asked: oneOf({ no: 0, yes: 1 }),
+      /** `yes`: asked for, and not sent again yet. `over`: the device has the message, or is gone. */
+      asked: oneOf({ no: 0, yes: 1, over: 2 }),
     }),
     MAX_DEVICES,
   ),
@@ -65,6 +66,9 @@ export interface Resend {
   readonly sentAt: Time;
   readonly expiry: Time;
 }
+
+/** A message that one of the account's devices has no ciphertext of. */
+export type Lacking = Omit<Resend, "place">;
 
 export interface Sent {
   readonly message: MessageId;
@@ -110,13 +114,7 @@ export class ResendLog {
     const to = accountOf(first.to);
     const key = this.#keyOf(message, to);
     if (this.#rows.has(key)) return;
-    const devices = carried.map(({ to, id, place }) => ({
-      device: deviceOf(to),
-      id,
-      place,
-      resends: 0,
-      asked: "no" as const,
-    }));
+    const devices = carried.map(carriedBy);
     const row: Row = { format: "one", to, at: turn.now, sentAt, expiry, devices, body };
     this.#index(key, row);
     this.#put(turn, key, row);
@@ -140,16 +138,47 @@ export class ResendLog {
     turn.stage({ table: RESEND_TABLE, key: message, value: undefined });
   }
 
+  /** It was sealed for another device. */
+  carries(turn: Turn, message: MessageId, carried: Sent["carried"][number]): void {
+    const key = this.#keyOf(message, accountOf(carried.to));
+    const row = this.#rows.get(key);
+    if (row === undefined) return;
+    this.#byEnvelope.set(carried.id, key);
+    this.#change(turn, key, { ...row, devices: [...row.devices, carriedBy(carried)] });
+  }
+
+  /** What it is to be sealed for of an account's devices, that it was not. */
+  lacking(message: MessageId, to: AccountId, devices: readonly DeviceNumber[]): Lacking[] {
+    const row = this.#rows.get(this.#keyOf(message, to));
+    if (row === undefined || row.to !== to) return [];
+    const { body, sentAt, expiry } = row;
+    return devices
+      .filter((device) => !row.devices.some((has) => has.device === device))
+      .map((device) => ({ message, to: addressOf(to, device), body, sentAt, expiry }));
+  }
+
+  /** An account's devices are these now: the others ask for nothing any more. */
+  relisted(turn: Turn, account: AccountId, devices: readonly DeviceNumber[]): void {
+    for (const [key, row] of this.#rows)
+      if (row.to === account)
+        for (const { device, asked } of row.devices)
+          if (asked !== "over" && !devices.includes(device)) this.#over(turn, key, device);
+  }
+
   /** A device has the message: it will not ask for it. */
   delivered(turn: Turn, message: MessageId, from: DeviceAddress): void {
     const key = this.#keyOf(message, accountOf(from));
+    if (this.#rows.get(key)?.to === accountOf(from)) this.#over(turn, key, deviceOf(from));
+  }
+
+  #over(turn: Turn, key: Key, number: DeviceNumber): void {
     const row = this.#rows.get(key);
-    const has = row?.devices.find(({ device }) => device === deviceOf(from));
-    if (row === undefined || has === undefined || row.to !== accountOf(from)) return;
-    const devices = row.devices.filter((each) => each !== has);
+    const has = row?.devices.find(({ device, asked }) => device === number && asked !== "over");
+    if (row === undefined || has === undefined) return;
     this.#byEnvelope.delete(has.id);
-    if (devices.length === 0) this.#forget(turn, key);
-    else this.#change(turn, key, { ...row, devices });
+    const next = changed(row, has, { asked: "over" });
+    if (next.devices.every(({ asked }) => asked === "over")) this.#forget(turn, key);
+    else this.#change(turn, key, next);
   }
 
   #change(turn: Turn, message: Key, row: Row): void {
@@ -167,7 +196,7 @@ export class ResendLog {
       const row = message === undefined ? undefined : this.#rows.get(message);
       const own = row?.devices.find((each) => each.id === id);
       if (message === undefined || row === undefined || own === undefined) continue;
-      if (addressOf(row.to, own.device) !== from || own.asked === "yes" || own.resends >= MAX_RESENDS)
+      if (addressOf(row.to, own.device) !== from || own.asked !== "no" || own.resends >= MAX_RESENDS)
         continue;
       granted += 1;
       this.#change(turn, message, changed(row, own, { asked: "yes" }));
@@ -181,7 +210,7 @@ export class ResendLog {
       const row = this.#rows.get(key);
       const message = key.slice(0, 16) as MessageId;
       for (const own of row?.devices ?? []) {
-        if (row === undefined || own.asked === "no") continue;
+        if (row === undefined || own.asked !== "yes") continue;
         const { to, body, sentAt, expiry } = row;
         yield { message, to: addressOf(to, own.device), body, place: own.place, sentAt, expiry };
       }
@@ -211,6 +240,10 @@ export class ResendLog {
   sweep(turn: Turn, relayNow: Time): void {
     for (const [message, { expiry }] of this.#rows) if (expiry <= relayNow) this.#forget(turn, message);
   }
+}
+
+function carriedBy({ to, id, place }: Sent["carried"][number]): Carried {
+  return { device: deviceOf(to), id, place, resends: 0, asked: "no" };
 }
 
 function changed(row: Row, own: Carried, change: Partial<Carried>): Row {

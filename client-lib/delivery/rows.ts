@@ -20,6 +20,7 @@ import {
   text,
   time,
   u8,
+  u16,
   u32,
   u64,
 } from "@lethe/protocol";
@@ -74,7 +75,7 @@ export const inboxRow = versioned(
     state: oneOf({ held: 0, request: 1, new: 2 }),
     late: oneOf({ no: 0, yes: 1 }),
     /** A gap stands where the missing messages would have stood; it has no place of its own. */
-    kind: oneOf({ message: 0, receipt: 1, unknown: 2, gap: 3, own: 4, group: 5, "group-gap": 6 }),
+    kind: oneOf({ message: 0, receipt: 1, unknown: 2, gap: 3, own: 4, group: 5, "group-gap": 6, note: 7 }),
     body,
   }),
 );
@@ -82,14 +83,32 @@ export const seenRow = versioned(struct({ at: time }));
 export const streamOutRow = versioned(struct({ stream: streamId, next: u64 }));
 export const streamInRow = versioned(struct({ next: u64, at: time }));
 export const receiptRow = versioned(struct({ what: oneOf({ delivered: 1, read: 2 }) }));
-export const contactRow = versioned(
-  struct({
-    decision: oneOf({ none: 0, accepted: 1, blocked: 2 }),
-    accessKey: optional(fixed(16)),
-    name: optional(text(32)),
-    /** A claimed name is what the account says of itself; a found one is the relay's directory's. */
-    nameFrom: oneOf({ claimed: 0, found: 1 }),
-  }),
+const contactOf1 = struct({
+  decision: oneOf({ none: 0, accepted: 1, blocked: 2 }),
+  accessKey: optional(fixed(16)),
+  name: optional(text(32)),
+  /** A claimed name is what the account says of itself; a found one is the relay's directory's. */
+  nameFrom: oneOf({ claimed: 0, found: 1 }),
+});
+/** When it was decided, and on which device of this account. */
+const decided = struct({ at: time, by: u16 });
+/** Of the version before there is neither: whatever is decided anywhere is later. */
+export const contactRow: Codec<Of<typeof contactOf1> & Of<typeof decided>> = {
+  layout: `u8 2; ${contactOf1.layout}, ${decided.layout}; or u8 1; ${contactOf1.layout}`,
+  read(r) {
+    const version = r.u8();
+    if (version !== 1 && version !== 2) throw new Error("a row of a later version of this library");
+    const contact = contactOf1.read(r);
+    return { ...contact, ...(version === 1 ? { at: 0 as Time, by: 0 } : decided.read(r)) };
+  },
+  write(w, v) {
+    w.u8(2);
+    contactOf1.write(w, v);
+    decided.write(w, v);
+  },
+};
+export const earlyRow = versioned(
+  struct({ from: deviceAddress, what: oneOf({ delivered: 1, read: 2 }), at: time }),
 );
 export const quarantineRow = versioned(
   struct({ id: envelopeId, at: time, code: text(64), ciphertext: bytes(MAX_ENVELOPE_BYTES) }),
@@ -128,6 +147,7 @@ export type OutboxRow = Of<typeof outboxRow>;
 export type UnsealedRow = Of<typeof unsealedRow>;
 export type InboxRow = Of<typeof inboxRow>;
 export type ContactRow = Of<typeof contactRow>;
+export type EarlyRow = Of<typeof earlyRow>;
 export type SentRow = Of<typeof sentRow>;
 
 /** The tables that the core reads at its start and writes. Others of the same store are not its business. */
@@ -145,6 +165,8 @@ export const CORE_TABLES = [
   "sent",
   "resendable",
   "recovery",
+  "own-device",
+  "early",
   "group",
   "group-own",
   "group-chains",

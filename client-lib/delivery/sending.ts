@@ -1,49 +1,44 @@
-// From a message of the application to sealed envelopes in the outbox: finding out the recipient's devices and keys,
-// sealing for each device, numbering.
+// From a message of the application to sealed envelopes in the outbox: finding out the recipient's devices and keys, and
+// what becomes of what is on its way when they change.
 // Always true: a message is durable, unsealed or sealed, before the application hears that it is queued; the messages
-// to one account are sealed in the order in which they were given; ratchet, numbers and ciphertext are one commit.
-import { ownCopyOf } from "../content/content.ts";
-import { addTime, soonest } from "./connection-ends.ts";
-import type { Contacts } from "./contacts.ts";
-import type {
-  Chance,
-  Cipher,
-  Content,
-  Happening,
-  MessageId,
-  Place,
-  RefusalCode,
-  RelayTerms,
-  StoredRows,
-  StreamId,
-} from "./events.ts";
-import { DEFAULT_TTL_MS, MAX_BODY_BYTES, MAX_OUTBOX_ITEMS, MAX_UNSEALED } from "./limits.ts";
-import type { Ended, Lookups } from "./lookups.ts";
-import type { Outbox, Settled } from "./outbox.ts";
+// to one account are sealed in the order in which they were given; what waits in the outbox for an account goes on only
+// when it is there for each of the devices that the newest list names.
+import { noteBody, ownCopyOf } from "../content/content.ts";
+import { addTime, later, soonest } from "./connection-ends.ts";
+import type { Happening, MessageId, RefusalCode, RelayTerms, StoredRows } from "./events.ts";
+import {
+  ASK_AGAIN_MS,
+  DEFAULT_TTL_MS,
+  MAX_ASKS,
+  MAX_BODY_BYTES,
+  MAX_OUTBOX_ITEMS,
+  MAX_UNSEALED,
+  OLDER_LIST_MS,
+  RECEIPT_JITTER_MS,
+  RETRY_BASE_MS,
+} from "./limits.ts";
+import type { Ended, Lookups, Question } from "./lookups.ts";
+import type { Settled } from "./outbox.ts";
+import { type OwnNote, ownNote } from "./own-notes.ts";
 import {
   type AccountId,
   accountOf,
   addressOf,
   type DeviceAddress,
+  type DeviceNumber,
+  deviceOf,
+  encode,
   type EnvelopeId,
+  type FrameOf,
   fromBytes,
   MAX_ENVELOPE_BYTES,
   MAX_TTL_MS,
   type Time,
 } from "@lethe/protocol";
-import {
-  orderKey,
-  orderOf,
-  type OutboxRow,
-  put,
-  readTable,
-  remove,
-  streamOutRow,
-  type UnsealedRow,
-  unsealedRow,
-} from "./rows.ts";
-import type { ResendLog, Sent } from "./resend-log.ts";
-import type { SentLog } from "./sent-log.ts";
+import { orderKey, orderOf, put, readTable, remove, type UnsealedRow, unsealedRow } from "./rows.ts";
+import type { Receipts } from "./receipts.ts";
+import { type Parts as SealingParts, Sealing } from "./sealing.ts";
+import { tellSettled } from "./settled.ts";
 import type { Turn } from "./turn.ts";
 
 interface Unsealed extends UnsealedRow {
@@ -52,15 +47,9 @@ interface Unsealed extends UnsealedRow {
   readonly stored: boolean;
 }
 
-export interface Parts {
-  readonly self: AccountId;
-  readonly chance: Chance;
-  readonly cipher: Cipher;
-  readonly contacts: Contacts;
-  readonly outbox: Outbox;
+export interface Parts extends SealingParts {
+  readonly device: DeviceNumber;
   readonly lookups: Lookups;
-  readonly sent: SentLog;
-  readonly resends: ResendLog;
 }
 
 /** What the last answer taught, so that a lesson that changes nothing is not asked for again and again. */
@@ -69,7 +58,13 @@ type Lesson = { readonly about: "devices" } | { readonly about: "prekeys"; reado
 export class Sending {
   readonly #parts: Parts;
   readonly #unsealed = new Map<AccountId, Unsealed[]>();
-  readonly #streams = new Map<DeviceAddress, { stream: StreamId; next: number }>();
+  readonly #sealing: Sealing;
+  /** Devices that are listed and have no keys to be had: what is on its way does not wait for them. */
+  readonly #keyless = new Set<DeviceAddress>();
+  /** When keys for a receipt were asked for. */
+  readonly #askedFor = new Map<AccountId | DeviceAddress, Time>();
+  /** When an account's list was first found to be older at the relay than here. */
+  readonly #older = new Map<AccountId, Time>();
   #count = 0;
   #nextOrder = 1;
   /** What the relay takes, by its last word; until then what the protocol allows. */
@@ -79,10 +74,9 @@ export class Sending {
 
   constructor(parts: Parts, rows: StoredRows) {
     this.#parts = parts;
+    this.#sealing = new Sealing(parts, rows);
     for (const [key, row] of readTable(rows, "unsealed", unsealedRow))
       this.#keep({ ...row, order: orderOf(key), stored: true });
-    for (const [key, { stream, next }] of readTable(rows, "stream-out", streamOutRow))
-      this.#streams.set(key as DeviceAddress, { stream, next });
   }
 
   /** The relay says what it takes: at each connection, and in its policy. */
@@ -91,6 +85,7 @@ export class Sending {
       maxEnvelopeBytes: Math.min(maxEnvelopeBytes, MAX_ENVELOPE_BYTES),
       maxTtlMs: Math.min(maxTtlMs, MAX_TTL_MS),
     };
+    this.#sealing.maxBytes = this.#terms.maxEnvelopeBytes;
   }
 
   /** When mail that the application gives no life expires, in the relay's time. */
@@ -107,13 +102,17 @@ export class Sending {
     const { contacts, sent, outbox } = this.#parts;
     if (sent.of(message)?.to === to) return turn.tellAfter({ tell: "queued", message });
     const refuse = (code: RefusalCode) => turn.tell({ tell: "refused", message, to, code });
-    if (to === this.#parts.self) return refuse("not-sealable");
+    if (to === this.#parts.self && this.isAlone(turn)) return refuse("no-other-device");
     if (body.length > Math.min(MAX_BODY_BYTES, this.#terms.maxEnvelopeBytes)) return refuse("body-too-large");
     if (contacts.of(to).decision === "blocked") return refuse("blocked");
     if (this.#count >= MAX_UNSEALED || !outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) return refuse("outbox-full");
-    if (contacts.of(to).decision === "none") contacts.decide(turn, to, "accepted");
+    const row = { message, to, body, sentAt: turn.now, expiry: this.expiryOf(turn.now, ttl) };
     sent.add(turn, message, to);
-    this.#take(turn, { message, to, body, sentAt: turn.now, expiry: this.expiryOf(turn.now, ttl) });
+    if (to === this.#parts.self) this.#toOwn(turn, { ...row, body: ownCopyOf(to, body) });
+    else {
+      if (contacts.of(to).decision === "none") contacts.decide(turn, to, "accepted");
+      this.#take(turn, row);
+    }
     turn.tellAfter({ tell: "queued", message });
   }
 
@@ -184,14 +183,70 @@ export class Sending {
     const code = ended.how === "refused" ? ended.code : this.#learn(turn, ended);
     const settled: Settled[] = [];
     if (code === "ok") {
-      if (question.about === "devices") settled.push(...this.#relisted(turn, account));
+      settled.push(...this.#mend(turn, account));
       this.prepare(turn, account, question);
-    } else if (!this.#goesOn(turn, account, question)) {
-      settled.push(...this.#parts.outbox.unlisted(turn, account, code));
+      if (question.about === "devices" && this.#askedFor.has(account)) this.#awaits(turn, account);
+    } else if (code === "list-rolled-back" && this.#asksAgain(turn, account)) return [];
+    else if (!this.#goesOn(turn, account, question)) {
+      settled.push(...this.#inVain(turn, question, code));
       this.#refuseWaiting(turn, account, code);
     }
     this.prepareAll(turn);
     return settled;
+  }
+
+  /** A node of the relay may have a list from before it was changed, for a while. */
+  #asksAgain(turn: Turn, account: AccountId): boolean {
+    const since = this.#older.get(account) ?? turn.now;
+    if (turn.now - since >= OLDER_LIST_MS) return !this.#older.delete(account);
+    if (this.#older.size >= MAX_ASKS) this.#older.clear();
+    this.#older.set(account, since);
+    const { chance, contacts, lookups } = this.#parts;
+    const from = later(turn.now, RETRY_BASE_MS * (1 + chance.fraction()));
+    return lookups.ask({ now: from }, { about: "devices", account }, contacts.of(account).accessKey);
+  }
+
+  #inVain(turn: Turn, question: Exclude<Question, { about: "name" }>, code: RefusalCode): Settled[] {
+    if (question.about === "devices") return this.#parts.outbox.unlisted(turn, question.account, code);
+    if (this.#keyless.size >= MAX_ASKS) this.#keyless.clear();
+    this.#keyless.add(question.address);
+    return this.#mend(turn, accountOf(question.address));
+  }
+
+  /** The relay has another list of an account's devices than a submit was for: what is missing is asked for, all at once. */
+  stale(turn: Turn, { account, version, missing, ids }: FrameOf<"stale-list">): Settled[] {
+    const { cipher, device: here, outbox, self } = this.#parts;
+    if (!outbox.staleList(account, ids)) return [];
+    const peer = cipher.peer(account, turn.now);
+    if (peer !== undefined && peer.listVersion >= version) return this.#mend(turn, account);
+    this.askDevices(turn, account);
+    const isKnown = (device: DeviceNumber): boolean =>
+      (account === self && device === here) || peer?.devices.some((of) => of.device === device) !== false;
+    for (const device of missing) if (!isKnown(device)) this.askPrekeys(turn, addressOf(account, device));
+    return [];
+  }
+
+  /**
+   * What is on its way to an account, for the devices that it has now: sealed for those that were added, ended for those
+   * that are gone, in one commit. It waits for the keys of those that were added, if there are any to be had.
+   */
+  #mend(turn: Turn, account: AccountId): Settled[] {
+    const { cipher, outbox, resends } = this.#parts;
+    const peer = cipher.peer(account, turn.now);
+    if (peer === undefined) return outbox.unlisted(turn, account, "not-sealable");
+    const devices = peer.devices.map(({ device }) => device);
+    const lacking = outbox.messagesOf(account).flatMap((of) => resends.lacking(of, account, devices));
+    const waitedFor = new Set<DeviceAddress>();
+    for (const { device, ready } of peer.devices) {
+      const to = addressOf(account, device);
+      if (!ready && !this.#keyless.has(to) && lacking.some((of) => of.to === to)) waitedFor.add(to);
+    }
+    for (const to of waitedFor) this.askPrekeys(turn, to);
+    if (waitedFor.size > 0) return [];
+    for (const each of lacking) this.#sealing.sealFurther(turn, each);
+    this.#sealing.endStreams(turn, (to) => accountOf(to) === account && !devices.includes(deviceOf(to)));
+    resends.relisted(turn, account, devices);
+    return outbox.relisted(turn, account, peer.listVersion, devices);
   }
 
   /** A ratchet that was only to be renewed is used for another while where the renewal was refused. */
@@ -212,18 +267,10 @@ export class Sending {
           : undefined;
     if (learned?.writes === undefined) return learned?.code ?? "not-sealable";
     turn.stage(...learned.writes);
+    if (question.about !== "devices") return "ok";
+    this.#older.delete(question.account);
+    for (const to of this.#keyless) if (accountOf(to) === question.account) this.#keyless.delete(to);
     return "ok";
-  }
-
-  #relisted(turn: Turn, account: AccountId): Settled[] {
-    const peer = this.#parts.cipher.peer(account, turn.now);
-    if (peer === undefined) return this.#parts.outbox.unlisted(turn, account, "not-sealable");
-    return this.#parts.outbox.relisted(
-      turn,
-      account,
-      peer.listVersion,
-      peer.devices.map(({ device }) => device),
-    );
   }
 
   #sealWaiting(turn: Turn, account: AccountId): void {
@@ -233,7 +280,7 @@ export class Sending {
     for (const item of waiting) {
       const { order, message, body, sentAt, expiry, stored } = item;
       if (stored) turn.stage(remove("unsealed", orderKey(order)));
-      const code = this.#seal(turn, {
+      const code = this.#sealing.seal(turn, {
         to: account,
         message,
         content: { kind: "message", body },
@@ -248,11 +295,36 @@ export class Sending {
 
   /** One's own other devices are told of a message in the commit that seals it; or later, if their keys are not there. */
   #copy(turn: Turn, { message, to: conversation, body, sentAt, expiry }: Unsealed): void {
-    const { cipher, outbox, self } = this.#parts;
-    if (cipher.peer(self, turn.now)?.devices.length === 0) return;
+    this.#toOwn(turn, { message, to: conversation, body: ownCopyOf(conversation, body), sentAt, expiry });
+  }
+
+  /** Tells one's own other devices something, if there are any. */
+  tellOwn(turn: Turn, note: OwnNote): void {
+    const { chance, self } = this.#parts;
+    if (this.isAlone(turn)) return;
+    const [message, body] = [fromBytes<MessageId>(chance.bytes(16)), noteBody(encode(ownNote, note))];
+    this.#toOwn(turn, { message, to: self, body, sentAt: turn.now, expiry: this.expiryOf(turn.now) });
+  }
+
+  /** This account is known to have no other device. */
+  isAlone(turn: Turn): boolean {
+    return this.#parts.cipher.peer(this.#parts.self, turn.now)?.devices.length === 0;
+  }
+
+  /** One's own devices never take the room that mail to others needs. */
+  #toOwn(turn: Turn, row: UnsealedRow): void {
+    const { outbox, self } = this.#parts;
     const waiting = this.#unsealed.get(self)?.length ?? 0;
-    if (waiting >= MAX_UNSEALED / 2 || outbox.size >= MAX_OUTBOX_ITEMS / 2) return;
-    this.#take(turn, { message, to: self, body: ownCopyOf(conversation, body), sentAt, expiry });
+    if (this.isAlone(turn) || waiting >= MAX_UNSEALED / 2 || outbox.size >= MAX_OUTBOX_ITEMS / 2) return;
+    this.#take(turn, { ...row, to: self });
+  }
+
+  /** Another list of an account is known: what is on its way is for the devices of that one. */
+  changed(turn: Turn, account: AccountId): void {
+    const { cipher, outbox, self, sent } = this.#parts;
+    if (cipher.peer(account, turn.now) !== undefined)
+      tellSettled(turn, this.#mend(turn, account), { sent, outbox });
+    else if (account === self || outbox.messagesOf(account).length > 0) this.askDevices(turn, account);
   }
 
   /** Ratchets that are due are replaced beside the mail: a relay that withholds prekeys stops none of it. */
@@ -274,78 +346,51 @@ export class Sending {
   }
 
   #refuse(turn: Turn, message: MessageId, to: AccountId, code: RefusalCode): void {
-    if (to === this.#parts.self) return;
+    if (to === this.#parts.self && this.#parts.sent.of(message)?.to !== to) return;
     this.#parts.sent.reach(turn, message, to, "refused");
     turn.tellAfter({ tell: "refused", message, to, code });
-  }
-
-  /** Seals one message for every device of the account, into the outbox: for all of them, or for none. */
-  #seal(turn: Turn, sealing: Sealing): RefusalCode | "ok" {
-    const { cipher, contacts, outbox, chance } = this.#parts;
-    const { to: account, message, content, sentAt, expiry } = sealing;
-    const peer = cipher.peer(account, turn.now);
-    if (peer === undefined) return "not-sealable";
-    const isOwn = account === this.#parts.self;
-    const carried: Sent["carried"][number][] = [];
-    const items: OutboxRow[] = [];
-    for (const { device } of peer.devices) {
-      const to = addressOf(account, device);
-      const id: EnvelopeId = fromBytes(chance.bytes(16));
-      const place = content.kind === "message" ? this.#place(to) : undefined;
-      const sealed = cipher.seal({ to, id, message, place, content, sentAt, now: turn.now });
-      if (sealed.ciphertext === undefined && isOwn) continue;
-      if (sealed.ciphertext === undefined) return sealed.code;
-      turn.stage(...sealed.writes);
-      if (sealed.ciphertext.length > this.#terms.maxEnvelopeBytes) return "body-too-large";
-      carried.push({ to, id, place });
-      items.push({
-        id,
-        message,
-        to,
-        listVersion: peer.listVersion,
-        expiry,
-        accessKey: contacts.of(account).accessKey,
-        told: content.kind === "message" && !isOwn ? "yes" : "no",
-        ciphertext: sealed.ciphertext,
-      });
-    }
-    for (const { to, place } of carried) if (place !== undefined) this.#useUp(turn, to, place);
-    for (const item of items) outbox.add(turn, item);
-    if (content.kind === "message") {
-      const sent = { message, body: content.body, sentAt, expiry, carried };
-      this.#parts.resends.keep(turn, sent);
-    }
-    return "ok";
-  }
-
-  #place(to: DeviceAddress): Place {
-    const known = this.#streams.get(to);
-    if (known !== undefined) return { stream: known.stream, sequence: known.next };
-    return { stream: fromBytes(this.#parts.chance.bytes(8)), sequence: 1 };
-  }
-
-  /** A number is used up only when something was sealed under it. */
-  #useUp(turn: Turn, to: DeviceAddress, { stream, sequence }: Place): void {
-    const row = { stream, next: sequence + 1 };
-    this.#streams.set(to, row);
-    turn.stage(put("stream-out", to, streamOutRow, row));
   }
 
   /** The store went back: numbers may have been used already, so new streams begin; and our own list may be newer. */
   restored(turn: Turn): void {
     this.askDevices(turn, this.#parts.self);
-    for (const to of this.#streams.keys()) turn.stage(remove("stream-out", to));
-    this.#streams.clear();
+    this.#sealing.endStreams(turn, () => true);
   }
 
-  /** Seals a receipt, if the account's keys are known. False: later. */
-  receipt(turn: Turn, account: AccountId, take: () => Content & { kind: "receipt" }): boolean {
+  /** Seals the receipts that are due, to whom it can be; and tells one's own other devices what was read here. */
+  receipts(turn: Turn, due: Receipts): void {
     const { chance, contacts, outbox } = this.#parts;
-    if (!contacts.reaches(account) || this.#need(turn, account) !== "nothing") return false;
-    if (!outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) return false;
-    const expiry = this.expiryOf(turn.now);
-    const message: MessageId = fromBytes(chance.bytes(16));
-    this.#seal(turn, { to: account, message, content: take(), sentAt: turn.now, expiry });
+    for (const account of due.ready(turn.now)) {
+      const can = contacts.reaches(account) && !this.#awaits(turn, account);
+      if (!can || !outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) {
+        due.postpone(turn, account, RECEIPT_JITTER_MS);
+        continue;
+      }
+      const content = { kind: "receipt", ...due.take(turn, account) } as const;
+      const [message, expiry] = [fromBytes<MessageId>(chance.bytes(16)), this.expiryOf(turn.now)];
+      this.#sealing.seal(turn, { to: account, message, content, sentAt: turn.now, expiry });
+      const { read: messages } = content;
+      if (messages.length > 0) this.tellOwn(turn, { kind: "read", conversation: account, messages });
+    }
+  }
+
+  /** Whether a receipt waits for keys: they are asked for, but not time and again. */
+  #awaits(turn: Turn, account: AccountId): boolean {
+    const need = this.#need(turn, account);
+    if (need === "nothing") return false;
+    if (need === "devices") {
+      if (this.#mayAsk(turn.now, account)) this.askDevices(turn, account);
+      return true;
+    }
+    const missing = need.filter((address) => !this.#keyless.has(address));
+    for (const address of missing) if (this.#mayAsk(turn.now, address)) this.askPrekeys(turn, address);
+    return missing.length > 0;
+  }
+
+  #mayAsk(now: Time, about: AccountId | DeviceAddress): boolean {
+    if (now - (this.#askedFor.get(about) ?? Number.NEGATIVE_INFINITY) < ASK_AGAIN_MS) return false;
+    if (this.#askedFor.size >= MAX_ASKS) this.#askedFor.clear();
+    this.#askedFor.set(about, now);
     return true;
   }
 
@@ -390,7 +435,7 @@ export class Sending {
       const over = waiting.filter(({ expiry }) => expiry <= relayNow);
       for (const { order, message } of over) {
         turn.stage(remove("unsealed", orderKey(order)));
-        if (account === this.#parts.self) continue;
+        if (account === this.#parts.self && this.#parts.sent.of(message)?.to !== account) continue;
         this.#parts.sent.reach(turn, message, account, "expired");
         turn.tellAfter({ tell: "expired", message, to: account });
       }
@@ -407,14 +452,6 @@ export class Sending {
       for (const { expiry } of waiting) at = soonest(now, at, expiry - this.offset);
     return at;
   }
-}
-
-interface Sealing {
-  readonly to: AccountId;
-  readonly message: MessageId;
-  readonly content: Content;
-  readonly sentAt: Time;
-  readonly expiry: Time;
 }
 
 /** Whether what is missing is what has just been learned. */

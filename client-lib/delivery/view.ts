@@ -1,6 +1,13 @@
 // What may be looked at of the core from outside.
 import type { AccountId } from "@lethe/protocol";
 import type { GroupId } from "@lethe/crypto";
+import type { Groups } from "../groups/groups.ts";
+import type { Connections } from "./connections.ts";
+import type { Contacts } from "./contacts.ts";
+import type { Inbox } from "./inbox.ts";
+import type { Outbox } from "./outbox.ts";
+import type { SentLog } from "./sent-log.ts";
+import type { Watching } from "./watching.ts";
 import type { KnownGroup } from "../groups/group-store.ts";
 import type { SentRow as GroupSentRow } from "../groups/rows.ts";
 import type { MessageId, Presence } from "./events.ts";
@@ -21,4 +28,31 @@ export interface CoreView {
   groups(): Iterable<KnownGroup>;
   group(group: GroupId): KnownGroup | undefined;
   groupSent(message: MessageId): Readonly<GroupSentRow> | undefined;
+}
+
+/** The parts that are looked into. */
+export interface Viewed {
+  readonly connections: Connections;
+  readonly outbox: Outbox;
+  readonly contacts: Contacts;
+  readonly watching: Watching;
+  readonly inbox: Inbox;
+  readonly sent: SentLog;
+  readonly groups: Groups | undefined;
+}
+
+export function viewOf({ connections, outbox, contacts, watching, inbox, sent, groups }: Viewed): CoreView {
+  return {
+    connection: connections.state,
+    outbox: outbox.size + (groups?.unsettled ?? 0),
+    epoch: connections.device.epoch,
+    contact: (account) => contacts.of(account),
+    contacts: () => contacts.all(),
+    presence: (account) => watching.of(account),
+    requests: () => inbox.requests.accounts(),
+    sent: (message) => sent.of(message),
+    groups: () => groups?.all() ?? [],
+    group: (group) => groups?.of(group),
+    groupSent: (message) => groups?.sent(message),
+  };
 }

@@ -15,6 +15,7 @@ import {
   struct,
   type Time,
   time,
+  u16,
 } from "@lethe/protocol";
 import {
   decodeIdentity,
@@ -31,6 +32,7 @@ import {
 } from "@lethe/crypto";
 import type { StoredRows, Write } from "../delivery/events.ts";
 import { CERTIFICATES, loadOwnDevices, type OwnDevices } from "./own-devices.ts";
+import type { Made } from "../delivery/own-notes.ts";
 
 export const KEY_TABLES = [
   "identity",
@@ -61,6 +63,11 @@ export const REPLACE_PENDING = "replace-pending";
 /** Beside it: the access key is a new one, and the relay is not known to have its hash. */
 export const ACCESS_PENDING = "access-pending";
 
+/** Beside it: when the profile key was replaced last, and by which device of the account. */
+export const PROFILE_SINCE = "profile-since";
+
+const NEVER = new Uint8Array(10);
+const madeRow = struct({ at: time, by: u16 });
 const ratchetId = binary<RatchetId>(16, "ratchet id");
 /** Which ratchet of a device is used for sending, and since when the others are not. */
 const orderRow = struct({
@@ -105,6 +112,7 @@ export interface KeyState {
   listPending: boolean;
   replacePending: boolean;
   accessPending: boolean;
+  profileSince: Made;
   readonly prekeys: Map<PrekeyId, PrekeyRecord>;
   /** Kept, and not known to be uploaded: uploaded with the same bytes until the relay has said yes. */
   readonly pending: Set<PrekeyId>;
@@ -132,6 +140,7 @@ export function loadKeys(rows: StoredRows): KeyState | undefined {
     listPending: of("identity").some(({ key }) => key === LIST_PENDING),
     replacePending: of("identity").some(({ key }) => key === REPLACE_PENDING),
     accessPending: of("identity").some(({ key }) => key === ACCESS_PENDING),
+    profileSince: decodeAll(madeRow, of("identity").find(({ key }) => key === PROFILE_SINCE)?.value ?? NEVER),
     prekeys: new Map(prekeys.map((prekey) => [prekey.id, prekey])),
     pending: new Set(of("prekey-pending").map(({ key }) => key as PrekeyId)),
     unlisted: times<PrekeyId>(of("prekey-unlisted")),
@@ -188,6 +197,10 @@ export function putOrder(address: DeviceAddress, { sending, archived }: KeptRatc
     trusted: trusted ? ("yes" as const) : ("no" as const),
   }));
   return putKey("ratchet-order", address, encode(orderRow, { sending: sending?.id, archived: rest }));
+}
+
+export function putProfileSince(made: Made): Write {
+  return putKey("identity", PROFILE_SINCE, encode(madeRow, { ...made, at: made.at as Time }));
 }
 
 export function putTrust(account: AccountId, trust: TrustedAccount): Write {

@@ -96,8 +96,8 @@ export class KnownPeers {
       if (found.code !== "ok" || !listed.includes(found.peer.address)) continue;
       writes.push(...this.keep({ ...found.peer, sealing: peers.get(found.peer.address)?.sealing }));
     }
-    const gone = this.#unlisted(account);
-    return { writes: [...writes, ...gone.map((address) => this.#forget(address))], gone };
+    const { gone, writes: forgotten } = this.dropUnlisted(account);
+    return { writes: [...writes, ...forgotten], gone };
   }
 
   /** Takes an account's list and certificates, all of them or none. `gone`: devices that it names no more. */
@@ -119,13 +119,15 @@ export class KnownPeers {
     );
     if (complete !== true) return { code: "device-not-listed" };
     const writes = learned.flatMap((peer) => this.keep(peer));
-    const gone = this.#unlisted(account);
-    return { code: "ok", writes: [...writes, ...gone.map((address) => this.#forget(address))], gone };
+    const { gone, writes: forgotten } = this.dropUnlisted(account);
+    return { code: "ok", writes: [...writes, ...forgotten], gone };
   }
 
-  #unlisted(account: AccountId): DeviceAddress[] {
+  /** Forgets the devices that the account's newest list does not name. */
+  dropUnlisted(account: AccountId): { gone: DeviceAddress[]; writes: Write[] } {
     const listed = this.listed(account);
-    return [...(this.#devices.get(account) ?? [])].filter((address) => !listed.includes(address));
+    const gone = [...(this.#devices.get(account) ?? [])].filter((address) => !listed.includes(address));
+    return { gone, writes: gone.map((address) => this.#forget(address)) };
   }
 
   #forget(address: DeviceAddress): Write {

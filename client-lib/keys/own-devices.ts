@@ -15,7 +15,7 @@ import { certificateHash, equal, type Identity, parseCertificate } from "@lethe/
 import type { Row, Write } from "../delivery/events.ts";
 
 /** Certificates stand in a table of their own, by device number. */
-export const CERTIFICATES = "own-device";
+export const CERTIFICATES = "own-certificate";
 
 /** Under these keys of the table `identity`. */
 const HIGHEST = "highest-device";

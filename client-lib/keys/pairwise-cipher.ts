@@ -20,8 +20,10 @@ import {
   encodeControl,
   encodeIdentity,
   encrypt,
+  equal,
   giveUp,
   giveUpOn,
+  type Identity,
   isCurrent,
   isRenewalDue,
   keepHeard,
@@ -42,6 +44,7 @@ import {
   renewSealing,
   replaceProfileKey,
   replacement,
+  Secret,
   signAsDevice,
   startRatchet,
   unseal,
@@ -58,11 +61,13 @@ import type {
   Learned,
   OpenRequest,
   PeerState,
+  ProfileKey,
   Proof,
   Sealed,
   SealRequest,
   Write,
 } from "../delivery/events.ts";
+import { isLater, type Made } from "../delivery/own-notes.ts";
 import { KnownPeers } from "./known-peers.ts";
 import {
   ACCESS_PENDING,
@@ -70,7 +75,9 @@ import {
   LIST_PENDING,
   OWN,
   putKey,
+  putProfileSince,
   putTime,
+  putTrust,
   removeKey,
   removePrekey,
   REPLACE_PENDING,
@@ -182,8 +189,17 @@ export class PairwiseCipher implements Cipher {
     if (learned.writes === undefined) return learned;
     this.#outdated.delete(account);
     const { writes, gone } = learned;
-    const dropped = gone.flatMap((device) => [...this.#ratchets.drop(device), ...this.#told.forget(device)]);
-    return { code: "ok", writes: [...(adopted ?? []), ...writes, ...dropped] };
+    return { code: "ok", writes: [...(adopted ?? []), ...writes, ...this.#drop(gone)] };
+  }
+
+  /** Nothing is kept of devices that are gone. */
+  #drop(gone: readonly DeviceAddress[]): Write[] {
+    return gone.flatMap((device) => [...this.#ratchets.drop(device), ...this.#told.forget(device)]);
+  }
+
+  forgetUnlisted(account: AccountId): Write[] {
+    const { gone, writes } = this.#known.dropUnlisted(account);
+    return [...writes, ...this.#drop(gone)];
   }
 
   learnPrekeys(address: DeviceAddress, answer: FrameOf<"has-prekeys">, now: Time): Learned {
@@ -207,15 +223,47 @@ export class PairwiseCipher implements Cipher {
     };
   }
 
-  newAccessKey(): { accessKey: Uint8Array; writes: Write[] } {
+  newAccessKey(now: Time): { accessKey: Uint8Array; profileKey: ProfileKey; writes: Write[] } {
+    const { certificate } = this.#keys.identity;
+    const since = { at: Math.max(now, this.#keys.profileSince.at + 1), by: certificate.device };
     const identity = replaceProfileKey(this.#keys.identity, this.#config.random);
+    const writes = [...this.#setProfileKey(identity, since), this.#accessPending()];
+    const profileKey = { key: identity.profileKey.reveal().slice(), ...since };
+    return { accessKey: accessKey(identity), profileKey, writes };
+  }
+
+  #setProfileKey(identity: Identity, since: Made): Write[] {
     this.#keys.identity = identity;
+    this.#keys.profileSince = since;
+    return [putKey("identity", OWN, encodeIdentity(identity)), putProfileSince(since)];
+  }
+
+  #accessPending(): Write {
     this.#keys.accessPending = true;
-    const writes = [
-      putKey("identity", OWN, encodeIdentity(identity)),
-      putKey("identity", ACCESS_PENDING, new Uint8Array()),
-    ];
-    return { accessKey: accessKey(identity), writes };
+    return putKey("identity", ACCESS_PENDING, new Uint8Array());
+  }
+
+  adoptProfileKey({ key, ...made }: ProfileKey): ReturnType<Cipher["adoptProfileKey"]> {
+    const { identity, profileSince } = this.#keys;
+    const own = accessKey(identity);
+    if (equal(identity.profileKey.reveal(), key)) return { is: "same", accessKey: own, writes: [] };
+    // Theirs may have come to the relay behind ours.
+    if (!isLater(made, profileSince)) return { is: "older", accessKey: own, writes: [this.#accessPending()] };
+    const next = { ...identity, profileKey: new Secret(key.slice()) };
+    return { is: "taken", accessKey: accessKey(next), writes: this.#setProfileKey(next, made) };
+  }
+
+  verified(account: AccountId): Uint8Array | undefined {
+    return this.#keys.trust.get(account)?.verified;
+  }
+
+  /** The account key that is pinned here has to be the one that was compared. */
+  verify(account: AccountId, verified: Uint8Array): Write[] {
+    const [known, pinned] = [this.#keys.trust.get(account), this.accountKey(account)];
+    if (known?.verified !== undefined || (pinned !== undefined && !equal(pinned, verified))) return [];
+    const trust = { successor: known?.successor, verified };
+    this.#keys.trust.set(account, trust);
+    return [putTrust(account, trust)];
   }
 
   renew(address: DeviceAddress, now: Time): Write[] {
@@ -316,7 +364,12 @@ export class PairwiseCipher implements Cipher {
     opened: Committed,
     now: Time,
   ): CipherOutcome {
+    const before = [accountOf(sender), this.#keys.identity.certificate.account].map(
+      (account) => [account, this.#versionOf(account)] as const,
+    );
     const writes = this.#commit(sender, kept, opened, now);
+    const relisted = before.filter(([account, was]) => was !== this.#versionOf(account)).map(([of]) => of);
+    for (const account of relisted) writes.push(...this.forgetUnlisted(account));
     const failed = { outcome: "poison", code: "malformed-content", writes } as const;
     if (opened.code !== "ok") return failed;
     if (content === "control" && isTelling(opened.plaintext)) {
@@ -328,10 +381,16 @@ export class PairwiseCipher implements Cipher {
       if (control === undefined) return failed;
       if (control.kind === "resend")
         writes.push(...this.#isAsked(sender, opened.ratchet, control.ratchet, now));
-      return { outcome: "control", from: sender, control, writes };
+      return { outcome: "control", from: sender, control, relisted, writes };
     }
     const read = readContent(opened.plaintext);
-    return read === undefined ? failed : { outcome: "ok", from: sender, ...read, writes };
+    return read === undefined ? failed : { outcome: "ok", from: sender, ...read, relisted, writes };
+  }
+
+  /** The version of the newest list known; of one that is known to be outdated, another. */
+  #versionOf(account: AccountId): number | undefined {
+    const version = this.#known.pinned(account)?.list.version;
+    return version !== undefined && this.#outdated.has(account) ? -version : version;
   }
 
   /** A resend request names a ratchet that the peer cannot use, and comes on another: the one named is given up. */

@@ -1,7 +1,8 @@
 // Several devices of one account: real client cores on the real cryptography, and a relay that counts what it is given.
 import { beforeAll, describe, expect, it } from "vitest";
-import { type ClientFrame, MAX_FRAME_BYTES, type FrameOf } from "@lethe/protocol";
-import { ownCopyOf } from "../../client-lib/content/content.ts";
+import { type ClientFrame, MAX_FRAME_BYTES, type FrameOf, PROBLEMS } from "@lethe/protocol";
+import type { MessageId } from "@lethe/client";
+import { bodyOf, ownCopyOf } from "../../client-lib/content/content.ts";
 import { ready } from "../../crypto/index.ts";
 import { AttackWorld } from "../crypto/attack-world.ts";
 
@@ -73,6 +74,165 @@ describe("a message between people with several devices", () => {
           .own.slice(-3)
           .map((text) => text.slice(0, 6)),
       ).toEqual(["ben: 1", "ben: 2", "ben: 3"]);
+  });
+});
+
+/** What somebody's device has put on the wire since a moment, by the names of the frames. */
+function namesSince(world: AttackWorld, at: number, from: string): string[] {
+  return world.frames
+    .slice(at)
+    .filter((sent) => sent.from === from && sent.frame.frame !== "delivered")
+    .map(({ frame }) => frame.frame);
+}
+
+/** Anna writes, and before anything of it is at the relay something else happens. */
+function meanwhile(world: AttackWorld, texts: readonly string[], happens: () => void): void {
+  const anna = world.side("anna");
+  for (const text of texts) {
+    const message = text.padEnd(16, "\0") as MessageId;
+    const body = bodyOf({ is: "text", text });
+    world.step(anna, { event: "send", message, to: world.side("ben").account, body });
+  }
+  happens();
+  world.pass(3_000);
+}
+
+describe("a list that is stale", () => {
+  it("is mended in one round where a device was added: old ciphertexts again, new ones for it, in order", () => {
+    const world = new AttackWorld("anna", "ben");
+    world.befriend("anna", "ben");
+    const [anna, ben] = [world.side("anna"), world.side("ben")];
+    const before = world.frames.length;
+    meanwhile(world, ["one", "two", "three"], () => world.link("ben", "phone"));
+    expect(world.side("phone").texts).toEqual(["one", "two", "three"]);
+    expect(ben.texts.slice(-3)).toEqual(["one", "two", "three"]);
+    const submit = ["submit", "submit", "submit"];
+    const names = namesSince(world, before, "anna");
+    expect(names.slice(0, 8)).toEqual([...submit, "ask-devices", "ask-prekeys", ...submit]);
+    const frames = submitsSince(world, before, "anna").map(({ frame }) => frame);
+    // The first goes to both, and nothing else to the device that was refused before it is accepted.
+    expect(frames.slice(0, 4).map(({ envelopes }) => envelopes.map(({ device }) => device))).toEqual([
+      [1],
+      [1],
+      [1],
+      [1, 2],
+    ]);
+    const toBen = frames.flatMap(({ envelopes }) => envelopes.filter(({ device }) => device === 1));
+    expect(toBen.slice(3)).toEqual(toBen.slice(0, 3));
+    expect(frames.flatMap(({ envelopes }) => envelopes)).toHaveLength(9);
+    expect(anna.tellsOf("sent").slice(-3)).toHaveLength(3);
+    expect(anna.core.view.outbox).toBe(0);
+  });
+
+  it("is mended where a device was removed: what is for it ends, and the message is sent all the same", () => {
+    const world = new AttackWorld("anna", "ben");
+    world.link("ben", "phone");
+    world.befriend("anna", "ben");
+    const anna = world.side("anna");
+    const heard = world.side("phone").texts.length;
+    meanwhile(world, ["one", "two"], () => world.unlink("phone"));
+    expect(world.side("ben").texts.slice(-2)).toEqual(["one", "two"]);
+    expect(world.side("phone").texts).toHaveLength(heard);
+    expect(anna.tellsOf("refused")).toEqual([]);
+    expect(anna.core.view.outbox).toBe(0);
+    expect(anna.tables.get("resendable")?.size ?? 0).toBe(0);
+  });
+
+  it("is mended where one device was added and another removed", () => {
+    const world = new AttackWorld("anna", "ben");
+    world.link("ben", "phone");
+    world.befriend("anna", "ben");
+    meanwhile(world, ["one", "two"], () => {
+      world.unlink("phone");
+      world.link("ben", "tablet");
+    });
+    expect(world.side("tablet").texts).toEqual(["one", "two"]);
+    expect(world.side("ben").texts.slice(-2)).toEqual(["one", "two"]);
+    expect(world.side("anna").core.view.outbox).toBe(0);
+  });
+
+  it("is mended over a crash at every write and frame: nothing lost, nothing twice, in order", () => {
+    for (let edge = 1; edge < 14; edge++) {
+      const world = new AttackWorld("anna", "ben");
+      world.befriend("anna", "ben");
+      world.edges = 0;
+      world.dying = { who: "anna", edge };
+      meanwhile(world, ["one", "two"], () => world.link("ben", "phone"));
+      world.dying = undefined;
+      world.pass(40_000);
+      const said = world.side("ben").texts.slice(2);
+      expect(world.side("phone").texts).toEqual(said);
+      // What was sent before its row was written, the crash has unsaid.
+      if (edge > 1) expect(said).toEqual(["one", "two"].slice(0, said.length));
+      if (edge > 4) expect(said).toHaveLength(2);
+    }
+  });
+
+  it("is mended for one's own devices too", () => {
+    const world = new AttackWorld("anna", "ben");
+    world.link("anna", "laptop");
+    world.befriend("anna", "ben");
+    const told = world.side("laptop").own.length;
+    meanwhile(world, ["one", "two"], () => world.link("anna", "tablet"));
+    world.say("anna", "ben", "three");
+    const all = ["one", "two", "three"].map((text) => `ben: ${text}`);
+    expect(world.side("laptop").own.slice(told)).toEqual(all);
+    expect(world.side("tablet").own.slice(-1)).toEqual(all.slice(-1));
+  });
+
+  it("that a message has told of is asked for before mail goes by the old one", () => {
+    const world = new AttackWorld("anna", "ben");
+    world.befriend("anna", "ben");
+    world.link("ben", "phone");
+    const before = world.frames.length;
+    world.say("ben", "anna", "I have a phone");
+    world.say("anna", "ben", "to both");
+    const names = namesSince(world, before, "anna");
+    expect(names.slice(0, 3)).toEqual(["ask-devices", "ask-prekeys", "submit"]);
+    expect(names.filter((name) => name === "ask-devices")).toHaveLength(1);
+    expect(world.side("phone").texts).toEqual(["to both"]);
+  });
+
+  it("stops nothing where the keys of the added device are not to be had", () => {
+    const world = new AttackWorld("anna", "ben");
+    world.befriend("anna", "ben");
+    world.lies = (frame, to) =>
+      frame.frame === "has-prekeys" && to.name === "anna"
+        ? {
+            frame: "ask-refused",
+            request: frame.request,
+            code: PROBLEMS["no-device"].number,
+            retryAfter: 0,
+          }
+        : frame;
+    meanwhile(world, ["one", "two"], () => world.link("ben", "phone"));
+    expect(world.side("ben").texts.slice(-2)).toEqual(["one", "two"]);
+    expect(world.side("anna").tellsOf("refused")).toEqual([]);
+    expect(world.side("anna").core.view.outbox).toBe(0);
+  });
+
+  it("waits for a node that has an older list for a while, and gives up on a relay that keeps to it", () => {
+    for (const forMs of [9_000, Number.POSITIVE_INFINITY]) {
+      const world = new AttackWorld("anna", "ben");
+      world.befriend("anna", "ben");
+      const old = world.devicesOf(world.side("ben"), 0) as FrameOf<"has-devices">;
+      world.link("ben", "phone");
+      const since = world.now;
+      world.lies = (frame, to) =>
+        frame.frame === "has-devices" && to.name === "anna" && world.now < since + forMs
+          ? { ...old, frame: "has-devices", request: frame.request }
+          : frame;
+      world.say("ben", "anna", "I have a phone");
+      world.say("anna", "ben", "to both");
+      expect(world.side("phone").texts).toEqual([]);
+      world.pass(30_000);
+      const codes = world
+        .side("anna")
+        .tellsOf("refused")
+        .map(({ code }) => code);
+      expect(codes).toEqual(forMs === 9_000 ? [] : ["list-rolled-back"]);
+      expect(world.side("phone").texts).toEqual(forMs === 9_000 ? ["to both"] : []);
+    }
   });
 });
 

@@ -5,13 +5,14 @@ import { People } from "../../client-lib/people.ts";
 import { account } from "./support/bench-core.ts";
 
 type Contact = ReturnType<CoreView["contact"]>;
+const NEVER = { at: 0 as Time, by: 0 };
 
 /** A directory, and what the accounts say of themselves. */
 function people(directory: Record<string, AccountId | RefusalCode>, claims: Record<AccountId, string>) {
   const contacts = new Map<AccountId, Contact>(
     Object.entries(claims).map(([id, name]) => [
       id as AccountId,
-      { decision: "none", accessKey: undefined, name, nameFrom: "claimed" },
+      { decision: "none", accessKey: undefined, name, nameFrom: "claimed", ...NEVER },
     ]),
   );
   const changed: string[] = [];
@@ -21,7 +22,13 @@ function people(directory: Record<string, AccountId | RefusalCode>, claims: Reco
     outbox: 0,
     epoch: 1,
     contact: (id) =>
-      contacts.get(id) ?? { decision: "none", accessKey: undefined, name: undefined, nameFrom: "claimed" },
+      contacts.get(id) ?? {
+        decision: "none",
+        accessKey: undefined,
+        name: undefined,
+        nameFrom: "claimed",
+        ...NEVER,
+      },
     contacts: () => contacts,
     groups: () => [],
     group: () => undefined,
@@ -38,7 +45,7 @@ function people(directory: Record<string, AccountId | RefusalCode>, claims: Reco
       queueMicrotask(() => made.answered(ask, directory[name] ?? "unknown-name"));
     },
     named: (id, name) =>
-      contacts.set(id, { decision: "none", accessKey: undefined, name, nameFrom: "found" }),
+      contacts.set(id, { decision: "none", accessKey: undefined, name, nameFrom: "found", ...NEVER }),
     keyChanged: (name) => changed.push(name),
     now: () => 0 as Time,
   });

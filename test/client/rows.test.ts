@@ -58,7 +58,13 @@ const TABLES: Record<string, { codec: Codec<never>; value: fc.Arbitrary<unknown>
       accessKey: maybe(binary(16)),
       name: maybe(fc.constantFrom("anna", "ben.the-3rd")),
       nameFrom: fc.constantFrom("claimed", "found"),
+      at: time,
+      by: fc.nat({ max: 0xffff }),
     }),
+  },
+  early: {
+    codec: rows.earlyRow as Codec<never>,
+    value: fc.record({ from: address, what: fc.constantFrom("delivered", "read"), at: time }),
   },
   quarantine: {
     codec: rows.quarantineRow as Codec<never>,
@@ -84,6 +90,19 @@ describe(`rows (seed ${SEED})`, () => {
       );
     });
   }
+
+  it("of contacts from before decisions had a time are read, as decided before everything", () => {
+    const name = new TextEncoder().encode("ben");
+    const stored = Uint8Array.of(1, 1, 1, ...new Uint8Array(16).fill(7), 1, 0, name.length, ...name, 1);
+    expect(decodeAll(rows.contactRow, stored)).toEqual({
+      decision: "accepted",
+      accessKey: new Uint8Array(16).fill(7),
+      name: "ben",
+      nameFrom: "found",
+      at: 0,
+      by: 0,
+    });
+  });
 
   it("keys of counters sort as the counters do", () => {
     fc.assert(

@@ -1,6 +1,6 @@
 // One device of one person in a world of attacks: its store, its keys, its core, and what has come out of it.
 import { type AccountId, accountOf, type DeviceAddress, type EnvelopeId } from "@lethe/protocol";
-import { type ClientCore } from "../../client-lib/delivery/core.ts";
+import type { ClientCore } from "../../client-lib/delivery/core.ts";
 import type { Entry, SocketName, Told, Write } from "../../client-lib/delivery/events.ts";
 import { type KeyState, OWN, putKey } from "../../client-lib/keys/key-rows.ts";
 import type { Alarm, PairwiseCipher } from "../../client-lib/keys/pairwise-cipher.ts";

@@ -33,8 +33,6 @@ import { type MailKind, Side, type Tables } from "./attack-side.ts";
 import { linkDevice } from "./linking-support.ts";
 import { START, seededRandom } from "./support.ts";
 
-export { Side } from "./attack-side.ts";
-
 class Crash extends Error {}
 type EventBody = CoreEvent extends infer E ? (E extends CoreEvent ? Omit<E, "now"> : never) : never;
 
@@ -46,6 +44,8 @@ export interface Seen {
   readonly id: EnvelopeId;
   readonly ciphertext: Uint8Array;
 }
+
+export { Side } from "./attack-side.ts";
 
 export class AttackWorld {
   now: Time = START;
@@ -62,6 +62,8 @@ export class AttackWorld {
   dying: { readonly who: string; readonly edge: number } | undefined;
   edges = 0;
   ownJitterMs = 0;
+  /** Whether applications settle what they are handed. */
+  settles = true;
   #agenda: (() => void)[] = [];
   #chance = 500;
 
@@ -156,7 +158,8 @@ export class AttackWorld {
         return;
       case "hand":
         this.#hand(side, effect.entry);
-        return this.#later(side, { event: "settled", entry: effect.entry.entry });
+        if (this.settles) this.#later(side, { event: "settled", entry: effect.entry.entry });
+        return;
       case "tell":
         side.told.push(effect.told);
         return;
@@ -173,7 +176,10 @@ export class AttackWorld {
     else if (content.kind === "own") {
       const said = readBody(content.body);
       side.own.push(`${this.#of(content.conversation).user}: ${said.is === "text" ? said.text : said.is}`);
-    } else {
+    } else if (content.kind === "read-elsewhere" || content.kind === "deleted-elsewhere")
+      for (const message of content.messages)
+        side.own.push(`${content.kind}: ${message.replaceAll("\0", "")}`);
+    else {
       const said = readBody(content.body);
       side.texts.push(`${said.is === "text" ? said.text : said.is}${entry.late ? " (late)" : ""}`);
     }
@@ -251,13 +257,14 @@ export class AttackWorld {
   /** A second device of somebody, linked; the relay has the new list at once. */
   link(user: string, name: string): Side {
     const primary = this.side(user);
-    const number = Math.max(...primary.keys.identity.list.devices.map(({ device }) => device)) + 1;
+    const number = 1 + [...this.sides.values()].filter((side) => side.user === user).length; // never used again
     const random = seededRandom(this.#chance++);
     const { after, linked } = linkDevice(primary.keys.identity, number as DeviceNumber, random, this.now);
     this.publish(primary, after);
     const side = new Side(name, this.#chance++, { user, identity: linked });
     this.sides.set(name, side);
     this.start(side);
+    this.step(primary, { event: "tick" }); // as the library does when it has linked a device
     this.run();
     return side;
   }
@@ -273,7 +280,7 @@ export class AttackWorld {
     const connection = side.sockets.get("device");
     side.sockets.clear();
     if (connection === undefined) return;
-    const status = 4000 + PROBLEMS["device-removed"].number;
+    const status = PROBLEMS["device-removed"].close as number;
     this.step(side, { event: "closed", socket: "device", connection, status });
   }
 

@@ -165,6 +165,10 @@ class GlassCipher implements Cipher {
     return { code: "ok", writes: [{ table: "sim-peer", key: account, value: NOTHING }] };
   }
 
+  forgetUnlisted(): [] {
+    return [];
+  }
+
   learnPrekeys(): Learned {
     return { code: "ok", writes: [] };
   }
@@ -175,6 +179,18 @@ class GlassCipher implements Cipher {
 
   newAccessKey(): undefined {
     return undefined;
+  }
+
+  adoptProfileKey(): ReturnType<Cipher["adoptProfileKey"]> {
+    return { is: "same", accessKey: NOTHING, writes: [] };
+  }
+
+  verified(): undefined {
+    return undefined;
+  }
+
+  verify(): [] {
+    return [];
   }
 
   renew(): [] {

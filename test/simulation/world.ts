@@ -337,7 +337,14 @@ export class World {
     for (let other = 0; other < this.plan.clients; other++) {
       if (other === index || dice.happens(0.2)) continue;
       const accessKey = this.cast.accessKey(other);
-      const contact = { decision: "accepted", accessKey, name: undefined, nameFrom: "claimed" } as const;
+      const contact = {
+        decision: "accepted",
+        accessKey,
+        name: undefined,
+        nameFrom: "claimed",
+        at: 0 as Time,
+        by: 0,
+      } as const;
       writes.push({ table: "contact", key: accountAt(other), value: encode(contactRow, contact) });
     }
     return writes;

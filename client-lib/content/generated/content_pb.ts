@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file content.proto.
  */
 export const file_content: GenFile = /*@__PURE__*/
-  fileDesc("Cg1jb250ZW50LnByb3RvEhBsZXRoZS5jb250ZW50LnYxIsMCCgdDb250ZW50EhIKCm1lc3NhZ2VfaWQYASABKAwSDwoHc2VudF9hdBgCIAEoBBIOCgZzdHJlYW0YAyABKAwSEAoIc2VxdWVuY2UYBCABKAQSEgoKYWNjZXNzX2tleRgFIAEoDBITCgtzZW5kZXJfbmFtZRgGIAEoCRIUCgxjb252ZXJzYXRpb24YByABKAwSJgoEdGV4dBgKIAEoCzIWLmxldGhlLmNvbnRlbnQudjEuVGV4dEgAEigKBWJ5dGVzGAsgASgLMhcubGV0aGUuY29udGVudC52MS5CeXRlc0gAEiwKB3JlY2VpcHQYDCABKAsyGS5sZXRoZS5jb250ZW50LnYxLlJlY2VpcHRIABIqCgZ0eXBpbmcYDSABKAsyGC5sZXRoZS5jb250ZW50LnYxLlR5cGluZ0gAQgYKBGtpbmQiFAoEVGV4dBIMCgR0ZXh0GAEgASgJIiQKBUJ5dGVzEg0KBWJ5dGVzGAEgASgMEgwKBHR5cGUYAiABKAkiKgoHUmVjZWlwdBIRCglkZWxpdmVyZWQYASADKAwSDAoEcmVhZBgCIAMoDCIICgZUeXBpbmdiBnByb3RvMw");
+  fileDesc("Cg1jb250ZW50LnByb3RvEhBsZXRoZS5jb250ZW50LnYxItcCCgdDb250ZW50EhIKCm1lc3NhZ2VfaWQYASABKAwSDwoHc2VudF9hdBgCIAEoBBIOCgZzdHJlYW0YAyABKAwSEAoIc2VxdWVuY2UYBCABKAQSEgoKYWNjZXNzX2tleRgFIAEoDBITCgtzZW5kZXJfbmFtZRgGIAEoCRIUCgxjb252ZXJzYXRpb24YByABKAwSJgoEdGV4dBgKIAEoCzIWLmxldGhlLmNvbnRlbnQudjEuVGV4dEgAEigKBWJ5dGVzGAsgASgLMhcubGV0aGUuY29udGVudC52MS5CeXRlc0gAEiwKB3JlY2VpcHQYDCABKAsyGS5sZXRoZS5jb250ZW50LnYxLlJlY2VpcHRIABIqCgZ0eXBpbmcYDSABKAsyGC5sZXRoZS5jb250ZW50LnYxLlR5cGluZ0gAEhIKCG93bl9ub3RlGA4gASgMSABCBgoEa2luZCIUCgRUZXh0EgwKBHRleHQYASABKAkiJAoFQnl0ZXMSDQoFYnl0ZXMYASABKAwSDAoEdHlwZRgCIAEoCSIqCgdSZWNlaXB0EhEKCWRlbGl2ZXJlZBgBIAMoDBIMCgRyZWFkGAIgAygMIggKBlR5cGluZ2IGcHJvdG8z");
 
 /**
  * @generated from message lethe.content.v1.Content
@@ -96,6 +96,14 @@ export type Content = Message<"lethe.content.v1.Content"> & {
      */
     value: Typing;
     case: "typing";
+  } | {
+    /**
+     * Only between devices of one account: what one's library tells the others (delivery/own-notes.ts).
+     *
+     * @generated from field: bytes own_note = 14;
+     */
+    value: Uint8Array;
+    case: "ownNote";
   } | { case: undefined; value?: undefined };
 };
 

@@ -261,6 +261,7 @@ export function bodyOf(entry: Entry): string {
   const { content } = entry;
   if (content.kind === "receipt") return `receipt ${content.delivered.length}/${content.read.length}`;
   if (content.kind === "gap") return `gap ${content.first}-${content.last}`;
+  if (!("body" in content)) return content.kind;
   return new TextDecoder().decode(content.body) + (entry.late ? " (late)" : "");
 }
 

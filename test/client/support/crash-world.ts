@@ -473,6 +473,7 @@ function watched(cipher: PairwiseCipher, person: Person): PairwiseCipher {
 function textOf({ content }: Entry): string | undefined {
   if (content.kind === "receipt") return undefined;
   if (content.kind === "gap") return `gap ${content.first}-${content.last}`;
+  if (!("body" in content)) return content.kind;
   const said = readBody(content.body);
   return said.is === "text" ? said.text : said.is;
 }

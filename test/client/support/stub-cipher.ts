@@ -52,6 +52,7 @@ export function stubCipher(self: DeviceAddress, name?: string, accessKey = STUB_
       known.add(account);
       return { code: "ok", writes: [] };
     },
+    forgetUnlisted: () => [],
     learnPrekeys: () => ({ code: "ok", writes: [] }),
     seal: (request) => {
       const plain: Plain = {
@@ -80,6 +81,9 @@ export function stubCipher(self: DeviceAddress, name?: string, accessKey = STUB_
     },
     sealControl: () => ({ code: "not-sealable" }),
     newAccessKey: () => undefined,
+    adoptProfileKey: () => ({ is: "same", accessKey, writes: [] }),
+    verified: () => undefined,
+    verify: () => [],
     renew: () => [],
     goOn: () => false,
     suspect: () => [],
