@@ -474,7 +474,7 @@ export class Client {
     if (this.#closed) return;
     this.#closed = true;
     this.#policy.stop();
-    await this.#handlersEnd();
+    await this.#handing.stopWithin(HANDLERS_MS, this.#opened.clock);
     await this.#engine.stop();
     await this.#devices.stop();
     await this.#background.stop();
@@ -486,14 +486,6 @@ export class Client {
     } finally {
       await this.#opened.store.close();
     }
-  }
-
-  /** What handlers settle now is settled for good. One that waits for this very close is not waited for. */
-  #handlersEnd(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const cancel = this.#opened.clock.after(HANDLERS_MS, resolve);
-      this.#handing.stop().then(resolve, reject).finally(cancel);
-    });
   }
 
   #mustBeOpen(): void {

@@ -13,7 +13,7 @@ import { soonest } from "./connection-ends.ts";
 import type { CoreConfig } from "./core-config.ts";
 import { Connections, SOCKETS } from "./connections.ts";
 import { Contacts } from "./contacts.ts";
-import type { CoreEvent, Decision, Effect, Entry, Happening, RefusalCode, SocketName } from "./events.ts";
+import type { CoreEvent, Decision, Effect, Happening, RefusalCode, SocketName } from "./events.ts";
 import { Groups } from "../groups/groups.ts";
 import { Early } from "./early.ts";
 import { entryOf, Inbox } from "./inbox.ts";
@@ -32,6 +32,7 @@ import { epochRow, readTable } from "./rows.ts";
 import { Sending } from "./sending.ts";
 import { SentLog } from "./sent-log.ts";
 import { Signals } from "./signals.ts";
+import { follow } from "./following.ts";
 import { type After, Turn } from "./turn.ts";
 import { tellSettled } from "./settled.ts";
 import { type CoreView, viewOf } from "./view.ts";
@@ -150,120 +151,6 @@ class Core implements ClientCore {
       sent: this.#sent,
       groups: this.#groups,
     });
-  }
-
-  step(event: CoreEvent): Effect[];
-  readonly view: CoreView;
-}
-
-export function createClientCore(config: CoreConfig): ClientCore {
-  return new Core(config);
-}
-
-type Life = "stopped" | "running" | "failed";
-
-class Core implements ClientCore {
-  readonly #self: AccountId;
-  readonly #connections: Connections;
-  readonly #contacts: Contacts;
-  readonly #sent: SentLog;
-  readonly #outbox: Outbox;
-  readonly #inbox: Inbox;
-  readonly #receipts: Receipts;
-  readonly #lookups: Lookups;
-  readonly #sending: Sending;
-  readonly #receiving: Receiving;
-  readonly #resends: ResendLog;
-  readonly #mail: LibraryMail;
-  readonly #recovery: Recovery;
-  readonly #watching: Watching;
-  readonly #groups: Groups | undefined;
-  readonly #early: Early;
-  readonly #own: OwnDevices;
-  #life: Life = "stopped";
-  #started = false;
-  readonly #journal = new Journal();
-  readonly #waiting = new Waiting();
-  readonly #signals: Signals;
-  #sweepAt: number | undefined;
-  #wakeAt = Number.POSITIVE_INFINITY;
-
-  constructor(config: CoreConfig) {
-    const { account, device, chance, cipher, rows, urls } = config;
-    this.#self = account;
-    const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
-    this.#connections = new Connections({ account, device, urls, chance, cipher }, epoch);
-    this.#contacts = new Contacts({ self: account, device }, rows);
-    this.#sent = new SentLog(rows);
-    this.#outbox = new Outbox(chance, rows, { account, jitterMs: config.ownJitterMs ?? OWN_JITTER_MS });
-    this.#inbox = new Inbox(rows);
-    this.#receipts = new Receipts(chance, config.receiptJitterMs ?? RECEIPT_JITTER_MS, rows);
-    this.#lookups = new Lookups(chance);
-    this.#resends = new ResendLog(account, rows);
-    this.#watching = new Watching(this.#contacts);
-    const parts = {
-      self: account,
-      device,
-      chance,
-      cipher,
-      contacts: this.#contacts,
-      outbox: this.#outbox,
-      sent: this.#sent,
-      resends: this.#resends,
-    };
-    this.#sending = new Sending({ ...parts, lookups: this.#lookups }, rows);
-    this.#signals = new Signals({
-      contacts: this.#contacts,
-      sending: this.#sending,
-      anonymous: this.#connections.anonymous,
-    });
-    this.#mail = new LibraryMail({ ...parts, sending: this.#sending });
-    this.#recovery = new Recovery({ ...parts, mail: this.#mail, log: this.#resends }, rows);
-    this.#early = new Early(rows);
-    this.#receiving = new Receiving({
-      ...parts,
-      sending: this.#sending,
-      early: this.#early,
-      heard: (turn, note) => this.#own.heard(turn, note),
-      requests: config.requests,
-      inbox: this.#inbox,
-      receipts: this.#receipts,
-      recovery: this.#recovery,
-      quarantine: new Quarantine(rows),
-      watching: this.#watching,
-      groups: () => this.#groups,
-    });
-    this.#own = new OwnDevices(
-      {
-        ...parts,
-        mail: this.#mail,
-        sending: this.#sending,
-        receiving: this.#receiving,
-        fellows: () => this.#groups?.fellows() ?? [],
-      },
-      rows,
-    );
-    const { groups: keys } = config;
-    if (keys === undefined) return;
-    const { accessKey } = keys;
-    const mine = { sending: this.#sending, mail: this.#mail, inbox: this.#receiving, keys, accessKey };
-    this.#groups = new Groups({ ...parts, ...mine }, rows);
-  }
-
-  get view(): CoreView {
-    return {
-      connection: this.#connections.state,
-      outbox: this.#outbox.size + (this.#groups?.unsettled ?? 0),
-      epoch: this.#connections.device.epoch,
-      contact: (account) => this.#contacts.of(account),
-      contacts: () => this.#contacts.all(),
-      presence: (account) => this.#watching.of(account),
-      requests: () => this.#inbox.requests.accounts(),
-      sent: (message) => this.#sent.of(message),
-      groups: () => this.#groups?.all() ?? [],
-      group: (group) => this.#groups?.of(group),
-      groupSent: (message) => this.#groups?.sent(message),
-    };
   }
 
   step(event: CoreEvent): Effect[] {
@@ -551,30 +438,12 @@ class Core implements ClientCore {
   /** What waited for durability: acknowledgements first, then the application. */
   #follow(turn: Turn, after: readonly After[]): void {
     this.#connections.acknowledge(turn, after);
-    for (const each of after) {
-      switch (each.next) {
-        case "acknowledge":
-          break;
-        case "open":
-          if (this.#life === "running") this.#connections.device.raised(turn, each.epoch);
-          break;
-        case "transmit":
-          this.#outbox.durable(each.orders);
-          break;
-        case "upload":
-          this.#groups?.durable(each.order);
-          break;
-        case "hand":
-          turn.emit({ do: "hand", entry: each.entry satisfies Entry });
-          break;
-        case "signal":
-          this.#signals.sealed(each.frame);
-          break;
-        case "tell":
-          turn.tell(each.told);
-          break;
-      }
-    }
+    follow(turn, after, {
+      opens: this.#life === "running" ? this.#connections.device : undefined,
+      outbox: this.#outbox,
+      groups: this.#groups,
+      signals: this.#signals,
+    });
   }
 
   /** What may go now, on the connections that there are; an anonymous one is opened when something wants it. */
