@@ -172,6 +172,27 @@ describe("a phone and a laptop", () => {
     );
   });
 
+  it("are linked also where the new device is cut off before its prekeys are there: it goes on when it is opened", async () => {
+    const phone = await someone();
+    const fresh = new Fresh();
+    const linking = await compared(phone, fresh);
+    const real = globalThis.fetch;
+    globalThis.fetch = (input, init) =>
+      init?.method === "PUT" && String(input).endsWith("/v1/prekeys")
+        ? Promise.reject(new Error("the network is gone"))
+        : real(input, init);
+    const confirmed = linking.confirm();
+    try {
+      await refused(fresh.client, "relay-unreachable");
+    } finally {
+      globalThis.fetch = real;
+    }
+    const { store } = fresh;
+    const laptop = kept(await Client.create({ relay: relay.url, user: phone.user, store, ...shared }));
+    await within(PATIENCE_MS, "the laptop", confirmed);
+    expect(numbers(phone)).toEqual(numbers(laptop));
+  });
+
   it("a third and a fourth get numbers that were never used, whatever became of the others", async () => {
     const phone = await someone();
     await linked(phone);
