@@ -178,7 +178,7 @@ describe("a phone and a laptop", () => {
     const linking = await compared(phone, fresh);
     const real = globalThis.fetch;
     globalThis.fetch = (input, init) =>
-      init?.method === "PUT" && String(input).endsWith("/v1/prekeys")
+      init?.method === "PUT" && typeof input === "string" && input.endsWith("/v1/prekeys")
         ? Promise.reject(new Error("the network is gone"))
         : real(input, init);
     const confirmed = linking.confirm();
