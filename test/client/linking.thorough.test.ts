@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { Time } from "@lethe/protocol";
+import { accessKey, decodeIdentity } from "@lethe/crypto";
+import { decodeAll, type Time } from "@lethe/protocol";
 import {
   Client,
   type ClientErrorCode,
@@ -16,6 +17,7 @@ import {
   systemClock,
 } from "@lethe/client";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { contactRow } from "../../client-lib/delivery/rows.ts";
 import { Chance } from "../support/chance.ts";
 import { Fleet } from "../support/fleet.ts";
 import { aFolder, type Folder } from "../support/folder.ts";
@@ -61,7 +63,10 @@ const kept = (client: Client): Client => {
 };
 const shared = { receiptJitterMs: 20, requests: "accept" } as const;
 
-async function someone(user = person("anna"), options: { clock?: Clock; store?: string; at?: string } = {}) {
+async function someone(
+  user = person("anna"),
+  options: { clock?: Clock; store?: string | ClientStore; at?: string } = {},
+) {
   const { at = relay.url, store = openMemoryStore(), ...rest } = options;
   return kept(await Client.create({ relay: at, user, store, ...shared, ...rest }));
 }
@@ -167,6 +172,27 @@ describe("a phone and a laptop", () => {
     );
   });
 
+  it("are linked also where the new device is cut off before its prekeys are there: it goes on when it is opened", async () => {
+    const phone = await someone();
+    const fresh = new Fresh();
+    const linking = await compared(phone, fresh);
+    const real = globalThis.fetch;
+    globalThis.fetch = (input, init) =>
+      init?.method === "PUT" && typeof input === "string" && input.endsWith("/v1/prekeys")
+        ? Promise.reject(new Error("the network is gone"))
+        : real(input, init);
+    const confirmed = linking.confirm();
+    try {
+      await refused(fresh.client, "relay-unreachable");
+    } finally {
+      globalThis.fetch = real;
+    }
+    const { store } = fresh;
+    const laptop = kept(await Client.create({ relay: relay.url, user: phone.user, store, ...shared }));
+    await within(PATIENCE_MS, "the laptop", confirmed);
+    expect(numbers(phone)).toEqual(numbers(laptop));
+  });
+
   it("a third and a fourth get numbers that were never used, whatever became of the others", async () => {
     const phone = await someone();
     await linked(phone);
@@ -265,9 +291,24 @@ describe("a linking", () => {
   });
 });
 
+/** The access key that contacts of a store's account are given, in hexadecimal. */
+async function accessKeyIn(store: ClientStore): Promise<string> {
+  const own = await store.get("identity", "own");
+  return Buffer.from(accessKey(decodeIdentity(own ?? new Uint8Array()))).toString("hex");
+}
+
+/** The access key that a store's account has of somebody. */
+async function accessKeyOf(store: ClientStore, account: string): Promise<string> {
+  const rows = await store.list("contact");
+  const row = rows.find(({ key }) => Buffer.from(key, "latin1").toString("hex") === account);
+  return Buffer.from(decodeAll(contactRow, row?.value ?? new Uint8Array()).accessKey ?? []).toString("hex");
+}
+
 describe("a device that is removed", () => {
   it("gets nothing any more; contacts go on with a new access key", async () => {
-    const [phone, ben] = [await someone(), await someone(person("ben"))];
+    const [phones, bens] = [openMemoryStore(), openMemoryStore()];
+    const phone = await someone(undefined, { store: phones });
+    const ben = await someone(person("ben"), { store: bens });
     const laptop = await linked(phone);
     await isOnline(laptop);
     const both = Promise.all([nextText(phone), nextText(laptop)]);
@@ -276,6 +317,8 @@ describe("a device that is removed", () => {
     const answered = nextText(ben);
     await phone.send(ben.user, "yes");
     await answered;
+    const before = await accessKeyIn(phones);
+    expect(await accessKeyOf(bens, phone.account)).toBe(before);
     const [stopped, told] = [laptop.once("stopped"), phone.once("prekeys")];
     await phone.devices.remove(2);
     expect(numbers(phone)).toEqual([1]);
@@ -283,6 +326,11 @@ describe("a device that is removed", () => {
       (await within(10_000, "the end of the laptop", stopped)).code,
     );
     await told; // the relay has the new access key
+    const after = await accessKeyIn(phones);
+    expect(after).not.toBe(before);
+    await eventually(PATIENCE_MS, "the new access key at Ben's", async () =>
+      (await accessKeyOf(bens, phone.account)) === after ? true : undefined,
+    );
     const arrived = nextText(phone);
     await ben.send(phone.user, "after");
     expect(await arrived).toBe("after");
