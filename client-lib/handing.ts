@@ -8,6 +8,7 @@ import type { GroupId } from "@lethe/crypto";
 import type { CoreView } from "./delivery/core.ts";
 import type { Entry, MessageId } from "./delivery/events.ts";
 import { progressOf } from "./groups/group-api.ts";
+import type { Clock } from "./edge/clock.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { People } from "./people.ts";
 
@@ -47,6 +48,15 @@ export class Handing {
     const unheard = this.#unheard;
     this.#unheard = [];
     for (const entry of unheard) this.hand(entry);
+  }
+
+  /** As `stop`, or when the time is over: what handlers settle now is settled for good, and one that waits for this very end is
+   *  not waited for. */
+  stopWithin(ms: number, clock: Clock): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = clock.after(ms, resolve);
+      this.stop().then(resolve, reject).finally(cancel);
+    });
   }
 
   /** Nothing further is handed over; resolves when the handlers that are running have ended. */
