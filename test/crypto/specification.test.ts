@@ -57,6 +57,10 @@ describe("the table of limits", () => {
         `used for sending for ${days(crypto.LIST_LIFETIME_MS)} after its issue, issued again every ${days(crypto.LIST_RENEW_MS)}, ${MAX_DEVICES} devices`,
       ],
       [
+        "a contact link",
+        `${crypto.MAX_CONTACT_LINK} characters after its \`?\`; holds until the access key is changed`,
+      ],
+      [
         "a linking code",
         `answered within ${crypto.LINKING_LIFETIME_MS / 1_000} s, ${crypto.MAX_LINKING_TEXT} characters; each message ${number(crypto.MAX_LINKING_MESSAGE_BYTES)} bytes`,
       ],
