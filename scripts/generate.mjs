@@ -14,7 +14,15 @@ writeFileSync(operations, withTables(readFileSync(operations, "utf8"), { setting
 if (process.argv.includes("--golden")) {
   const vectors = join(root, "protocol", "vectors", "frames.json");
   writeFileSync(vectors, `${JSON.stringify(goldenVectors(), undefined, 2)}\n`);
-  const { goldenConversations } = await import("../test/crypto/golden.ts");
-  const conversations = join(root, "crypto", "vectors", "conversations.json");
-  writeFileSync(conversations, `${JSON.stringify(goldenConversations(), undefined, 2)}\n`);
+  const golden = await import("../test/crypto/golden.ts");
+  const files = {
+    conversations: golden.goldenConversations(),
+    group: golden.goldenGroup(),
+    linkings: golden.goldenLinkings(),
+  };
+  for (const [name, content] of Object.entries(files))
+    writeFileSync(
+      join(root, "crypto", "vectors", `${name}.json`),
+      `${JSON.stringify(content, undefined, 2)}\n`,
+    );
 }

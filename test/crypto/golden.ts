@@ -1,6 +1,11 @@
-// Golden vectors: three conversations with every output as hex, made by the second implementation (`npm run generate --
-// --golden`), and lived through by both in the tests. Seeds and actions say all that a third one has to be given.
+// Golden vectors: three conversations, a group's life and two linkings with every output as hex, made by the second
+// implementation (`npm run generate -- --golden`), and lived through by both in the tests. Seeds and actions say all that a third one has to be given.
 import { START } from "./support.ts";
+import { hex } from "./twin/bytes.ts";
+import { chanceOf } from "./twin/chance.ts";
+import type { GroupAction, GroupLife, Output as GroupOutput } from "./twin/group-script.ts";
+import { linking } from "./twin/linking.ts";
+import { TwinGroup } from "./twin/twin-group.ts";
 import { type Action, type Output, seedsOf, twinWorld, type World } from "./twin/worlds.ts";
 
 interface Conversation {
@@ -104,5 +109,74 @@ export function goldenConversations() {
       seedOfDevice1: seedsOf(each.seed)[1],
       steps: livedIn(twinWorld, each),
     })),
+  };
+}
+
+const said = (by: number, text: string, content: "lasting" | "passing" = "lasting"): GroupAction => ({
+  do: "send",
+  by,
+  text,
+  content,
+});
+const come = (mail: number, ...at: number[]): GroupAction[] =>
+  at.map((who) => ({ do: "arrive", mail, at: who }));
+
+/** Seeds of the devices of the group, in the order of their numbers. */
+export const GROUP_SEEDS = [101, 102, 103, 104, 105] as const;
+export const GROUP_LIFE: readonly GroupAction[] = [
+  { do: "create", by: 0, members: [1, 2], name: "friends" },
+  said(0, "one"),
+  said(0, "two"),
+  ...come(1, 1, 2),
+  ...come(0, 1, 2, 1),
+  { do: "change", by: 0, change: { kind: "add", whom: 3 } },
+  said(1, "three: all are told", "passing"),
+  said(0, "four: the newcomer is told where the chain stands"),
+  ...come(0, 3),
+  ...come(2, 0, 3),
+  ...come(3, 2, 3),
+  { do: "change", by: 0, change: { kind: "promote", whom: 1 } },
+  { do: "change", by: 1, change: { kind: "remove", whom: 2 } },
+  said(0, "five: a new chain, and nothing for who was removed"),
+  ...come(4, 1, 2, 3),
+  { do: "pass", days: 8 },
+  said(1, "six: a new chain after a week"),
+  ...come(5, 0, 3),
+  { do: "change", by: 3, change: { kind: "leave" } },
+  { do: "change", by: 0, change: { kind: "rename", name: "closest friends" } },
+  { do: "change", by: 0, change: { kind: "writers", writers: "admins" } },
+  said(0, "seven"),
+  ...come(6, 1, 3),
+];
+
+export function livedByGroup(life: GroupLife): (GroupAction & { readonly gives: GroupOutput })[] {
+  return GROUP_LIFE.map((action) => ({ ...action, gives: life.do(action) }));
+}
+
+/** The file's content, from the second implementation. */
+export function goldenGroup() {
+  return {
+    about: "The life of a group; crypto/README.md, section Vectors, says how to live through it.",
+    now: START,
+    seeds: GROUP_SEEDS,
+    steps: livedByGroup(new TwinGroup(GROUP_SEEDS)),
+  };
+}
+
+export const LINKINGS = [
+  { seed: 201, relay: "relay.example", name: "anna" },
+  { seed: 202, relay: "relay.example", name: "anna" },
+] as const;
+
+/** The file's content, from the second implementation. */
+export function goldenLinkings() {
+  return {
+    about:
+      "Linkings of a second device; crypto/README.md, section Vectors, says what is drawn in which order.",
+    now: START,
+    linkings: LINKINGS.map((each) => {
+      const { text, offer, join, grant, digits } = linking(chanceOf(each.seed), START, each);
+      return { ...each, text, offer: hex(offer), join: hex(join), grant: hex(grant), digits };
+    }),
   };
 }

@@ -81,8 +81,11 @@ export interface Shown {
   readonly text: string;
 }
 
-export function shown(seed: number, relay = RELAY): Shown {
-  const random = seededRandom(seed);
+/** A seed, or chance of another making. */
+type Seed = number | Shown["random"];
+
+export function shown(seed: Seed, relay = RELAY): Shown {
+  const random = typeof seed === "number" ? seededRandom(seed) : seed;
   const primary = createIdentity({ random, now: START });
   const showing = showLinkingCode({ relay, random, now: START });
   return { primary, random, showing, text: linkingText(showing.code) };
@@ -93,7 +96,7 @@ export interface InOffer extends Shown {
   readonly offer: Uint8Array;
 }
 
-export function inOffer(seed: number): InOffer {
+export function inOffer(seed: Seed): InOffer {
   const before = shown(seed);
   const { state, message } = good(scan({ ...before, identity: before.primary }));
   return { ...before, offering: state, offer: message };
@@ -104,7 +107,7 @@ export interface Answered extends InOffer {
   readonly join: Uint8Array;
 }
 
-export function answered(seed: number): Answered {
+export function answered(seed: Seed): Answered {
   const before = inOffer(seed);
   const { random } = before;
   const { state, message } = good(answerOffer(before.showing, { message: before.offer, random, now: START }));
@@ -115,7 +118,7 @@ export interface Compared extends Answered {
   readonly comparing: Comparing;
 }
 
-export function compared(seed: number): Compared {
+export function compared(seed: Seed): Compared {
   const before = answered(seed);
   return {
     ...before,
@@ -131,7 +134,7 @@ export interface Done extends Compared {
   readonly certificate: Uint8Array;
 }
 
-export function done(seed: number): Done {
+export function done(seed: Seed): Done {
   const before = compared(seed);
   const { primary, random, comparing, awaiting } = before;
   const confirmed = good(confirmLinking(comparing, { identity: primary, random, now: START }));

@@ -7,6 +7,7 @@ import { readIntroduction } from "../../../crypto/envelope.ts";
 import { readHeader } from "../../../crypto/header.ts";
 import {
   compareSafetyCode,
+  contactLink,
   decodeControl,
   decodeIdentity,
   decodePeer,
@@ -19,6 +20,7 @@ import {
   encodeRatchet,
   linkingText,
   type Ratchet,
+  readContactLink,
   readLinkingText,
   unseal,
 } from "../../../crypto/index.ts";
@@ -180,6 +182,15 @@ function linkingTargets(): Target[] {
       },
       again: ((linking: Parameters<typeof linkingText>[0]) => text(linkingText(linking))) as Target["again"] &
         object,
+      whole: true,
+    },
+    {
+      name: "contact link",
+      example: text(contactLink(after, RELAY, "anna")),
+      decode: (bytes) => {
+        const read = readContactLink(latin1(bytes), RELAY);
+        return throwing(read.code === "ok" ? read.link : undefined);
+      },
       whole: true,
     },
     {

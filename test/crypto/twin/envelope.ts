@@ -20,7 +20,7 @@ function bucketFor(length: number, first: boolean): number {
   return small ?? Math.ceil((length + 1) / 2_048) * 2_048;
 }
 
-const pad = (bytes: Bytes, first: boolean): Bytes => fill(bytes, bucketFor(bytes.length, first));
+export const pad = (bytes: Bytes, first: boolean): Bytes => fill(bytes, bucketFor(bytes.length, first));
 export const padIntroduction = (bytes: Bytes): Bytes =>
   fill(bytes, Math.ceil((bytes.length + 1) / 256) * 256);
 
@@ -31,7 +31,7 @@ function strip(padded: Bytes): Bytes {
 }
 
 /** @throws Error for more or less padding than `pad` makes */
-function unpad(padded: Bytes, first: boolean): Bytes {
+export function unpad(padded: Bytes, first: boolean): Bytes {
   const bytes = strip(padded);
   if (bucketFor(bytes.length, first) !== padded.length) throw new Error("another bucket");
   return bytes;

@@ -7,6 +7,7 @@ import { type Bytes, hex, join } from "./bytes.ts";
 import { type Chance, chanceOf } from "./chance.ts";
 import { TwinDevice, type TwinMail } from "./device.ts";
 import type { Content } from "./envelope.ts";
+import { flipped } from "./flipped.ts";
 import { LetheDevice } from "./lethe-device.ts";
 
 export type Side = 0 | 1;
@@ -46,13 +47,6 @@ const shown = (certificate: Bytes, list: Bytes, bundle: Bundle) => ({
     .map((item) => (item === undefined ? "" : hex(join(item.id, item.bytes))))
     .join(" "),
 });
-
-/** The bytes with one bit changed, counted from the front and round again. */
-function flipped(bytes: Bytes, bit: number): Bytes {
-  const [out, at] = [bytes.slice(), Math.floor(bit / 8) % bytes.length];
-  out[at] = (out[at] as number) ^ (1 << (bit % 8));
-  return out;
-}
 
 function refusedBy(read: () => string): string {
   try {
