@@ -70,6 +70,26 @@ function panels(results: ReadonlyMap<string, Result>): Panel[] {
       ],
     },
     {
+      title: "CPU of the relay for a delivery of one upload to 1,000 members, µs (less is better)",
+      rows: [
+        ...row("16 uploads under way", "group", "cpu"),
+        ...row("to members who are away", "group", "storeCpu"),
+      ],
+    },
+    {
+      title: "The same, one upload at a time, µs (less is better)",
+      rows: row("one upload", "group", "oneCpu"),
+    },
+    {
+      title: "Stored for a member who is away, bytes (less is better)",
+      rows: [
+        ...row("one upload of 4 KiB for 1,000", "group", "storedLarge"),
+        ...row("1,000 messages of 4 KiB", "group", "storedLargeApart", true),
+        ...row("one upload of 256 B for 1,000", "group", "stored"),
+        ...row("1,000 messages of 256 B", "group", "storedApart", true),
+      ],
+    },
+    {
       title: "Start with 1,000,000 stored messages, s (less is better)",
       rows: row("until it listens", "restart", "seconds"),
     },

@@ -10,7 +10,7 @@ import {
   type Position,
   type Time,
 } from "@lethe/protocol";
-import type { Entry, Envelope, NodeId, Owner } from "@lethe/queue";
+import type { Entry, Envelope, NodeId, Owner, PayloadId } from "@lethe/queue";
 import { DeliveryNode } from "../../relay/delivery/node.ts";
 import {
   DELIVERY_LIMITS,
@@ -27,6 +27,10 @@ export const ben: DeviceAddress = addressOf(
   "ben.............".padEnd(16, ".") as AccountId,
   1 as DeviceNumber,
 );
+export function deviceOf(name: string): DeviceAddress {
+  return addressOf(name.padEnd(16, ".") as AccountId, 1 as DeviceNumber);
+}
+
 export const FAR = 4_000_000_000_000 as Time;
 
 export function id(name: string): EnvelopeId {
@@ -105,6 +109,23 @@ export class Story {
     return this.step({ is: "submitted", connection, address: ben, envelope: envelope(name, bytes) });
   }
 
+  /** One ciphertext for these devices, under their names with the group's before them. */
+  upload(
+    name: string,
+    to: readonly string[],
+    bytes: readonly number[] = [0xca, 0xfe],
+    connection = 9,
+  ): string[] {
+    const ciphertext = Uint8Array.from(bytes);
+    const payload = Buffer.from(ciphertext).toString("hex") as PayloadId;
+    return this.step({
+      is: "submitted-group",
+      connection,
+      shared: { kind: "group", expiry: FAR, ciphertext, payload },
+      to: to.map((device) => ({ address: deviceOf(device), id: id(`${name}-${device}`) })),
+    });
+  }
+
   ack(...names: readonly string[]): string[] {
     return this.step({ is: "acked", connection: 1, ids: names.map(id) });
   }
@@ -120,6 +141,11 @@ export class Story {
   /** What has been asked of the store and not been answered. */
   get asked(): Verb[] {
     return this.#open.map(({ on }) => on.verb);
+  }
+
+  /** The calls of this verb that are not answered. */
+  callsOf<V extends Verb>(verb: V): Extract<StoreCall, { verb: V }>[] {
+    return this.#open.flatMap(({ on }) => (on.verb === verb ? [on as Extract<StoreCall, { verb: V }>] : []));
   }
 
   after(ms: number): string[] {

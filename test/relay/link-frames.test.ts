@@ -288,7 +288,7 @@ function shared(what: string, i: number, bytes = 20): LinkFrame {
 
 describe("offers of one ciphertext in one turn", () => {
   it("carry it once, however many mailboxes they are for, and arrive as they were given", () => {
-    const given = Array.from({ length: 1_000 }, (_, i) => shared("x", i, 73_728));
+    const given = Array.from({ length: 1_000 }, (_, i) => shared("x", i));
     const { frames, offers } = inOneTurn(given);
     expect(frames.map(({ frame }) => frame)).toEqual(["offer-group"]);
     expect(offers).toEqual(given);

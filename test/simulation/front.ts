@@ -12,6 +12,7 @@ import {
   type RelayFrame,
   type Time,
 } from "@lethe/protocol";
+import type { PayloadId } from "@lethe/queue";
 import type { NodeEvent } from "../../relay/delivery/types.ts";
 import { retryAfter } from "../../relay/edge/client-socket.ts";
 import type { ClientPipe } from "./client-run.ts";
@@ -283,12 +284,28 @@ export class Front {
         continue;
       }
       this.#port.came(id);
-      this.#port.step({
-        is: "submitted",
-        connection: socket.number,
-        address: addressOf(recipient, device),
-        envelope: { id, kind: "pairwise", expiry, ciphertext },
-      });
+      const address = addressOf(recipient, device);
+      const connection = socket.number;
+      if (isShared(id)) {
+        const shared = { kind: "pairwise", expiry, ciphertext, payload: payloadOf(ciphertext) } as const;
+        this.#port.step({ is: "submitted-group", connection, shared, to: [{ address, id }] });
+      } else
+        this.#port.step({
+          is: "submitted",
+          connection,
+          address,
+          envelope: { id, kind: "pairwise", expiry, ciphertext },
+        });
     }
   }
+}
+
+/** Every other envelope goes the way of a group's upload, and a retry as it went before. */
+function isShared(id: EnvelopeId): boolean {
+  return id.charCodeAt(id.length - 1) % 2 === 0;
+}
+
+/** What a ciphertext is named by: any name that no other one has. */
+function payloadOf(ciphertext: Uint8Array): PayloadId {
+  return Buffer.from(ciphertext).toString("latin1") as PayloadId;
 }

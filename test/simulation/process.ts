@@ -105,7 +105,7 @@ export class NodeProcess {
     this.#depth++;
     for (const effect of this.#node.step(event, this.#world.now + this.#clock)) this.#carry(effect, event);
     this.#depth--;
-    if (event.is === "submitted") this.#keepsItsCap();
+    if (event.is === "submitted" || event.is === "submitted-group") this.#keepsItsCap();
     if (this.#depth > 0) return;
     this.#front.flush();
     this.#planTick();
