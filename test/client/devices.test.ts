@@ -206,9 +206,33 @@ describe("a list that is stale", () => {
           }
         : frame;
     meanwhile(world, ["one", "two"], () => world.link("ben", "phone"));
+    world.pass(25_000);
     expect(world.side("ben").texts.slice(-2)).toEqual(["one", "two"]);
+    world.say("anna", "ben", "three");
+    expect(world.side("ben").texts.at(-1)).toBe("three");
     expect(world.side("anna").tellsOf("refused")).toEqual([]);
     expect(world.side("anna").core.view.outbox).toBe(0);
+    expect(world.side("phone").texts).toEqual([]);
+  });
+
+  it("waits a while for the keys of a device that is so new that they are not at the relay yet", () => {
+    const world = new AttackWorld("anna", "ben");
+    world.befriend("anna", "ben");
+    const until = world.now + 5_000;
+    world.lies = (frame, to) =>
+      frame.frame === "has-prekeys" && to.name === "anna" && world.now < until
+        ? {
+            frame: "ask-refused",
+            request: frame.request,
+            code: PROBLEMS["no-device"].number,
+            retryAfter: 0,
+          }
+        : frame;
+    meanwhile(world, ["one", "two"], () => world.link("ben", "phone"));
+    world.say("anna", "ben", "three");
+    world.pass(10_000);
+    for (const name of ["ben", "phone"])
+      expect(world.side(name).texts.slice(-3)).toEqual(["one", "two", "three"]);
   });
 
   it("waits for a node that has an older list for a while, and gives up on a relay that keeps to it", () => {
