@@ -53,27 +53,33 @@ type SealedItem = { readonly carried: Carried; readonly item: OutboxRow };
 
 export class Sealing {
   readonly #parts: Parts;
+  readonly #isKeyless: (now: Time, to: DeviceAddress) => boolean;
   readonly #streams = new Map<DeviceAddress, { stream: StreamId; next: number }>();
   /** What the relay takes, by its last word. */
   maxBytes = MAX_ENVELOPE_BYTES;
 
-  constructor(parts: Parts, rows: StoredRows) {
+  /** @param isKeyless whether a device is passed over: its keys are not to be had. */
+  constructor(parts: Parts, rows: StoredRows, isKeyless: (now: Time, to: DeviceAddress) => boolean) {
     this.#parts = parts;
+    this.#isKeyless = isKeyless;
     for (const [key, { stream, next }] of readTable(rows, "stream-out", streamOutRow))
       this.#streams.set(key as DeviceAddress, { stream, next });
   }
 
-  /** For all devices of the account, or for none. One's own devices are told, and receipts are given, as far as it can be. */
+  /** For all devices of the account that have keys, or for none. One's own devices are told, and receipts are given, as far as it can be. */
   seal(turn: Turn, said: Said): RefusalCode | "ok" {
     const { cipher, outbox, resends, self } = this.#parts;
     const { to: account, message, content, sentAt, expiry } = said;
     const peer = cipher.peer(account, turn.now);
     if (peer === undefined) return "not-sealable";
+    const mayMissAny = account === self || content.kind !== "message";
+    const mayMiss = (device: DeviceNumber): boolean =>
+      mayMissAny || this.#isKeyless(turn.now, addressOf(account, device));
     const items: SealedItem[] = [];
     for (const { device } of peer.devices) {
       const sealed = this.#sealFor(turn, said, device, peer.listVersion);
       if (typeof sealed !== "string") items.push(sealed);
-      else if (sealed === "body-too-large" || (account !== self && content.kind === "message")) return sealed;
+      else if (sealed === "body-too-large" || !mayMiss(device)) return sealed;
     }
     for (const { carried, item } of items) {
       this.#useUp(turn, carried);

@@ -52,6 +52,8 @@ export interface Parts extends SealingParts {
   readonly lookups: Lookups;
 }
 
+type Sought = Exclude<Question, { about: "name" }>;
+
 /** What the last answer taught, so that a lesson that changes nothing is not asked for again and again. */
 type Lesson = { readonly about: "devices" } | { readonly about: "prekeys"; readonly address: DeviceAddress };
 
@@ -59,12 +61,12 @@ export class Sending {
   readonly #parts: Parts;
   readonly #unsealed = new Map<AccountId, Unsealed[]>();
   readonly #sealing: Sealing;
-  /** Devices that are listed and have no keys to be had: what is on its way does not wait for them. */
-  readonly #keyless = new Set<DeviceAddress>();
+  /** Devices that are listed and have no keys to be had, and until when no mail waits for them. */
+  readonly #keyless = new Map<DeviceAddress, number>();
   /** When keys for a receipt were asked for. */
   readonly #askedFor = new Map<AccountId | DeviceAddress, Time>();
-  /** When an account's list was first found to be older at the relay than here. */
-  readonly #older = new Map<AccountId, Time>();
+  /** What is asked for again for a while, and since when: it may be there in a moment. */
+  readonly #older = new Map<AccountId | DeviceAddress, Time>();
   #count = 0;
   #nextOrder = 1;
   /** What the relay takes, by its last word; until then what the protocol allows. */
@@ -74,7 +76,7 @@ export class Sending {
 
   constructor(parts: Parts, rows: StoredRows) {
     this.#parts = parts;
-    this.#sealing = new Sealing(parts, rows);
+    this.#sealing = new Sealing(parts, rows, (now, to) => this.#isKeyless(now, to));
     for (const [key, row] of readTable(rows, "unsealed", unsealedRow))
       this.#keep({ ...row, order: orderOf(key), stored: true });
   }
@@ -137,10 +139,16 @@ export class Sending {
     const peer = this.#parts.cipher.peer(account, turn.now);
     if (peer === undefined) return "devices";
     if (peer.devices.length === 0) return account === this.#parts.self ? "nothing" : "devices";
-    const missing = peer.devices
+    const unready = peer.devices
       .filter(({ ready }) => !ready)
       .map(({ device }) => addressOf(account, device));
-    return missing.length === 0 ? "nothing" : missing;
+    const missing = unready.filter((to) => !this.#isKeyless(turn.now, to));
+    if (missing.length > 0) return missing;
+    return unready.length < peer.devices.length ? "nothing" : unready;
+  }
+
+  #isKeyless(now: Time, to: DeviceAddress): boolean {
+    return now < (this.#keyless.get(to) ?? 0);
   }
 
   /** Goes on with what waits for an account: seals it, or asks for what is missing. */
@@ -179,38 +187,48 @@ export class Sending {
   ended(turn: Turn, ended: Ended): Settled[] {
     const { question } = ended;
     if (question.about === "name") return [];
-    const account = question.about === "devices" ? question.account : accountOf(question.address);
+    const account = accountIn(question);
     const code = ended.how === "refused" ? ended.code : this.#learn(turn, ended);
     const settled: Settled[] = [];
     if (code === "ok") {
       settled.push(...this.#mend(turn, account));
       this.prepare(turn, account, question);
       if (question.about === "devices" && this.#askedFor.has(account)) this.#awaits(turn, account);
-    } else if (code === "list-rolled-back" && this.#asksAgain(turn, account)) return [];
-    else if (!this.#goesOn(turn, account, question)) {
+    } else if (!this.#goesOn(turn, account, question)) {
+      const soon = code === (question.about === "devices" ? "list-rolled-back" : "no-device");
+      if (soon && this.#asksAgain(turn, question)) return [];
       settled.push(...this.#inVain(turn, question, code));
-      this.#refuseWaiting(turn, account, code);
     }
     this.prepareAll(turn);
     return settled;
   }
 
-  /** A node of the relay may have a list from before it was changed, for a while. */
-  #asksAgain(turn: Turn, account: AccountId): boolean {
-    const since = this.#older.get(account) ?? turn.now;
-    if (turn.now - since >= OLDER_LIST_MS) return !this.#older.delete(account);
+  /** A node of the relay may have a list from before it was changed, and a device that is new no keys there yet. */
+  #asksAgain(turn: Turn, question: Sought): boolean {
+    const about = question.about === "devices" ? question.account : question.address;
+    const since = this.#older.get(about) ?? turn.now;
+    if (turn.now - since >= OLDER_LIST_MS) return !this.#older.delete(about);
     if (this.#older.size >= MAX_ASKS) this.#older.clear();
-    this.#older.set(account, since);
+    this.#older.set(about, since);
     const { chance, contacts, lookups } = this.#parts;
     const from = later(turn.now, RETRY_BASE_MS * (1 + chance.fraction()));
-    return lookups.ask({ now: from }, { about: "devices", account }, contacts.of(account).accessKey);
+    return lookups.ask({ now: from }, question, contacts.of(accountIn(question)).accessKey);
   }
 
-  #inVain(turn: Turn, question: Exclude<Question, { about: "name" }>, code: RefusalCode): Settled[] {
-    if (question.about === "devices") return this.#parts.outbox.unlisted(turn, question.account, code);
+  /** Mail goes to the devices that have keys, if any has. */
+  #inVain(turn: Turn, question: Sought, code: RefusalCode): Settled[] {
+    const account = accountIn(question);
+    if (question.about === "devices") {
+      this.#refuseWaiting(turn, account, code);
+      return this.#parts.outbox.unlisted(turn, account, code);
+    }
     if (this.#keyless.size >= MAX_ASKS) this.#keyless.clear();
-    this.#keyless.add(question.address);
-    return this.#mend(turn, accountOf(question.address));
+    this.#keyless.set(question.address, turn.now + ASK_AGAIN_MS);
+    const need = this.#need(turn, account);
+    const isVain = typeof need !== "string" && need.every((to) => this.#isKeyless(turn.now, to));
+    if (isVain) this.#refuseWaiting(turn, account, code);
+    else this.prepare(turn, account);
+    return this.#mend(turn, account);
   }
 
   /** The relay has another list of an account's devices than a submit was for: what is missing is asked for, all at once. */
@@ -239,7 +257,7 @@ export class Sending {
     const waitedFor = new Set<DeviceAddress>();
     for (const { device, ready } of peer.devices) {
       const to = addressOf(account, device);
-      if (!ready && !this.#keyless.has(to) && lacking.some((of) => of.to === to)) waitedFor.add(to);
+      if (!ready && !this.#isKeyless(turn.now, to) && lacking.some((of) => of.to === to)) waitedFor.add(to);
     }
     for (const to of waitedFor) this.askPrekeys(turn, to);
     if (waitedFor.size > 0) return [];
@@ -269,7 +287,7 @@ export class Sending {
     turn.stage(...learned.writes);
     if (question.about !== "devices") return "ok";
     this.#older.delete(question.account);
-    for (const to of this.#keyless) if (accountOf(to) === question.account) this.#keyless.delete(to);
+    for (const to of this.#keyless.keys()) if (accountOf(to) === question.account) this.#keyless.delete(to);
     return "ok";
   }
 
@@ -382,7 +400,7 @@ export class Sending {
       if (this.#mayAsk(turn.now, account)) this.askDevices(turn, account);
       return true;
     }
-    const missing = need.filter((address) => !this.#keyless.has(address));
+    const missing = need.filter((address) => !this.#isKeyless(turn.now, address));
     for (const address of missing) if (this.#mayAsk(turn.now, address)) this.askPrekeys(turn, address);
     return missing.length > 0;
   }
@@ -452,6 +470,10 @@ export class Sending {
       for (const { expiry } of waiting) at = soonest(now, at, expiry - this.offset);
     return at;
   }
+}
+
+function accountIn(question: Sought): AccountId {
+  return question.about === "devices" ? question.account : accountOf(question.address);
 }
 
 /** Whether what is missing is what has just been learned. */

@@ -1,10 +1,23 @@
 // Several devices of one account: real client cores on the real cryptography, and a relay that counts what it is given.
 import { beforeAll, describe, expect, it } from "vitest";
-import { type ClientFrame, MAX_FRAME_BYTES, type FrameOf, PROBLEMS } from "@lethe/protocol";
+import {
+  addressOf,
+  type ClientFrame,
+  type DeviceNumber,
+  type EnvelopeId,
+  MAX_FRAME_BYTES,
+  type FrameOf,
+  PROBLEMS,
+  type Time,
+} from "@lethe/protocol";
 import type { MessageId } from "@lethe/client";
 import { bodyOf, ownCopyOf } from "../../client-lib/content/content.ts";
+import { Lookups } from "../../client-lib/delivery/lookups.ts";
+import { ResendLog } from "../../client-lib/delivery/resend-log.ts";
+import { Turn } from "../../client-lib/delivery/turn.ts";
 import { ready } from "../../crypto/index.ts";
 import { AttackWorld } from "../crypto/attack-world.ts";
+import { account, id16, messageId, seeded } from "./support/bench-core.ts";
 
 beforeAll(ready);
 
@@ -206,9 +219,33 @@ describe("a list that is stale", () => {
           }
         : frame;
     meanwhile(world, ["one", "two"], () => world.link("ben", "phone"));
+    world.pass(25_000);
     expect(world.side("ben").texts.slice(-2)).toEqual(["one", "two"]);
+    world.say("anna", "ben", "three");
+    expect(world.side("ben").texts.at(-1)).toBe("three");
     expect(world.side("anna").tellsOf("refused")).toEqual([]);
     expect(world.side("anna").core.view.outbox).toBe(0);
+    expect(world.side("phone").texts).toEqual([]);
+  });
+
+  it("waits a while for the keys of a device that is so new that they are not at the relay yet", () => {
+    const world = new AttackWorld("anna", "ben");
+    world.befriend("anna", "ben");
+    const until = world.now + 5_000;
+    world.lies = (frame, to) =>
+      frame.frame === "has-prekeys" && to.name === "anna" && world.now < until
+        ? {
+            frame: "ask-refused",
+            request: frame.request,
+            code: PROBLEMS["no-device"].number,
+            retryAfter: 0,
+          }
+        : frame;
+    meanwhile(world, ["one", "two"], () => world.link("ben", "phone"));
+    world.say("anna", "ben", "three");
+    world.pass(10_000);
+    for (const name of ["ben", "phone"])
+      expect(world.side(name).texts.slice(-3)).toEqual(["one", "two", "three"]);
   });
 
   it("waits for a node that has an older list for a while, and gives up on a relay that keeps to it", () => {
@@ -329,5 +366,34 @@ describe("what one's own other devices are told", () => {
         from === "anna" && "account" in frame && frame.account === world.side("anna").account,
     );
     expect(own.map(({ frame }) => frame.frame)).toEqual(["hello"]);
+  });
+});
+
+describe("what mending rests on", () => {
+  const [ben, now] = [account("ben"), 1_000 as Time];
+  const at = (device: number) => addressOf(ben, device as DeviceNumber);
+
+  it("keys of a device that come before its account's list are learned after it", () => {
+    const lookups = new Lookups(seeded(1));
+    lookups.ask({ now }, { about: "devices", account: ben }, undefined);
+    lookups.ask({ now }, { about: "prekeys", address: at(2), requestId: new Uint8Array(16) }, undefined);
+    expect(lookups.pump(now, "device")).toHaveLength(2);
+    const prekey = { id: new Uint8Array(8), bytes: new Uint8Array() };
+    const keys = { signed: prekey, lastResort: prekey, oneTime: undefined, oneTimeKem: undefined };
+    expect(lookups.answered({ frame: "has-prekeys", request: 2, ...keys })).toEqual([]);
+    const list = { version: 2, deviceList: new Uint8Array(), certificates: [] };
+    const ended = lookups.answered({ frame: "has-devices", request: 1, ...list });
+    expect(ended.map(({ question }) => question.about)).toEqual(["devices", "prekeys"]);
+  });
+
+  it("a device that has confirmed a message is not one that lacks it", () => {
+    const log = new ResendLog(account("anna"), {});
+    const turn = new Turn(now);
+    const carried = [1, 2].map((n) => ({ to: at(n), id: id16(`${n}`) as EnvelopeId, place: undefined }));
+    const [message, body] = [messageId("one"), new Uint8Array(3)];
+    log.keep(turn, { message, body, sentAt: now, expiry: now, carried });
+    log.delivered(turn, message, at(1));
+    const lacking = log.lacking(message, ben, [1, 2, 3] as DeviceNumber[]);
+    expect(lacking.map(({ to }) => to)).toEqual([at(3)]);
   });
 });
