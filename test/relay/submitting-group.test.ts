@@ -34,7 +34,7 @@ describe("an upload for accounts that are not at hand", () => {
     const socket = { kind: "anonymous", number: 9, ended: false, hold: () => holds++, resume: () => holds-- };
     const refused: string[] = [];
     const submitting = {
-      overRate: () => 0,
+      overLimits: () => 0,
       isTooLarge: () => false,
       expiryOf: (wanted: Time) => wanted,
       refuse: (_socket: unknown, ids: readonly string[], code: string) =>
