@@ -1,6 +1,5 @@
 // The content inside the encryption: from what the core seals to bytes, and back. Always true: reading is total; what
 // it cannot place is unknown content, what contradicts itself is no content.
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type AccountId, fromBytes, isUserName, type Time, toBytes } from "@lethe/protocol";
 import type {
   Content as CoreContent,
@@ -9,7 +8,7 @@ import type {
   Place,
   SealRequest,
 } from "../delivery/events.ts";
-import { type Content, ContentSchema } from "./generated/content_pb.ts";
+import { type Content, decodeContent, encodeContent } from "./wire.ts";
 
 const ID = 16;
 const STREAM = 8;
@@ -29,24 +28,22 @@ export type ReadBody =
 
 /** The body of a message: the kind alone. What is around it is added when it is sealed (fields of one message add up). */
 export function bodyOf(said: Said): Uint8Array {
-  const kind =
-    said.is === "text"
-      ? ({ case: "text", value: { text: said.text } } as const)
-      : ({ case: "bytes", value: { bytes: said.bytes, type: said.type } } as const);
-  return toBinary(ContentSchema, create(ContentSchema, { kind }));
+  return encodeContent({
+    kind:
+      said.is === "text"
+        ? { case: "text", text: said.text }
+        : { case: "bytes", bytes: said.bytes, type: said.type },
+  });
 }
 
 /** What one's own other devices are told of a message: the same kind, with the conversation that it stands in. */
 export function ownCopyOf(conversation: AccountId, body: Uint8Array): Uint8Array {
-  return joined(
-    toBinary(ContentSchema, create(ContentSchema, { conversation: toBytes(conversation) })),
-    body,
-  );
+  return joined(encodeContent({ conversation: toBytes(conversation) }), body);
 }
 
 /** What one library tells those of its account's other devices. */
 export function noteBody(note: Uint8Array): Uint8Array {
-  return toBinary(ContentSchema, create(ContentSchema, { kind: { case: "ownNote", value: note } }));
+  return encodeContent({ kind: { case: "ownNote", note } });
 }
 
 /** Fields of one message add up. */
@@ -58,17 +55,17 @@ function joined(front: Uint8Array, rest: Uint8Array): Uint8Array {
 }
 
 export function typingBody(): Uint8Array {
-  return toBinary(ContentSchema, create(ContentSchema, { kind: { case: "typing", value: {} } }));
+  return encodeContent({ kind: { case: "typing" } });
 }
 
 /** What a body says. @throws Error if it is no content: bodies are read when they are opened, so it is. */
 export function readBody(body: Uint8Array): ReadBody {
-  const { kind } = fromBinary(ContentSchema, body);
-  switch (kind.case) {
+  const { kind } = decodeContent(body);
+  switch (kind?.case) {
     case "text":
-      return { is: "text", text: kind.value.text };
+      return { is: "text", text: kind.text };
     case "bytes":
-      return { is: "bytes", bytes: kind.value.bytes, type: kind.value.type };
+      return { is: "bytes", bytes: kind.bytes, type: kind.type };
     case "typing":
       return { is: "typing" };
     default:
@@ -86,24 +83,20 @@ export function writeContent(
   { message, place, sentAt, content }: Pick<SealRequest, "message" | "place" | "sentAt" | "content">,
   self: Introducing,
 ): Uint8Array {
-  const around = toBinary(
-    ContentSchema,
-    create(ContentSchema, {
-      messageId: toBytes(message),
-      sentAt: BigInt(sentAt),
-      stream: place === undefined ? new Uint8Array() : toBytes(place.stream),
-      sequence: BigInt(place?.sequence ?? 0),
-      accessKey: self.accessKey,
-      senderName: self.name,
-    }),
-  );
+  const around = encodeContent({
+    messageId: toBytes(message),
+    sentAt: BigInt(sentAt),
+    ...(place === undefined ? {} : { stream: toBytes(place.stream), sequence: BigInt(place.sequence) }),
+    accessKey: self.accessKey,
+    senderName: self.name,
+  });
   return joined(around, kindOf(content));
 }
 
 function kindOf(content: CoreContent): Uint8Array {
   if (content.kind !== "receipt") return content.body;
-  const value = { delivered: content.delivered.map(toBytes), read: content.read.map(toBytes) };
-  return toBinary(ContentSchema, create(ContentSchema, { kind: { case: "receipt", value } }));
+  const [delivered, read] = [content.delivered.map(toBytes), content.read.map(toBytes)];
+  return encodeContent({ kind: { case: "receipt", delivered, read } });
 }
 
 export interface ReadContent {
@@ -120,7 +113,7 @@ export interface ReadContent {
 export function readContent(plaintext: Uint8Array): ReadContent | undefined {
   let read: Content;
   try {
-    read = fromBinary(ContentSchema, plaintext);
+    read = decodeContent(plaintext);
   } catch {
     return undefined;
   }
@@ -151,21 +144,21 @@ function placeOf({ stream, sequence }: Content): Place | undefined | "bad" {
 }
 
 function contentOf({ kind }: Content, plaintext: Uint8Array): OpenedContent | undefined {
-  switch (kind.case) {
+  switch (kind?.case) {
     case "text":
     case "bytes":
       return { kind: "message", body: plaintext.slice() };
     case "typing":
       return { kind: "signal", body: plaintext.slice() };
     case "receipt": {
-      const { delivered, read } = kind.value;
+      const { delivered, read } = kind;
       if (delivered.length > MAX_IDS || read.length > MAX_IDS) return undefined;
       if (![...delivered, ...read].every((id) => id.length === ID)) return undefined;
-      const ids = (list: Uint8Array[]) => list.map((id) => fromBytes<MessageId>(id));
+      const ids = (list: readonly Uint8Array[]) => list.map((id) => fromBytes<MessageId>(id));
       return { kind: "receipt", delivered: ids(delivered), read: ids(read) };
     }
     case "ownNote":
-      return { kind: "note", body: kind.value.slice() };
+      return { kind: "note", body: kind.note.slice() };
     default:
       return { kind: "unknown", body: plaintext.slice() };
   }
