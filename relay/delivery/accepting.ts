@@ -221,8 +221,11 @@ export class Accepting {
     };
   }
 
+  // Most offers are one envelope: no closure for it.
   #offer({ address }: Flow, items: flows.Item[], owner: Owner): void {
-    const envelopes = items.map((item) => item.envelope);
+    const [first] = items;
+    const envelopes =
+      items.length === 1 && first !== undefined ? [first.envelope] : items.map((item) => item.envelope);
     if (owner.node === this.#state.id) this.#port.offeredHere(address, owner, envelopes);
     else this.#state.links.send(owner.node, { is: "offer", owner, address, envelopes });
   }

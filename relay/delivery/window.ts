@@ -7,8 +7,8 @@ import type { EnvelopeId } from "@lethe/protocol";
 
 /** Above this many, an index is kept; acknowledgements come nearly in order, so most are found at the front. */
 const SEARCHED = 96;
-/** From this many on, marks are kept: before, a search costs no more than they do. */
-const MARKED = 8;
+/** Above this many, marks are kept: up to it a search costs no more than they do, and a sender's usual 16 under way make none. */
+const MARKED = 16;
 /** One count for each value of a byte; with 64 ids in it, four absent ones of five are known by it. */
 const MARKS = 256;
 
