@@ -69,7 +69,7 @@ export class GroupSent {
       return false;
     const delivered = row.delivered.includes(account) ? row.delivered : [...row.delivered, account];
     const read = state === "read" ? [...row.read, account] : row.read;
-    this.#put(turn, message, { ...row, delivered, read, state: "sent" });
+    this.#put(turn, message, { ...row, delivered, read });
     return true;
   }
 

@@ -227,6 +227,26 @@ describe("groups in the client", () => {
     expect(world.side("anna").core.view.groupSent(unknown)).toBeUndefined();
   });
 
+  it("a receipt that comes before the relay's last word does not keep it from being heard", () => {
+    const world = new GroupWorld("anna", "ben", "carla").found("trip", "anna", "ben", "carla");
+    const anna = world.side("anna");
+    let lost = 0;
+    world.lies = (frame, to) => {
+      if (to !== anna || frame.frame !== "accepted" || world.uploads("anna").length === 0 || lost > 0)
+        return frame;
+      lost += 1;
+      return { frame: "pong", token: 0 };
+    };
+    const message = world.tell("anna", "one");
+    world.pass(5_000);
+    expect(lost).toBe(1);
+    expect(world.side("anna").core.view.groupSent(message)?.delivered.length).toBeGreaterThan(0);
+    expect(anna.tellsOf("group-sent")).toEqual([]);
+    world.pass(60_000);
+    expect(anna.tellsOf("group-sent").map((told) => told.message)).toEqual([message]);
+    expect(texts(world.side("ben"))).toEqual(["one"]);
+  });
+
   it("attack 42: the relay sees no name, no role, no sender, no group and no content of it", () => {
     const world = new GroupWorld("anna", "ben", "carla");
     const name = "the quiet conspiracy";
