@@ -1,7 +1,13 @@
-// The message of content.proto as Protocol Buffers have it on the wire, by hand over the library's reader and writer: its
-// descriptors and reflection would be a tenth of what a page loads. Always true: it is read and written as generated code
-// does (a test holds both against each other): fields in order, defaults left out, what is unknown passed over.
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+// The message of content.proto as Protocol Buffers have it on the wire, by hand: the library's descriptors, reflection and text
+// formats would be a tenth of what a page loads. Always true: it is read and written as generated code does (a test holds
+// both against each other): fields in order, defaults left out, what is unknown passed over.
+import { MalformedError, Reader, Writer } from "@lethe/protocol";
+
+/** https://protobuf.dev/programming-guides/encoding/#structure */
+const VARINT = 0;
+const LENGTH_DELIMITED = 2;
+/** Wire types of fixed length, bytes. */
+const FIXED: Readonly<Record<number, number>> = { 1: 8, 5: 4 };
 
 export type Kind =
   | { readonly case: "text"; readonly text: string }
@@ -45,65 +51,98 @@ const EMPTY = new Uint8Array();
 
 /** Bytes of the fields given; messages of parts of the fields, one after the other, are the message of all. */
 export function encodeContent(said: Partial<Content>): Uint8Array {
-  const writer = new BinaryWriter();
-  const bytes = (field: number, value: Uint8Array = EMPTY): void => {
-    if (value.length > 0) writer.tag(field, WireType.LengthDelimited).bytes(value);
-  };
-  const number = (field: number, value = 0n): void => {
-    if (value !== 0n) writer.tag(field, WireType.Varint).uint64(value);
-  };
-  bytes(FIELD.messageId, said.messageId);
-  number(FIELD.sentAt, said.sentAt);
-  bytes(FIELD.stream, said.stream);
-  number(FIELD.sequence, said.sequence);
-  bytes(FIELD.accessKey, said.accessKey);
-  const { senderName = "", kind } = said;
-  if (senderName !== "") writer.tag(FIELD.senderName, WireType.LengthDelimited).string(senderName);
-  bytes(FIELD.conversation, said.conversation);
-  if (kind !== undefined) writer.tag(FIELD[kind.case], WireType.LengthDelimited).bytes(kindBytes(kind));
-  return writer.finish();
+  const { kind } = said;
+  const writer = new Writer(256);
+  putBytes(writer, FIELD.messageId, said.messageId);
+  putNumber(writer, FIELD.sentAt, said.sentAt);
+  putBytes(writer, FIELD.stream, said.stream);
+  putNumber(writer, FIELD.sequence, said.sequence);
+  putBytes(writer, FIELD.accessKey, said.accessKey);
+  putBytes(writer, FIELD.senderName, utf8(said.senderName));
+  putBytes(writer, FIELD.conversation, said.conversation);
+  if (kind !== undefined) putAlways(writer, FIELD[kind.case], kindBytes(kind));
+  return writer.take();
 }
 
 function kindBytes(kind: Kind): Uint8Array {
   if (kind.case === "ownNote") return kind.note;
-  const writer = new BinaryWriter();
-  const bytes = (field: number, value: Uint8Array): BinaryWriter =>
-    writer.tag(field, WireType.LengthDelimited).bytes(value);
-  const text = (field: number, value: string): void => {
-    if (value !== "") writer.tag(field, WireType.LengthDelimited).string(value);
-  };
-  if (kind.case === "text") text(1, kind.text);
+  const writer = new Writer(256);
+  if (kind.case === "text") putBytes(writer, 1, utf8(kind.text));
   else if (kind.case === "bytes") {
-    if (kind.bytes.length > 0) bytes(1, kind.bytes);
-    text(2, kind.type);
+    putBytes(writer, 1, kind.bytes);
+    putBytes(writer, 2, utf8(kind.type));
   } else if (kind.case === "receipt") {
-    for (const id of kind.delivered) bytes(1, id);
-    for (const id of kind.read) bytes(2, id);
+    for (const id of kind.delivered) putAlways(writer, 1, id);
+    for (const id of kind.read) putAlways(writer, 2, id);
   }
-  return writer.finish();
+  return writer.take();
+}
+
+function utf8(text = ""): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+function putVarint(writer: Writer, value: bigint): void {
+  let left = value;
+  for (; left > 0x7fn; left >>= 7n) writer.u8(Number(left & 0x7fn) | 0x80);
+  writer.u8(Number(left));
+}
+
+function putNumber(writer: Writer, field: number, value = 0n): void {
+  if (value === 0n) return;
+  putVarint(writer, BigInt(field * 8 + VARINT));
+  putVarint(writer, value);
+}
+
+function putBytes(writer: Writer, field: number, value: Uint8Array = EMPTY): void {
+  if (value.length > 0) putAlways(writer, field, value);
+}
+
+function putAlways(writer: Writer, field: number, value: Uint8Array): void {
+  putVarint(writer, BigInt(field * 8 + LENGTH_DELIMITED));
+  putVarint(writer, BigInt(value.length));
+  writer.bytes(value);
+}
+
+/** At most ten bytes; what is above 64 bits is left off. */
+function varint(reader: Reader): bigint {
+  let value = 0n;
+  for (let shift = 0n; shift < 70n; shift += 7n) {
+    const byte = reader.u8();
+    value |= BigInt(byte & 0x7f) << shift;
+    if (byte < 0x80) return BigInt.asUintN(64, value);
+  }
+  throw new MalformedError("a number that does not end");
 }
 
 type Fields = Map<number, { readonly last: Uint8Array | bigint; readonly all: Uint8Array[] }>;
 
-/** Every field of a message by its number. Text stays bytes. @throws Error where it is no message */
+/** Every field of a message by its number. Text stays bytes. @throws MalformedError where it is no message */
 function fieldsOf(message: Uint8Array): {
   fields: Fields;
   lastOf(numbers: readonly number[]): number | undefined;
 } {
-  const reader = new BinaryReader(message);
+  const reader = new Reader(message);
   const fields: Fields = new Map();
   const order: number[] = [];
-  while (reader.pos < reader.len) {
-    const [field, type] = reader.tag();
-    const known = fields.get(field);
+  while (reader.remaining > 0) {
+    const tag = Number(varint(reader));
+    const [field, type] = [Math.floor(tag / 8), tag % 8];
+    if (field === 0 || field > 0x1fff_ffff) throw new MalformedError("no field's number");
     order.push(field);
-    if (type === WireType.LengthDelimited) {
-      const value = reader.bytes();
-      fields.set(field, { last: value, all: [...(known?.all ?? []), value] });
-    } else if (type === WireType.Varint) fields.set(field, { last: BigInt(reader.uint64()), all: [] });
-    else reader.skip(type, field);
+    if (type === LENGTH_DELIMITED) {
+      const value = reader.bytes(lengthOf(reader));
+      fields.set(field, { last: value, all: [...(fields.get(field)?.all ?? []), value] });
+    } else if (type === VARINT) fields.set(field, { last: varint(reader), all: [] });
+    else reader.bytes(FIXED[type] ?? Number.POSITIVE_INFINITY);
   }
   return { fields, lastOf: (numbers) => order.findLast((field) => numbers.includes(field)) };
+}
+
+function lengthOf(reader: Reader): number {
+  const length = varint(reader);
+  if (length > BigInt(reader.remaining)) throw new MalformedError("over the end");
+  return Number(length);
 }
 
 /** @throws Error where it is no message, or a known field is of another type */
