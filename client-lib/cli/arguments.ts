@@ -137,6 +137,8 @@ keys are made here and never leave the store.
 In the chat:
   /to USER  /accept USER  /block USER  /contact  /add LINK  /devices  /link CODE  /reconnect  /quit
   /contact shows your contact link, and /add takes somebody else's. A line that begins with // is sent with one /
+  Groups: /group NAME USER… makes one, /to #NAME writes to it; /groups  /members  /invite USER…  /remove USER…  /promote USER
+  /rename NAME  /join #NAME  /leave
 
 Ticks: a grey one, the relay has it; two grey, it is on the other device; two blue, it was read.
 
@@ -144,6 +146,8 @@ In a pipe each line of the input is a message, and each event is a line of the o
   > N TEXT   < USER: TEXT   sent N   delivered N   read N   expired N   refused N CODE   waiting N CODE
   contact LINK   added USER   typing USER   request USER   gap USER COUNT   connection online|connecting|offline   error TEXT   halted CODE
   presence USER online|unknown   presence USER offline [MINUTE WHEN LAST SEEN]
+  < #GROUP USER: TEXT   < #GROUP you: TEXT   < you → USER: TEXT (the last two: from another device of yours)
+  group #GROUP created|joined|invited|changed|removed|left MEMBERS   progress N DELIVERED/OF READ/OF
 At the end of the input it ends as soon as the relay has everything (0), or when nothing goes on by itself any more (1).
 `,
   contact: `lethe contact USER: the contact link of USER, and on a terminal its QR code.
@@ -298,7 +302,8 @@ interface Parsed {
 function accountOf(command: string, { values, positionals }: Parsed, env: Env): AccountArguments {
   const [user, ...more] = positionals;
   if (user === undefined) throw new UsageError(`whom are you? Give a name: lethe ${command} USER`);
-  if (more.length > 0) throw new UsageError(`one name is enough: "${more.join(" ")}" is too much; lethe ${command} --help`);
+  if (more.length > 0)
+    throw new UsageError(`one name is enough: "${more.join(" ")}" is too much; lethe ${command} --help`);
   mustBeName(user);
   return {
     user,

@@ -3,9 +3,11 @@
 import type { Client } from "../client.ts";
 import type { ClientEvents } from "../client-events.ts";
 import { ClientError } from "../errors.ts";
+import type { GroupProgress } from "../groups/group-api.ts";
 import { adviceFor } from "./advice.ts";
 import { drawQr, qrRows } from "./qr.ts";
 import { ChatDevices } from "./chat-devices.ts";
+import { ChatGroups } from "./chat-groups.ts";
 
 export type State = "queued" | "sent" | "delivered" | "read" | "expired" | "refused";
 
@@ -40,6 +42,9 @@ export type Happening =
     }
   | { readonly is: "waiting"; readonly number: number; readonly code: string }
   | { readonly is: "typing"; readonly from: string }
+  /** A message to a group has come to so many of its members. */
+  | ({ readonly is: "progress"; readonly number: number } & GroupProgress)
+  | { readonly is: "group"; readonly tag: string; readonly how: string; readonly members: number }
   | ({ readonly is: "presence" } & ClientEvents["presence"])
   | { readonly is: "request"; readonly from: string }
   | { readonly is: "contact"; readonly link: string }
@@ -72,6 +77,7 @@ export class Chat {
   readonly typing = new Map<string, number>();
   readonly #accepts: string | undefined;
   readonly #devices: ChatDevices;
+  readonly #groups: ChatGroups;
   readonly #numbers = new Map<string, Line & { kind: "out" }>();
   readonly #early = new Map<string, State>();
   #listeners: ((what: Happening) => void)[] = [];
@@ -85,6 +91,12 @@ export class Chat {
     this.peer = peer;
     this.#accepts = peer;
     this.#devices = new ChatDevices(client, (text) => this.#note(text));
+    this.#groups = new ChatGroups({
+      client,
+      note: (text) => this.#note(text),
+      then: (what) => this.#then(what),
+      turnTo: (tag) => this.#writeTo(tag),
+    });
     this.connection = client.connection;
     this.#listen();
     if (client.contacts().some(({ user, decision }) => user === peer && decision === "accepted"))
@@ -93,7 +105,13 @@ export class Chat {
 
   /** Watches whom one talks to, as soon as that may be: they have written, or confirmed a message. */
   #watch(user: string | undefined): void {
-    if (user === undefined || user !== this.peer || this.client.presence(user).state !== "unknown") return;
+    if (
+      user === undefined ||
+      user !== this.peer ||
+      user.startsWith("#") ||
+      this.client.presence(user).state !== "unknown"
+    )
+      return;
     this.client.watch(user).catch(() => undefined);
   }
 
@@ -126,6 +144,11 @@ export class Chat {
       message.read();
       this.#watch(message.from);
     });
+    client.on("own-message", ({ user, text, bytes, type, sentAt }) => {
+      const shown = text ?? `[${bytes?.length ?? 0} bytes ${type ?? ""}]`;
+      this.#add({ kind: "in", from: `you → ${user}`, text: shown, at: sentAt, late: false });
+    });
+    this.#listenToGroups();
     client.on("presence", (presence) => {
       if (presence.user === this.peer) this.#say({ is: "presence", ...presence });
     });
@@ -165,6 +188,40 @@ export class Chat {
     });
     client.on("key-changed", ({ user }) => this.#note(`Careful: ${user}'s key is another than before.`));
     client.on("error", ({ error }) => this.#say({ is: "error", text: error.message }));
+  }
+
+  #listenToGroups(): void {
+    const { client } = this;
+    client.on("group-message", ({ group, from, own, text, bytes, type, sentAt, late, read }) => {
+      const tag = this.#groups.tagOf(group);
+      const shown = text ?? `[${bytes?.length ?? 0} bytes ${type ?? ""}]`;
+      this.peer ??= tag;
+      this.#add({ kind: "in", from: `${tag} ${own ? "you" : from}`, text: shown, at: sentAt, late });
+      read();
+    });
+    client.on("group", ({ group, how }) => {
+      const tag = this.#groups.tag(group);
+      this.#say({ is: "group", tag, how, members: group.members.length });
+      const what = {
+        invited: `you are invited by ${group.by}: /join ${tag} or /leave ${tag}`,
+        removed: "you were removed",
+      };
+      this.#note(`${tag}: ${what[how as keyof typeof what] ?? `${how}, ${group.members.length} members`}`);
+    });
+    client.on("group-sent", ({ id }) => this.#reach(id, "sent"));
+    client.on("group-refused", ({ id, code }) =>
+      this.#reach(id, code === "expired" ? "expired" : "refused", code),
+    );
+    client.on("group-receipt", ({ id, of, delivered, read }) => {
+      const number = this.#numbers.get(id)?.number;
+      if (number !== undefined) this.#say({ is: "progress", number, of, delivered, read });
+      if (delivered >= of) this.#reach(id, read >= of ? "read" : "delivered");
+    });
+    client.on("group-typing", ({ group, from }) => {
+      const who = `${this.#groups.tagOf(group)} ${from}`;
+      this.typing.set(who, Date.now() + TYPING_MS);
+      this.#say({ is: "typing", from: who });
+    });
   }
 
   #halt(why: string): void {
@@ -226,7 +283,9 @@ export class Chat {
       this.#note("To whom? /to USER says it.");
       return;
     }
-    const { id } = await this.client.queue(to, text);
+    const id = to.startsWith("#")
+      ? await this.#groups.queue(to, text)
+      : (await this.client.queue(to, text)).id;
     const line = {
       kind: "out",
       number: ++this.#count,
@@ -245,7 +304,8 @@ export class Chat {
   }
 
   #command(input: string): "quit" | undefined {
-    const [name = "", user = ""] = input.trim().split(/\s+/);
+    const [name = "", ...words] = input.trim().split(/\s+/);
+    const [user = ""] = words;
     if (name === "quit" || name === "q") return "quit";
     if (name === "reconnect") {
       this.halted = undefined;
@@ -255,19 +315,24 @@ export class Chat {
     else if (name === "block" && user !== "") this.#then(() => this.client.block(user));
     else if (name === "contact") this.#showLink();
     else if (name === "add" && user !== "") this.#then(() => this.#addContact(user));
-    else if (!this.#devices.takes(name, user)) {
+    else if (!this.#devices.takes(name, user) && !this.#groups.takes(name, words, this.peer)) {
       this.#say({ is: "error", text: `/${name} is not understood` });
       this.#note(
-        "/to USER  /accept USER  /block USER  /contact  /add LINK  /devices  /link CODE  /reconnect  /quit",
+        `/to USER  /accept USER  /block USER  /contact  /add LINK  /devices  /link CODE  /reconnect  /quit  ${ChatGroups.help}`,
       );
     }
     return undefined;
   }
 
   async #turnTo(user: string): Promise<void> {
+    this.#writeTo(user.startsWith("#") ? this.#groups.tag(this.#groups.find(user)) : user);
+  }
+
+  #writeTo(user: string): void {
     const before = this.peer;
     this.peer = user;
-    if (before !== undefined && before !== user) this.client.unwatch(before).catch(() => undefined);
+    if (before !== undefined && before !== user && !before.startsWith("#"))
+      this.client.unwatch(before).catch(() => undefined);
     this.#watch(user);
     this.#note(`You write to ${user} now.`);
   }
@@ -300,6 +365,7 @@ export class Chat {
     const to = this.peer;
     if (to === undefined || now - this.#toldTyping < TELL_TYPING_MS || this.connection !== "online") return;
     this.#toldTyping = now;
-    this.client.typing(to).catch(() => undefined);
+    if (to.startsWith("#")) this.#groups.typing(to);
+    else this.client.typing(to).catch(() => undefined);
   }
 }

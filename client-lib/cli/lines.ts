@@ -66,6 +66,10 @@ export function formOf(what: Happening): string | undefined {
       return `waiting ${what.number} ${what.code}`;
     case "typing":
       return `typing ${what.from}`;
+    case "progress":
+      return `progress ${what.number} ${what.delivered}/${what.of} ${what.read}/${what.of}`;
+    case "group":
+      return `group ${what.tag} ${what.how} ${what.members}`;
     case "presence":
       return `presence ${what.user} ${what.state}${what.lastSeen === undefined ? "" : ` ${minuteOf(what.lastSeen)}`}`;
     case "request":

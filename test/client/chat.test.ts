@@ -50,6 +50,41 @@ describe("lethe chat, in pipes", () => {
     expect((await stat(join(folder, "lethe", "anna.db"))).mode & 0o777).toBe(0o600);
   });
 
+  it("makes a group, writes to it, and changes it", async () => {
+    const [gina, hugo, ines] = [
+      chat("gina", "--with", "hugo"),
+      chat("hugo", "--with", "gina"),
+      chat("ines", "--with", "gina"),
+    ];
+    gina.type("hello hugo");
+    await hugo.line(/^< gina: hello hugo$/);
+    hugo.type("hello gina");
+    await gina.line(/^< hugo: hello gina$/);
+    ines.type("hello gina");
+    await gina.line(/^request ines$/);
+    gina.type("/accept ines");
+    await gina.line(/^< ines: hello gina$/);
+    gina.type("/to ines", "hello ines");
+    await ines.line(/^< gina: hello ines$/);
+    gina.type("/group trip hugo ines", "who brings the tent?");
+    await hugo.line(/^group #trip joined 3$/);
+    await hugo.line(/^< #trip gina: who brings the tent\?$/);
+    await ines.line(/^< #trip gina: who brings the tent\?$/);
+    await gina.line(/^progress 3 2\/2 \d\/2$/);
+    hugo.type("/to #trip", "I do");
+    await ines.line(/^< #trip hugo: I do$/);
+    gina.type("/remove hugo");
+    await hugo.line(/^group #trip removed 2$/);
+    gina.type("without hugo");
+    await ines.line(/^< #trip gina: without hugo$/);
+    gina.type("/rename journey", "/members");
+    await ines.line(/^group #journey changed 2$/);
+    ines.type("/to #journey", "/rename mine");
+    await ines.line(/^error Only an admin/);
+    expect(hugo.lines.filter((line) => line.includes("without hugo"))).toEqual([]);
+    for (const each of [gina, hugo, ines]) expect(await each.end()).toBe(0);
+  });
+
   it("says when the other person comes and goes, and when they were last here", async () => {
     const olga = chat("olga", "--with", "paul");
     await olga.line(/^connection online$/);
