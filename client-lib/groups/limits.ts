@@ -20,6 +20,8 @@ export const MAX_GROUP_UNSEALED = 1_000;
 export const MEMBER_WAIT_MS = 30_000;
 /** How long it is not tried again to reach a member in vain, ms. */
 export const UNREACHED_MS = 600_000;
+/** How long who is in a group is believed without looking at the age of lists again, ms: they end after 35 days. */
+export const ROSTER_MS = 60_000;
 /** Uploads that are not settled: 36 MB of the largest; and how many are under way at once. */
 export const MAX_GROUP_OUT = 500;
 export const MAX_UPLOADS = 8;

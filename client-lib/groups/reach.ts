@@ -9,6 +9,7 @@ import {
   type Time,
 } from "@lethe/protocol";
 import {
+  type GroupId,
   type GroupRoster,
   type GroupSigner,
   type GroupState,
@@ -22,7 +23,7 @@ import type { Contacts } from "../delivery/contacts.ts";
 import type { Ended } from "../delivery/lookups.ts";
 import type { Sending } from "../delivery/sending.ts";
 import type { Turn } from "../delivery/turn.ts";
-import { UNREACHED_MS } from "./limits.ts";
+import { ROSTER_MS, UNREACHED_MS } from "./limits.ts";
 
 /** The keys that groups look at: this device's, and what is verified of others. */
 export interface GroupKeys {
@@ -32,6 +33,16 @@ export interface GroupKeys {
   account(account: AccountId): PinnedAccount | undefined;
   signer(device: DeviceAddress): GroupSigner | undefined;
   readonly name: string;
+  /** Another one whenever a device or a list of anybody has become known. */
+  lists(): string;
+}
+
+/** A roster of 256 members costs a millisecond: it is kept until somebody's devices, or so much time, have changed. */
+interface KeptRoster {
+  readonly of: GroupState;
+  readonly lists: string;
+  readonly until: number;
+  readonly roster: GroupRoster;
 }
 
 export interface ReachParts {
@@ -47,18 +58,26 @@ export class Reach {
   /** Accounts and devices that were asked about in vain, and until when that is believed. */
   readonly #inVain = new Map<AccountId | DeviceAddress, number>();
 
+  /** One for each group: of its state now. */
+  readonly #rosters = new Map<GroupId, KeptRoster>();
+
   constructor(parts: ReachParts) {
     this.#parts = parts;
   }
 
   roster(state: GroupState, now: Time): GroupRoster {
     const { keys } = this.#parts;
+    const lists = keys.lists();
+    const kept = this.#rosters.get(state.group);
+    if (kept?.of === state && kept.lists === lists && now < kept.until) return kept.roster;
     const accounts = new Map<AccountId, PinnedAccount>();
     for (const { account } of state.members) {
       const pinned = keys.account(account);
       if (pinned !== undefined) accounts.set(account, pinned);
     }
-    return rosterOf(state, accounts, now);
+    const roster = rosterOf(state, accounts, now);
+    this.#rosters.set(state.group, { of: state, lists, until: now + ROSTER_MS, roster });
+    return roster;
   }
 
   /**

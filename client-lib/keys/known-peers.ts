@@ -27,6 +27,8 @@ type Listed =
 
 export class KnownPeers {
   readonly #keys: Pick<KeyState, "identity" | "peers" | "linked">;
+  /** Counts what becomes known or is forgotten, for whoever keeps what follows from it. */
+  changes = 0;
   readonly #devices = new Map<AccountId, Set<DeviceAddress>>();
 
   constructor(keys: Pick<KeyState, "identity" | "peers" | "linked">) {
@@ -69,6 +71,7 @@ export class KnownPeers {
 
   keep(peer: PeerDevice): Write[] {
     if (this.#keys.peers.get(peer.address) === peer) return [];
+    this.changes += 1;
     this.#keys.peers.set(peer.address, peer);
     this.#index(peer.address);
     return [putKey("peer", peer.address, encodePeer(peer))];
@@ -131,6 +134,7 @@ export class KnownPeers {
   }
 
   #forget(address: DeviceAddress): Write {
+    this.changes += 1;
     this.#keys.peers.delete(address);
     this.#devices.get(accountOf(address))?.delete(address);
     return removeKey("peer", address);

@@ -136,6 +136,7 @@ export class PairwiseCipher implements Cipher {
       random,
       name,
       identity: () => this.#keys.identity,
+      lists: () => `${this.#known.changes}/${this.#keys.identity.list.version}`,
       accessKey: () => accessKey(this.#keys.identity),
       account: (account) => {
         const { certificate, list } = this.#keys.identity;

@@ -1,5 +1,6 @@
 // What groups cost, CPU µs: `node test/crypto/measure/groups.ts` prints one line of JSON. A group of 256 members of one device
-// each, a text of 256 bytes; every message that is opened must read as it was sent. Without the pairwise ratchets.
+// each, a text of 256 bytes; every message that is opened must read as it was sent. `fanOut` is one message over 255
+// pairwise ratchets without seals, `sealedFanOut` with them, `rotation` new keys told to all over sealed pairwise ratchets.
 import { parseArgs } from "node:util";
 import {
   acceptGroupState,
@@ -11,6 +12,7 @@ import {
 } from "../../../crypto/index.ts";
 import { type GroupDevice, type GroupMail, groupOf } from "../group-world.ts";
 import { cpuOf } from "./cpu.ts";
+import { fanOutCost, ratchetsWith, sealedFanOutCost } from "./ours.ts";
 
 const MEMBERS = 256;
 const { values } = parseArgs({ options: { scale: { type: "string", default: "1" } } });
@@ -64,6 +66,19 @@ function rotateCost(): number {
   });
 }
 
+const fan = ratchetsWith(MEMBERS - 1);
+
+/** New keys, and an envelope that tells them for each of the others. */
+function rotationCost(): number {
+  const asked = { ...anna.inGroup(), random: anna.random };
+  return cpuOf(times(20), () => {
+    const own = senderKeys.rotate(asked);
+    const told = senderKeys.tell({ ...asked, own, devices: senderKeys.untold(own, asked.roster) });
+    if (told.code !== "ok") throw new Error(told.code);
+    for (const other of fan.others) fan.sender.send(other, told.told);
+  });
+}
+
 /** What each of them does with that. */
 function hearCost(): number {
   const told = senderKeys.tell({ ...anna.inGroup(), own: anna.keys, devices: [ben.address] });
@@ -100,6 +115,9 @@ const measured = {
   encrypt: encryptCost(),
   open: openCost(),
   rotate: rotateCost(),
+  rotation: rotationCost(),
+  fanOut: fanOutCost(times(100), fan, plain),
+  sealedFanOut: sealedFanOutCost(times(20), fan, plain),
   hear: hearCost(),
   roster: cpuOf(times(200), () => anna.roster()),
   makeRemoval: remove.make,

@@ -60,6 +60,38 @@ export function ratchetCost(times: number, plain: Uint8Array, turn: boolean): nu
   });
 }
 
+/** Confirmed ratchets with so many devices, on one side. */
+export function ratchetsWith(count: number): Fan {
+  const sender = new Device(systemRandom);
+  const others = Array.from({ length: count }, () => new Device(systemRandom));
+  for (const other of others) {
+    sender.start(other);
+    const heard = [other.read(sender.send(other, "one")), sender.read(other.send(sender, "two"))];
+    if (heard.join() !== "one,two") throw new Error(heard.join());
+  }
+  return { sender, others };
+}
+
+export interface Fan {
+  readonly sender: Device;
+  readonly others: readonly Device[];
+}
+
+/** One message for all of them over their ratchets, without seals. */
+export function fanOutCost(times: number, { sender, others }: Fan, plain: Uint8Array): number {
+  const ratchets = others.map((other) => sender.ratchet(other));
+  return cpuOf(times, () => {
+    for (const [i, ratchet] of ratchets.entries()) ratchets[i] = write(ratchet, plain).ratchet;
+  });
+}
+
+/** The same with seals: whole envelopes. */
+export function sealedFanOutCost(times: number, { sender, others }: Fan, plain: Uint8Array): number {
+  return cpuOf(times, () => {
+    for (const other of others) sender.send(other, plain);
+  });
+}
+
 export function sealedCost(times: number, plain: Uint8Array, turn: boolean): number {
   const { alice, bob } = talking();
   return cpuOf(times, (i) => {
