@@ -71,6 +71,8 @@ export interface Cast {
   cipher(port: CipherPort): Cipher;
   devices(index: number): DevicesAnswer;
   prekeys(index: number): PrekeysAnswer;
+  /** Somebody's store went back to an older state: from now on ciphers may notice it, and say that a store is a copy. */
+  wentBack(): void;
   /** What a person says, about this many bytes, and what typing looks like. */
   body(bytes: number): Uint8Array;
   typing(): Uint8Array;
@@ -92,6 +94,8 @@ export function openedMark(id: EnvelopeId): Write {
 export class GlassCast implements Cast {
   readonly #plains: Plain[] = [];
   readonly #byId = new Map<EnvelopeId, Plain>();
+
+  wentBack(): void {}
 
   accessKey(index: number): Uint8Array {
     return new Uint8Array(16).fill(index + 1);
