@@ -161,6 +161,7 @@ export class SimClient {
   restore(snapshot: Tables): void {
     this.#disk.restore(snapshot);
     this.diary.restored = true;
+    this.#world.cast.wentBack();
     this.#world.cover.count("client store restored");
     this.#world.note(this.name, "STORE RESTORED", true);
     this.#world.talk.forget(this.index, "all");

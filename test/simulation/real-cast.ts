@@ -71,6 +71,7 @@ export async function realCast(clients: number): Promise<(seed: number) => Cast>
 }
 
 class RealCast implements Cast {
+  #hasGoneBack = false;
   readonly #people: readonly Person[];
   readonly #handedOut = new Map<number, number>();
   readonly #plains = new Map<EnvelopeId, Plain>();
