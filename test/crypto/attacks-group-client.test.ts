@@ -1,12 +1,20 @@
 // Groups under attack, in real client cores on the real cryptography: what a relay, a member and somebody who was one can do.
-import { toBytes } from "@lethe/protocol";
+import { type EnvelopeId, PROBLEMS, toBytes } from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
 import { bodyOf } from "../../client-lib/content/content.ts";
 import type { MessageId } from "../../client-lib/delivery/events.ts";
 import type { KnownGroup } from "../../client-lib/groups/group-store.ts";
 import type { Change } from "../../client-lib/groups/rows.ts";
 import { encodeTelling } from "../../client-lib/groups/told.ts";
-import { accessKey, changeGroup, type GroupId, memberOf, ready, tellState } from "../../crypto/index.ts";
+import {
+  accessKey,
+  changeGroup,
+  envelopeIdFor,
+  type GroupId,
+  memberOf,
+  ready,
+  tellState,
+} from "../../crypto/index.ts";
 import { AttackWorld, type Side } from "./attack-world.ts";
 import { seededRandom } from "./support.ts";
 
@@ -248,6 +256,31 @@ describe("groups in the client", () => {
     for (const { from, on, frame } of world.frames)
       if (frame.frame === "submit-group") expect(`${from} ${on}`).toBe(`${from} anonymous`);
     expect(memberOf(state, world.side("ben").account)?.role).toBe("admin");
+  });
+
+  it("a member whose mailbox is full for a while: that it was sent is told all the same, receipts of others before it", () => {
+    const world = new GroupWorld("anna", "ben", "carla").found("trip", "anna", "ben", "carla");
+    world.tell("anna", "one");
+    const to = world.side("carla").address;
+    let full = true;
+    world.lies = (frame, side) => {
+      const isHers = (id: EnvelopeId): boolean =>
+        world.uploads("anna").some(({ groupEnvelope }) => envelopeIdFor(groupEnvelope, to) === id);
+      if (!full || side.name !== "anna" || frame.frame !== "accepted" || !frame.ids.some(isHers))
+        return frame;
+      return { frame: "refused", code: PROBLEMS["mailbox-full"].number, retryAfter: 0, ids: frame.ids };
+    };
+    const message = world.tell("anna", "two");
+    expect(world.side("anna").core.view.groupSent(message)?.delivered).toContain(world.side("ben").account);
+    const sent = () =>
+      world
+        .side("anna")
+        .tellsOf("group-sent")
+        .filter((told) => told.message === message);
+    expect(sent()).toEqual([]);
+    full = false;
+    world.pass(120_000);
+    expect(sent()).toHaveLength(1);
   });
 
   it("a sender that dies at any edge of its way sends once, in order, the same bytes", () => {
