@@ -21,7 +21,6 @@ import {
 } from "@lethe/crypto";
 import type { Contacts } from "../delivery/contacts.ts";
 import type { RefusalCode } from "../delivery/events.ts";
-import type { Sending } from "../delivery/sending.ts";
 import type { Turn } from "../delivery/turn.ts";
 import type { GroupStore, KnownGroup } from "./group-store.ts";
 import { MAX_GROUPS, MAX_INVITATIONS } from "./limits.ts";
@@ -44,7 +43,6 @@ export interface MembershipParts {
   readonly reach: Reach;
   readonly keys: GroupKeys;
   readonly contacts: Contacts;
-  readonly sending: Sending;
   /** A group is another than before: what waits for it may go on. */
   readonly changed: (group: GroupId) => void;
 }
@@ -196,10 +194,10 @@ export class Membership {
     if (told?.kind !== "state") return "done";
     const state = parsed(told.state);
     if (state === undefined) return "done";
-    const { keys, sending, store } = this.#parts;
+    const { keys, reach, store } = this.#parts;
     const signer = keys.signer(state.signer);
     if (signer === undefined) {
-      sending.askDevices(turn, accountOf(state.signer));
+      reach.relist(turn, accountOf(state.signer));
       return "wait";
     }
     const known = store.of(state.group);

@@ -1,21 +1,26 @@
 // Groups under attack, in real client cores on the real cryptography: what a relay, a member and somebody who was one can do.
-import { type EnvelopeId, PROBLEMS, toBytes } from "@lethe/protocol";
+import { type AccountId, type DeviceNumber, type EnvelopeId, PROBLEMS, toBytes } from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
 import { bodyOf } from "../../client-lib/content/content.ts";
 import type { MessageId } from "../../client-lib/delivery/events.ts";
 import type { KnownGroup } from "../../client-lib/groups/group-store.ts";
+import { MAX_UNKNOWN_WAITING } from "../../client-lib/groups/limits.ts";
 import type { Change } from "../../client-lib/groups/rows.ts";
 import { encodeTelling } from "../../client-lib/groups/told.ts";
 import {
   accessKey,
   changeGroup,
+  type ChangedGroup,
+  createGroup,
   envelopeIdFor,
   type GroupId,
   memberOf,
+  type PinnedAccount,
   ready,
   tellState,
 } from "../../crypto/index.ts";
-import { AttackWorld, type Side } from "./attack-world.ts";
+import { AttackWorld, type Seen, type Side } from "./attack-world.ts";
+import { linkDevice } from "./linking-support.ts";
 import { seededRandom } from "./support.ts";
 
 await ready();
@@ -258,6 +263,76 @@ describe("groups in the client", () => {
     expect(memberOf(state, world.side("ben").account)?.role).toBe("admin");
   });
 
+  it("a state that a device nobody has listed has signed: its maker's list is asked for now and then, not time and again", () => {
+    const world = new GroupWorld("anna", "mallory");
+    world.befriend("anna", "mallory");
+    const mallory = world.side("mallory");
+    const { linked } = linkDevice(mallory.keys.identity, 2 as DeviceNumber, seededRandom(3), world.now);
+    const made = createGroup({
+      identity: linked,
+      name: "trap",
+      writers: "members",
+      accounts: [mallory.cipher.groupKeys().account(world.side("anna").account) as PinnedAccount],
+      random: seededRandom(4),
+    });
+    let asked = 0;
+    world.lies = (frame, to) => {
+      if (to.name === "anna" && frame.frame === "has-devices" && ++asked > 20) throw new Error("without end");
+      return frame;
+    };
+    sendControl(world, "mallory", "anna", stateTelling(mallory, made, world.side("anna").account));
+    expect(asked).toBe(1);
+    world.pass(3_600_000);
+    expect(asked).toBeLessThan(10);
+    expect([...world.side("anna").core.view.groups()]).toEqual([]);
+  });
+
+  it("a member who gives a group of its own the seal key of this one takes no message away", () => {
+    const world = new GroupWorld("anna", "ben", "carla").found("trip", "anna", "ben", "carla");
+    const [ben, carla] = [world.side("ben"), world.side("carla")];
+    world.befriend("ben", "carla");
+    world.tell("anna", "one");
+    const seal = world.known("ben").view.sealKey?.reveal() as Uint8Array;
+    const chance = seededRandom(5);
+    const made = createGroup({
+      identity: ben.keys.identity,
+      name: "shadow",
+      writers: "members",
+      accounts: [ben.cipher.groupKeys().account(carla.account) as PinnedAccount],
+      random: { bytes: (n) => (n === seal.length ? seal.slice() : chance.bytes(n)) },
+    });
+    sendControl(world, "ben", "carla", stateTelling(ben, made, carla.account));
+    expect([...carla.core.view.groups()].map(({ view }) => view.state.name)).toEqual(["trip", "shadow"]);
+    world.tell("anna", "two");
+    expect(texts(carla)).toEqual(["one", "two"]);
+    world.start(carla);
+    world.tell("anna", "three");
+    expect(texts(carla)).toEqual(["one", "two", "three"]);
+    expect(carla.codes).toEqual([]);
+  });
+
+  it("what a stranger has filled the waiting room with keeps no message out that is there before its state", () => {
+    const world = new GroupWorld("anna", "ben", "carla").found("trip", "anna", "ben", "carla");
+    const carla = world.side("carla");
+    for (let i = 0; i < MAX_UNKNOWN_WAITING + 5; i++) {
+      const garbage = seededRandom(1_000 + i).bytes(400);
+      garbage[0] = 0x81;
+      world.inject(carla, `garbage ${i}`.padEnd(16, "-") as never, garbage);
+    }
+    expect(carla.codes).toHaveLength(5);
+    const held: Seen[] = [];
+    world.hostile = (mail) => {
+      if (mail.to !== "carla" || mail.ciphertext[0] === 0x81) return mail.ciphertext;
+      held.push(mail);
+      return undefined;
+    };
+    expect(world.change("anna", { kind: "remove", accounts: [world.side("ben").account] })).toBe("ok");
+    world.tell("anna", "early");
+    expect(texts(carla)).toEqual([]);
+    for (const { id, ciphertext } of held) world.inject(carla, id, ciphertext, "pairwise");
+    expect(texts(carla)).toEqual(["early"]);
+  });
+
   it("a member whose mailbox is full for a while: that it was sent is told all the same, receipts of others before it", () => {
     const world = new GroupWorld("anna", "ben", "carla").found("trip", "anna", "ben", "carla");
     world.tell("anna", "one");
@@ -334,6 +409,12 @@ describe("groups in the client", () => {
     }
   });
 });
+
+function stateTelling(by: Side, made: ChangedGroup, to: AccountId): Uint8Array {
+  if (made.code !== "ok" || made.sealKey === undefined) throw new Error("no state");
+  const told = tellState(made.state, made.sealKey, to);
+  return encodeTelling({ kind: "state", accessKey: accessKey(by.keys.identity), name: by.user, told });
+}
 
 /** A control message past the library's own deciding. */
 function sendControl(world: AttackWorld, from: string, to: string, told: Uint8Array): void {
