@@ -164,6 +164,7 @@ export class Groups {
   /** A question about an account has ended. */
   answered(turn: Turn, ended: EndedQuestion): void {
     if (ended.question.about === "name") return;
+    this.#sending.heard(turn.now);
     this.#reach.ended(turn, ended);
     if (ended.question.about === "devices") this.relisted(turn, ended.question.account);
     this.#stirAll();
@@ -206,6 +207,7 @@ export class Groups {
   }
 
   lost(): void {
+    this.#sending.lost();
     this.#outbox.lost();
   }
 
@@ -256,6 +258,7 @@ export class Groups {
   }
 
   frames(now: Time): ClientFrame[] {
+    this.#sending.connected(now);
     return this.#outbox.pump(now);
   }
 

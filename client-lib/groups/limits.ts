@@ -18,7 +18,7 @@ export const MISSING_CHAIN_MS = 30_000;
 export const GROUP_WAITING_MS = 7 * 86_400_000;
 /** Messages that wait for members' keys. */
 export const MAX_GROUP_UNSEALED = 1_000;
-/** How long a message waits for members whose keys the relay does not give, ms; it goes on without them. */
+/** How long a message waits for members' keys while the relay answers nothing, ms; it goes on without them. */
 export const MEMBER_WAIT_MS = 30_000;
 /** How long it is not tried again to reach a member in vain, ms. */
 export const UNREACHED_MS = 600_000;

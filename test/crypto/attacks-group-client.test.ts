@@ -1,5 +1,12 @@
 // Groups under attack, in real client cores on the real cryptography: what a relay, a member and somebody who was one can do.
-import { type AccountId, type DeviceNumber, type EnvelopeId, PROBLEMS, toBytes } from "@lethe/protocol";
+import {
+  type AccountId,
+  type DeviceNumber,
+  type EnvelopeId,
+  PROBLEMS,
+  type Time,
+  toBytes,
+} from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
 import { bodyOf } from "../../client-lib/content/content.ts";
 import type { MessageId } from "../../client-lib/delivery/events.ts";
@@ -20,6 +27,7 @@ import {
   tellState,
 } from "../../crypto/index.ts";
 import { AttackWorld, type Seen, type Side } from "./attack-world.ts";
+import { LIST_LIFETIME_MS } from "../../crypto/limits.ts";
 import { linkDevice } from "./linking-support.ts";
 import { seededRandom } from "./support.ts";
 
@@ -331,6 +339,35 @@ describe("groups in the client", () => {
     expect(texts(carla)).toEqual([]);
     for (const { id, ciphertext } of held) world.inject(carla, id, ciphertext, "pairwise");
     expect(texts(carla)).toEqual(["early"]);
+  });
+
+  it("what is written while the relay is not there waits for members whose keys are not known", () => {
+    const world = new GroupWorld("ben", "anna", "carla").found("trip", "ben", "anna", "carla");
+    const [anna, carla] = [world.side("anna"), world.side("carla")];
+    world.step(anna, { event: "stop" });
+    world.tell("anna", "one");
+    world.pass(120_000);
+    world.step(anna, { event: "start" });
+    world.pass(10_000);
+    expect(texts(carla)).toEqual(["one"]);
+  });
+
+  it("with an own list that is too old to send by, nothing is sent, and no chain made time and again", () => {
+    const world = new GroupWorld("anna", "ben").found("trip", "anna", "ben");
+    world.tell("anna", "one");
+    const anna = world.side("anna");
+    world.now = (world.now + LIST_LIFETIME_MS) as Time;
+    let commits = 0;
+    const write = anna.write.bind(anna);
+    anna.write = (writes) => {
+      if (++commits > 200) throw new Error("without end");
+      write(writes);
+    };
+    const before = world.uploads("anna").length;
+    world.tell("anna", "two");
+    world.pass(120_000);
+    expect(world.uploads("anna")).toHaveLength(before);
+    expect(commits).toBeGreaterThan(0);
   });
 
   it("a member whose mailbox is full for a while: that it was sent is told all the same, receipts of others before it", () => {
