@@ -56,7 +56,7 @@ export class Groups {
     this.#reach = new Reach(parts);
     const ended = (turn: Turn, what: Ended) => this.#ended(turn, what);
     const relist = (turn: Turn, account: AccountId) => parts.sending.askDevices(turn, account);
-    this.#outbox = new GroupOutbox({ chance, ended, relist, keyOf }, rows);
+    this.#outbox = new GroupOutbox({ self, chance, ended, relist, keyOf }, rows);
     const shared = { ...parts, store: this.#store, reach: this.#reach, keyOf, introduce };
     this.#owed = new OwedStates(shared, rows);
     const changed = (group: GroupId) => this.#changed(group);
