@@ -16,6 +16,7 @@ import {
 import type { Chance, StoredRows, StreamId } from "../delivery/events.ts";
 import type { Turn } from "../delivery/turn.ts";
 import { fromBytes } from "@lethe/protocol";
+import { MAX_GROUPS } from "./limits.ts";
 import { chainsKey, type GroupRow, groupRow, ownRow, putRow, removeRow, rowsOf } from "./rows.ts";
 
 export interface KnownGroup {
@@ -52,8 +53,17 @@ export class GroupStore {
       this.#chains.set(key, senderKeys.decodeTheirs(value));
   }
 
-  get size(): number {
-    return this.#groups.size;
+  /** Room for one more group: where there is none, the one that was left first is forgotten. */
+  makeRoom(turn: Turn): boolean {
+    if (this.#groups.size < MAX_GROUPS) return true;
+    for (const { id, standing } of this.#groups.values()) {
+      if (standing !== "left") continue;
+      this.#unindex(id);
+      this.#groups.delete(id);
+      turn.stage(removeRow("group", id));
+      return true;
+    }
+    return false;
   }
 
   of(group: GroupId): KnownGroup | undefined {

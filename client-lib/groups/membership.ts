@@ -23,7 +23,7 @@ import type { Contacts } from "../delivery/contacts.ts";
 import type { RefusalCode } from "../delivery/events.ts";
 import type { Turn } from "../delivery/turn.ts";
 import type { GroupStore, KnownGroup } from "./group-store.ts";
-import { MAX_GROUPS, MAX_INVITATIONS } from "./limits.ts";
+import { MAX_INVITATIONS } from "./limits.ts";
 import type { OwedStates } from "./owed.ts";
 import type { GroupKeys, Reach } from "./reach.ts";
 import type { Change } from "./rows.ts";
@@ -81,7 +81,7 @@ export class Membership {
     const known = adds.map((account) => reach.account(turn, account));
     if (known.includes("waits")) return "waits";
     if (known.includes("in-vain")) return this.#refuse(turn, ask, "not-sealable");
-    if (group === undefined && store.size >= MAX_GROUPS) return this.#refuse(turn, ask, "too-many-groups");
+    if (group === undefined && !store.makeRoom(turn)) return this.#refuse(turn, ask, "too-many-groups");
     const made = group === undefined ? this.#create(change) : this.#change(group, change);
     if (made.code !== "ok") return this.#refuse(turn, ask, made.code);
     this.#made(turn, made, change);
@@ -248,8 +248,10 @@ export class Membership {
   #joined(turn: Turn, known: KnownGroup | undefined, view: GroupView, by: AccountId): void {
     const { contacts, self, store } = this.#parts;
     const trusted = by === self || contacts.of(by).decision === "accepted";
-    if (known === undefined && (store.size >= MAX_GROUPS || contacts.of(by).decision === "blocked")) return;
-    if (known === undefined && !trusted && this.#invitations() >= MAX_INVITATIONS) return;
+    const isIn = known !== undefined && known.standing !== "left";
+    if (!isIn && contacts.of(by).decision === "blocked") return;
+    if (!isIn && !trusted && this.#invitations() >= MAX_INVITATIONS) return;
+    if (known === undefined && !store.makeRoom(turn)) return;
     const standing = known?.standing === "joined" || trusted ? "joined" : "invited";
     this.#take(turn, { id: view.state.group, standing, by, view });
     turn.tellAfter({ tell: "group", group: view.state.group, how: standing });

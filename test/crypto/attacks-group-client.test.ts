@@ -11,7 +11,7 @@ import { describe, expect, it } from "vitest";
 import { bodyOf } from "../../client-lib/content/content.ts";
 import type { MessageId } from "../../client-lib/delivery/events.ts";
 import type { KnownGroup } from "../../client-lib/groups/group-store.ts";
-import { MAX_UNKNOWN_WAITING } from "../../client-lib/groups/limits.ts";
+import { MAX_GROUPS, MAX_UNKNOWN_WAITING } from "../../client-lib/groups/limits.ts";
 import type { Change } from "../../client-lib/groups/rows.ts";
 import { encodeTelling } from "../../client-lib/groups/told.ts";
 import {
@@ -370,6 +370,38 @@ describe("groups in the client", () => {
     expect(commits).toBeGreaterThan(0);
   });
 
+  it("a message that everybody else refuses was not sent, though one's own copy was taken", () => {
+    const world = new GroupWorld("anna", "ben").found("trip", "anna", "ben");
+    world.tell("anna", "one");
+    world.side("ben").accessHash = new Uint8Array(32);
+    const message = world.tell("anna", "two");
+    world.pass(120_000);
+    const anna = world.side("anna");
+    expect(anna.tellsOf("group-sent").filter((told) => told.message === message)).toEqual([]);
+    expect(anna.tellsOf("group-refused")).toMatchObject([{ message, code: "not-permitted" }]);
+  });
+
+  it("groups that were left take no room from others", () => {
+    const world = new GroupWorld("anna", "mallory");
+    world.befriend("anna", "mallory");
+    const [anna, mallory] = [world.side("anna"), world.side("mallory")];
+    const chance = seededRandom(6);
+    const account = mallory.cipher.groupKeys().account(anna.account) as PinnedAccount;
+    for (let i = 0; i < MAX_GROUPS; i++) {
+      const said = { name: `${i}`, writers: "members", accounts: [account], random: chance } as const;
+      const made = createGroup({ identity: mallory.keys.identity, ...said });
+      if (made.code !== "ok") throw new Error(made.code);
+      sendControl(world, "mallory", "anna", stateTelling(mallory, made, anna.account), `${i}`);
+      world.group = made.state.group;
+      expect(world.change("anna", { kind: "leave" })).toBe("ok");
+    }
+    expect([...anna.core.view.groups()]).toHaveLength(MAX_GROUPS);
+    world.group = "";
+    expect(world.change("anna", { kind: "add", accounts: [mallory.account], name: "ours" })).toBe("ok");
+    expect([...anna.core.view.groups()]).toHaveLength(MAX_GROUPS);
+    expect(anna.tables.get("group")?.size).toBe(MAX_GROUPS);
+  });
+
   it("a member whose mailbox is full for a while: that it was sent is told all the same, receipts of others before it", () => {
     const world = new GroupWorld("anna", "ben", "carla").found("trip", "anna", "ben", "carla");
     world.tell("anna", "one");
@@ -454,9 +486,9 @@ function stateTelling(by: Side, made: ChangedGroup, to: AccountId): Uint8Array {
 }
 
 /** A control message past the library's own deciding. */
-function sendControl(world: AttackWorld, from: string, to: string, told: Uint8Array): void {
+function sendControl(world: AttackWorld, from: string, to: string, told: Uint8Array, name = ""): void {
   const side = world.side(from);
-  const id = "forged control..".slice(0, 16) as never;
+  const id = `forged ${name}`.padEnd(16, ".") as never;
   const sealed = side.cipher.sealControl({
     to: world.deviceOf(to),
     id,
