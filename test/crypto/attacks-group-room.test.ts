@@ -144,6 +144,17 @@ describe("groups that somebody wears out", () => {
     expect(anna.tables.get("group")?.size).toBe(MAX_GROUPS);
   });
 
+  it("receipts for a group's message take no room from those that come before their message", () => {
+    const world = new GroupWorld("anna", "ben").found("trip", "anna", "ben");
+    world.link("anna", "anna's laptop");
+    world.pass(10_000);
+    const message = world.tell("anna", "one");
+    world.pass(10_000);
+    const anna = world.side("anna");
+    expect(anna.core.view.groupSent(message)?.delivered).toEqual([world.side("ben").account]);
+    expect(anna.tables.get("early")?.size ?? 0).toBe(0);
+  });
+
   it("a member whose mailbox is full for a while: that it was sent is told all the same, receipts of others before it", () => {
     const world = new GroupWorld("anna", "ben", "carla").found("trip", "anna", "ben", "carla");
     world.tell("anna", "one");
