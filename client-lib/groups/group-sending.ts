@@ -230,6 +230,8 @@ export class GroupSending {
     // Our own list is too old to send by: its renewal is waited for, and no chain made time and again meanwhile.
     const { account: self, device: here } = identity.certificate;
     if (!roster.devices.has(addressOf(self, here))) return undefined;
+    // A state may come before its seal key: any member can pass it on without.
+    if (view.sealKey === undefined) return undefined;
     const own = store.own(id);
     const asked = { identity, view, roster, now: turn.now };
     const due = senderKeys.rotationDue({ ...asked, own: own.keys });

@@ -1,9 +1,18 @@
 // Groups in real client cores against members and strangers who take room, questions or messages from others, and against
 // their own moments without a relay, a list or an answer.
-import { type DeviceNumber, type EnvelopeId, PROBLEMS, type Time } from "@lethe/protocol";
+import { type AccountId, type DeviceNumber, type EnvelopeId, PROBLEMS, type Time } from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
 import { MAX_GROUPS, MAX_UNKNOWN_WAITING } from "../../client-lib/groups/limits.ts";
-import { createGroup, envelopeIdFor, type PinnedAccount, ready } from "../../crypto/index.ts";
+import { encodeTelling } from "../../client-lib/groups/told.ts";
+import {
+  accessKey,
+  createGroup,
+  envelopeIdFor,
+  type PinnedAccount,
+  ready,
+  type Secret,
+  tellState,
+} from "../../crypto/index.ts";
 import { LIST_LIFETIME_MS } from "../../crypto/limits.ts";
 import { GroupWorld, sendControl, stateTelling, texts } from "./attack-group-world.ts";
 import type { Seen } from "./attack-world.ts";
@@ -153,6 +162,31 @@ describe("groups that somebody wears out", () => {
     const anna = world.side("anna");
     expect(anna.core.view.groupSent(message)?.delivered).toEqual([world.side("ben").account]);
     expect(anna.tables.get("early")?.size ?? 0).toBe(0);
+  });
+
+  it("a state that a member has passed on without its seal key makes nothing that is written refused", () => {
+    const world = new GroupWorld("anna", "ben", "carla").found("trip", "anna", "ben", "carla");
+    world.befriend("ben", "carla");
+    world.tell("carla", "one");
+    const carla = world.side("carla");
+    const held: Seen[] = [];
+    world.hostile = (mail) => {
+      if (mail.from !== "anna" || mail.to !== "carla") return mail.ciphertext;
+      held.push(mail);
+      return undefined;
+    };
+    expect(world.change("anna", { kind: "rename", name: "journey" })).toBe("ok");
+    const { state, sealKey } = world.known("ben").view;
+    const ben = world.side("ben");
+    const told = tellState(state, sealKey as Secret, "somebody else..." as AccountId);
+    const about = { accessKey: accessKey(ben.keys.identity), name: "ben" };
+    sendControl(world, "ben", "carla", encodeTelling({ kind: "state", ...about, told }));
+    expect(world.known("carla").view.state.name).toBe("journey");
+    world.tell("carla", "two");
+    expect(carla.tellsOf("group-refused")).toEqual([]);
+    world.hostile = (mail) => mail.ciphertext;
+    for (const { id, ciphertext } of held) world.inject(carla, id, ciphertext, "pairwise");
+    expect(texts(ben)).toEqual(["one", "two"]);
   });
 
   it("a member whose mailbox is full for a while: that it was sent is told all the same, receipts of others before it", () => {
