@@ -44,12 +44,21 @@ export function rosterOf(
   return { stateHash: state.hash, devices, listed, missing };
 }
 
+/** Of account keys that are pinned: a roster is made for every envelope, and their hashes would be nearly all its cost. */
+const fingerprints = new WeakMap<Uint8Array, Uint8Array>();
+
+function fingerprintOf(accountKey: Uint8Array): Uint8Array {
+  const known = fingerprints.get(accountKey) ?? accountFingerprint(accountKey);
+  fingerprints.set(accountKey, known);
+  return known;
+}
+
 function isAccount(
   { accountKey, list }: PinnedAccount,
   account: AccountId,
   fingerprint: Uint8Array,
 ): boolean {
-  return list.account === account && equal(accountFingerprint(accountKey), fingerprint);
+  return list.account === account && equal(fingerprintOf(accountKey), fingerprint);
 }
 
 /** @throws RangeError where a roster is of another state than the view's: keys would go to who has left. */

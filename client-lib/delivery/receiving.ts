@@ -168,17 +168,19 @@ export class Receiving implements GroupInbox {
 
   /** Only what this device sent to that account counts, and only once. */
   #receipt(turn: Turn, opened: OpenedEnvelope): void {
-    const { early, inbox, sent, resends, sending, self } = this.#parts;
+    const { early, groups, inbox, sent, resends, sending, self } = this.#parts;
     if (opened.content.kind !== "receipt") return;
     const { content: said } = opened;
     for (const id of [...said.delivered, ...said.read]) resends.delivered(turn, id, opened.from);
     const account = accountOf(opened.from);
     if (account !== self && !sending.isAlone(turn))
       for (const what of ["delivered", "read"] as const)
-        for (const id of said[what]) if (sent.of(id) === undefined) early.keep(turn, id, opened.from, what);
+        for (const id of said[what])
+          if (sent.of(id) === undefined && groups()?.sent(id) === undefined)
+            early.keep(turn, id, opened.from, what);
     const reached = (ids: readonly MessageId[], state: "delivered" | "read") => [
       ...ids.filter((id) => sent.reach(turn, id, account, state)),
-      ...(this.#parts.groups()?.confirmed(turn, account, ids, state) ?? []),
+      ...(groups()?.confirmed(turn, account, ids, state) ?? []),
     ];
     const delivered = reached(opened.content.delivered, "delivered");
     const read = reached(opened.content.read, "read");

@@ -37,7 +37,10 @@ interface Upload {
   /** When it was transmitted, or may be again. */
   since: Time;
   tries: number;
+  /** Envelopes of others; one's own copy says nothing of how it went. */
   accepted: number;
+  /** It is for nobody else. */
+  readonly isOwn: boolean;
   refusal: RefusalCode | undefined;
 }
 
@@ -49,6 +52,7 @@ export interface Ended {
 }
 
 export interface GroupOutboxParts {
+  readonly self: AccountId;
   readonly chance: Chance;
   /** Uploads that all is settled of. */
   readonly ended: (turn: Turn, ended: Ended) => void;
@@ -97,6 +101,7 @@ export class GroupOutbox {
       since: 0 as Time,
       tries: 0,
       accepted: 0,
+      isOwn: row.recipients.every(({ account }) => account === this.#parts.self),
       refusal: undefined,
     };
     for (const { account, devices } of row.recipients)
@@ -151,7 +156,8 @@ export class GroupOutbox {
     for (const id of ids) {
       const upload = this.#byId.get(id);
       if (upload === undefined || upload.at === "staged") continue;
-      upload.accepted += 1;
+      const account = accountOf(upload.left.get(id) as DeviceAddress);
+      if (account !== this.#parts.self || upload.isOwn) upload.accepted += 1;
       this.#strike(upload, id);
       this.#answered(turn, upload);
     }

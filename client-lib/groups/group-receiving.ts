@@ -9,20 +9,36 @@ import {
   fromBytes,
   type Time,
 } from "@lethe/protocol";
-import { type GroupId, GROUP_OUTCOMES, groupSealId, senderKeys, decodeTold } from "@lethe/crypto";
+import {
+  type GroupId,
+  GROUP_OUTCOMES,
+  type GroupOutcomeCode,
+  type OpenedInGroup,
+  type SenderChains,
+  groupSealId,
+  senderKeys,
+  decodeTold,
+} from "@lethe/crypto";
 import { type ReadContent, readContent } from "../content/content.ts";
 import { soonest } from "../delivery/connection-ends.ts";
 import type { StreamId } from "../delivery/events.ts";
 import type { Contacts } from "../delivery/contacts.ts";
 import type { LibraryMail } from "../delivery/library-mail.ts";
-import type { Sending } from "../delivery/sending.ts";
 import type { Turn } from "../delivery/turn.ts";
 import type { GroupStore, KnownGroup } from "./group-store.ts";
-import { ASK_AGAIN_MS, MAX_TOLD_WAITING, MAX_UNKNOWN_WAITING, MISSING_CHAIN_MS } from "./limits.ts";
+import {
+  ASK_AGAIN_MS,
+  MAX_GROUP_WAITING,
+  MAX_GROUP_WAITING_BYTES,
+  MAX_TOLD_WAITING,
+  MAX_UNKNOWN_WAITING,
+  MAX_UNKNOWN_WAITING_BYTES,
+  MISSING_CHAIN_MS,
+} from "./limits.ts";
 import type { Membership } from "./membership.ts";
 import type { GroupKeys, Reach } from "./reach.ts";
 import { decodeTelling, encodeTelling, type GroupTelling } from "./told.ts";
-import type { GroupWaiting } from "./waiting.ts";
+import type { Arrived, GroupWaiting, Share } from "./waiting.ts";
 
 /** What an opened envelope of a group has said. */
 export interface GroupOpened extends ReadContent {
@@ -46,7 +62,6 @@ export interface GroupReceivingParts {
   readonly reach: Reach;
   readonly keys: GroupKeys;
   readonly contacts: Contacts;
-  readonly sending: Sending;
   readonly mail: LibraryMail;
   readonly membership: Membership;
   readonly waiting: GroupWaiting;
@@ -55,6 +70,13 @@ export interface GroupReceivingParts {
 
 type Heard = "done" | "wait";
 
+/** What comes out where the group is another one with the same seal key. */
+const OF_ANOTHER: ReadonlySet<GroupOutcomeCode> = new Set([
+  "not-a-member",
+  "untrusted-device",
+  "wrong-state",
+]);
+
 export class GroupReceiving {
   readonly #parts: GroupReceivingParts;
   /** Devices that were asked, or answered, about a group, and until when not again. */
@@ -62,6 +84,8 @@ export class GroupReceiving {
   /** Waiting envelopes, and whose chain they wait for. */
   readonly #missing = new Map<EnvelopeId, { readonly group: GroupId; readonly sender: DeviceAddress }>();
   #stirred = true;
+  /** When what waits for a list is looked at again. */
+  #againAt = Number.POSITIVE_INFINITY;
 
   constructor(parts: GroupReceivingParts) {
     this.#parts = parts;
@@ -89,10 +113,8 @@ export class GroupReceiving {
     id: EnvelopeId,
     ciphertext: Uint8Array,
   ): { from: DeviceAddress; group: GroupId } | undefined {
-    const seal = groupSealId(ciphertext);
-    const known = seal === undefined ? undefined : this.#parts.store.bySeal(seal);
-    if (known?.standing !== "joined") return undefined;
-    const result = this.#decrypt(turn, known, id, ciphertext);
+    const { known, result } = this.#decryptAny(turn, id, ciphertext) ?? {};
+    if (known === undefined || result === undefined) return undefined;
     if (result.code !== "ok" || result.content !== "passing") return undefined;
     this.#parts.store.putChains(turn, result.theirs);
     const isTyping = readContent(result.plaintext)?.content.kind === "signal";
@@ -104,13 +126,16 @@ export class GroupReceiving {
   #open(turn: Turn, id: EnvelopeId, ciphertext: Uint8Array): Heard {
     const { store, inbox } = this.#parts;
     const seal = groupSealId(ciphertext);
-    const known = seal === undefined ? undefined : store.bySeal(seal);
-    if (seal !== undefined && (known === undefined || known.standing === "invited")) return "wait";
-    if (known === undefined || known.standing === "left") {
-      if (known === undefined) inbox.quarantine(turn, id, ciphertext, "malformed");
+    if (seal === undefined) {
+      inbox.quarantine(turn, id, ciphertext, "malformed");
       return "done";
     }
-    const result = this.#decrypt(turn, known, id, ciphertext);
+    const opened = this.#decryptAny(turn, id, ciphertext);
+    if (opened === undefined) {
+      const left = store.bySeal(seal);
+      return left.length > 0 && left.every(({ standing }) => standing === "left") ? "done" : "wait";
+    }
+    const { known, result } = opened;
     const policy = GROUP_OUTCOMES[result.code];
     if (result.code === "unknown-chain") this.#missing.set(id, { group: known.id, sender: result.sender });
     if (policy.wait) return "wait";
@@ -122,6 +147,18 @@ export class GroupReceiving {
     } else if (policy.inbox !== "silent")
       inbox.quarantine(turn, id, ciphertext, result.code === "ok" ? "malformed-content" : result.code);
     return "done";
+  }
+
+  /** In the group that it is of; undefined where its seal is none of a group that this device is in. */
+  #decryptAny(turn: Turn, id: EnvelopeId, ciphertext: Uint8Array) {
+    const seal = groupSealId(ciphertext);
+    let opened: { known: KnownGroup; result: OpenedInGroup<SenderChains> } | undefined;
+    for (const known of seal === undefined ? [] : this.#parts.store.bySeal(seal)) {
+      if (known.standing !== "joined") continue;
+      opened = { known, result: this.#decrypt(turn, known, id, ciphertext) };
+      if (!OF_ANOTHER.has(opened.result.code)) break;
+    }
+    return opened;
   }
 
   #decrypt(turn: Turn, { id: group, view }: KnownGroup, envelope: EnvelopeId, ciphertext: Uint8Array) {
@@ -139,36 +176,33 @@ export class GroupReceiving {
     });
   }
 
-  #keep(turn: Turn, id: EnvelopeId, bytes: Uint8Array, teller: DeviceAddress | undefined): void {
-    if (!this.#mayWait(bytes, teller)) {
-      if (teller === undefined) this.#parts.inbox.quarantine(turn, id, bytes, "unknown-seal-key");
-      return;
-    }
-    for (const { id: gone, bytes: what, teller: by } of this.#parts.waiting.add(
-      turn,
-      id,
-      bytes.slice(),
-      teller,
-    ))
-      if (by === undefined) this.#parts.inbox.quarantine(turn, gone, what, "keys-missing");
+  #keep(turn: Turn, id: EnvelopeId, given: Uint8Array, teller: DeviceAddress | undefined): void {
+    const { waiting } = this.#parts;
+    const by = teller === undefined ? undefined : accountOf(teller);
+    const isTheirs = (item: Arrived): boolean => item.teller !== undefined && accountOf(item.teller) === by;
+    if (waiting.count(isTheirs) >= MAX_TOLD_WAITING) return;
+    const arrived = { id, bytes: given.slice(), teller };
+    for (const gone of waiting.add(turn, arrived, this.#shareOf(arrived))) this.#giveUp(turn, gone);
   }
 
-  /** What anybody may send has a share of the room, so that it cannot take that of what is known to be for us. */
-  #mayWait(bytes: Uint8Array, teller: DeviceAddress | undefined): boolean {
-    const { store, waiting } = this.#parts;
-    const isKnown = (of: Uint8Array): boolean => {
-      const seal = groupSealId(of);
-      return seal !== undefined && store.bySeal(seal) !== undefined;
+  #giveUp(turn: Turn, { id, bytes, teller }: Arrived): void {
+    this.#missing.delete(id);
+    if (teller === undefined) this.#parts.inbox.quarantine(turn, id, bytes, "keys-missing");
+  }
+
+  /** What anybody may send cannot take the room of what is known to be for us, nor what is told that of what is sealed. */
+  #shareOf(arrived: Arrived): Share {
+    const kindOf = ({ bytes, teller }: Arrived): "told" | "known" | "unknown" => {
+      if (teller !== undefined) return "told";
+      const seal = groupSealId(bytes);
+      const groups = seal === undefined ? [] : this.#parts.store.bySeal(seal);
+      return groups.some(({ standing }) => standing === "joined") ? "known" : "unknown";
     };
-    if (teller !== undefined)
-      return (
-        waiting.count((item) => item.teller !== undefined && accountOf(item.teller) === accountOf(teller)) <
-        MAX_TOLD_WAITING
-      );
-    return (
-      isKnown(bytes) ||
-      waiting.count((item) => item.teller === undefined && !isKnown(item.bytes)) < MAX_UNKNOWN_WAITING
-    );
+    const kind = kindOf(arrived);
+    const of = (item: Arrived): boolean => kindOf(item) === kind;
+    return kind === "known"
+      ? { of, count: MAX_GROUP_WAITING, bytes: MAX_GROUP_WAITING_BYTES }
+      : { of, count: MAX_UNKNOWN_WAITING, bytes: MAX_UNKNOWN_WAITING_BYTES };
   }
 
   /** Tries again what waits, once a step. */
@@ -189,11 +223,12 @@ export class GroupReceiving {
         this.#missing.delete(id);
       }
     }
+    const { reach, waiting } = this.#parts;
+    this.#againAt = waiting.size > 0 ? reach.relistAt(turn.now) : Number.POSITIVE_INFINITY;
   }
 
   sweep(turn: Turn): void {
-    for (const { id, bytes, teller } of this.#parts.waiting.sweep(turn))
-      if (teller === undefined) this.#parts.inbox.quarantine(turn, id, bytes, "keys-missing");
+    for (const gone of this.#parts.waiting.sweep(turn)) this.#giveUp(turn, gone);
   }
 
   // --- what is told --------------------------------------------------------------------------------------------------
@@ -242,7 +277,7 @@ export class GroupReceiving {
   }
 
   #chain(turn: Turn, from: DeviceAddress, { told, stream, next }: GroupTelling & { kind: "chain" }): Heard {
-    const { store, reach, keys, sending, inbox } = this.#parts;
+    const { store, reach, keys, inbox } = this.#parts;
     const decoded = decodeTold(told);
     if (decoded?.kind !== "chain") return "done";
     const known = store.of(decoded.group);
@@ -261,7 +296,7 @@ export class GroupReceiving {
       teller: from,
     });
     if (heard.code !== "ok" && heard.code !== "known") {
-      if (heard.code === "untrusted-device") sending.askDevices(turn, accountOf(from));
+      if (heard.code === "untrusted-device") reach.relist(turn, accountOf(from));
       return heard.code === "unknown-state" || heard.code === "untrusted-device" ? "wait" : "done";
     }
     store.putChains(turn, heard.theirs);
@@ -291,6 +326,7 @@ export class GroupReceiving {
 
   /** A chain that has been missing for a while is asked for: what told it may be lost with a ratchet. */
   tick(turn: Turn): void {
+    if (turn.now >= this.#againAt) this.stir();
     for (const { id, at } of this.#parts.waiting.all()) {
       const missing = this.#missing.get(id);
       if (missing === undefined || turn.now < at + MISSING_CHAIN_MS) continue;
@@ -303,7 +339,7 @@ export class GroupReceiving {
   }
 
   nextAt(now: Time): number {
-    let at = Number.POSITIVE_INFINITY;
+    let at = soonest(now, Number.POSITIVE_INFINITY, this.#againAt);
     for (const { id, at: since } of this.#parts.waiting.all())
       if (this.#missing.has(id)) at = soonest(now, at, since + MISSING_CHAIN_MS);
     return at;

@@ -80,6 +80,8 @@ export class GroupSending {
   readonly #stirred = new Set<GroupId>();
   #count = 0;
   #nextOrder = 1;
+  /** When the relay last answered a question, or was connected to; undefined while it is not. */
+  #heardAt: number | undefined;
 
   constructor(parts: GroupSendingParts, rows: StoredRows) {
     this.#parts = parts;
@@ -97,6 +99,24 @@ export class GroupSending {
 
   stirAll(): void {
     for (const group of this.#unsealed.keys()) this.#stirred.add(group);
+  }
+
+  /** The relay is there, and answers: nobody's keys are given up before it has been silent for a while. */
+  heard(now: Time): void {
+    if (this.#heardAt !== undefined) this.#heardAt = now;
+  }
+
+  connected(now: Time): void {
+    this.#heardAt ??= now;
+  }
+
+  lost(): void {
+    this.#heardAt = undefined;
+  }
+
+  #patientUntil({ since }: Unsealed, now: Time): number {
+    if (this.#heardAt === undefined) return Number.POSITIVE_INFINITY;
+    return Math.max(since ?? now, this.#heardAt) + MEMBER_WAIT_MS;
   }
 
   send(turn: Turn, { message, group, body, ttl }: Happening & { event: "group-send" }): void {
@@ -180,7 +200,7 @@ export class GroupSending {
       return;
     }
     first.since ??= turn.now;
-    const patient = turn.now < first.since + MEMBER_WAIT_MS;
+    const patient = turn.now < this.#patientUntil(first, turn.now);
     const prepared = this.#prepare(turn, known, patient);
     if (prepared === undefined) return;
     let { own } = prepared;
@@ -207,6 +227,11 @@ export class GroupSending {
     for (const { account } of view.state.members) if (reach.account(turn, account) === "waits") waits = true;
     if (waits && patient) return undefined;
     const roster = reach.roster(view.state, turn.now);
+    // Our own list is too old to send by: its renewal is waited for, and no chain made time and again meanwhile.
+    const { account: self, device: here } = identity.certificate;
+    if (!roster.devices.has(addressOf(self, here))) return undefined;
+    // A state may come before its seal key: any member can pass it on without.
+    if (view.sealKey === undefined) return undefined;
     const own = store.own(id);
     const asked = { identity, view, roster, now: turn.now };
     const due = senderKeys.rotationDue({ ...asked, own: own.keys });
@@ -378,7 +403,8 @@ export class GroupSending {
           turn.tellAfter({ tell: "group-refused", message: item.message, group, code: "expired" });
         }
       const first = this.#unsealed.get(group)?.[0];
-      if (first?.since !== undefined && turn.now >= first.since + MEMBER_WAIT_MS) this.#stirred.add(group);
+      if (first?.since !== undefined && turn.now >= this.#patientUntil(first, turn.now))
+        this.#stirred.add(group);
     }
   }
 
@@ -386,7 +412,7 @@ export class GroupSending {
     let at = Number.POSITIVE_INFINITY;
     for (const [first] of this.#unsealed.values()) {
       if (first === undefined) continue;
-      at = soonest(now, at, (first.since ?? now) + MEMBER_WAIT_MS);
+      at = soonest(now, at, this.#patientUntil(first, now));
       at = soonest(now, at, first.expiry - this.#parts.sending.offset);
     }
     return at;

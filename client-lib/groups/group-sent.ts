@@ -69,6 +69,7 @@ export class GroupSent {
       return false;
     const delivered = row.delivered.includes(account) ? row.delivered : [...row.delivered, account];
     const read = state === "read" ? [...row.read, account] : row.read;
+    // What the relay has not taken for the others is still to be told of, so the state stays.
     this.#put(turn, message, { ...row, delivered, read });
     return true;
   }

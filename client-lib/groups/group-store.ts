@@ -16,6 +16,7 @@ import {
 import type { Chance, StoredRows, StreamId } from "../delivery/events.ts";
 import type { Turn } from "../delivery/turn.ts";
 import { fromBytes } from "@lethe/protocol";
+import { MAX_GROUPS } from "./limits.ts";
 import { chainsKey, type GroupRow, groupRow, ownRow, putRow, removeRow, rowsOf } from "./rows.ts";
 
 export interface KnownGroup {
@@ -37,7 +38,7 @@ export class GroupStore {
   readonly #groups = new Map<GroupId, KnownGroup>();
   readonly #own = new Map<GroupId, OwnKeys>();
   readonly #chains = new Map<string, SenderChains>();
-  readonly #bySeal = new Map<GroupSealId, GroupId>();
+  readonly #bySeal = new Map<GroupSealId, GroupId[]>();
   readonly #chance: Chance;
 
   constructor(chance: Chance, rows: StoredRows) {
@@ -52,8 +53,17 @@ export class GroupStore {
       this.#chains.set(key, senderKeys.decodeTheirs(value));
   }
 
-  get size(): number {
-    return this.#groups.size;
+  /** Room for one more group: where there is none, the one that was left first is forgotten. */
+  makeRoom(turn: Turn): boolean {
+    if (this.#groups.size < MAX_GROUPS) return true;
+    for (const { id, standing } of this.#groups.values()) {
+      if (standing !== "left") continue;
+      this.#unindex(id);
+      this.#groups.delete(id);
+      turn.stage(removeRow("group", id));
+      return true;
+    }
+    return false;
   }
 
   of(group: GroupId): KnownGroup | undefined {
@@ -64,14 +74,13 @@ export class GroupStore {
     return this.#groups.values();
   }
 
-  bySeal(seal: GroupSealId): KnownGroup | undefined {
-    const id = this.#bySeal.get(seal);
-    return id === undefined ? undefined : this.#groups.get(id);
+  /** The groups of which an epoch is sealed so: one, unless a member of it has given another group the same key. */
+  bySeal(seal: GroupSealId): KnownGroup[] {
+    return (this.#bySeal.get(seal) ?? []).flatMap((id) => this.#groups.get(id) ?? []);
   }
 
   put(turn: Turn, group: KnownGroup): void {
-    const before = this.#groups.get(group.id);
-    if (before !== undefined) for (const seal of sealIdsOf(before.view)) this.#bySeal.delete(seal);
+    this.#unindex(group.id);
     this.#index(group);
     const { standing, by, view } = group;
     const row = { format: "one", standing, by, view: encodeGroupView(view) } as const;
@@ -80,7 +89,17 @@ export class GroupStore {
 
   #index(group: KnownGroup): void {
     this.#groups.set(group.id, group);
-    for (const seal of sealIdsOf(group.view)) this.#bySeal.set(seal, group.id);
+    for (const seal of sealIdsOf(group.view))
+      this.#bySeal.set(seal, [...new Set([...(this.#bySeal.get(seal) ?? []), group.id])]);
+  }
+
+  #unindex(group: GroupId): void {
+    const before = this.#groups.get(group);
+    for (const seal of before === undefined ? [] : sealIdsOf(before.view)) {
+      const others = (this.#bySeal.get(seal) ?? []).filter((id) => id !== group);
+      if (others.length === 0) this.#bySeal.delete(seal);
+      else this.#bySeal.set(seal, others);
+    }
   }
 
   own(group: GroupId): OwnKeys {

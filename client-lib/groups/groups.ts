@@ -56,7 +56,7 @@ export class Groups {
     this.#reach = new Reach(parts);
     const ended = (turn: Turn, what: Ended) => this.#ended(turn, what);
     const relist = (turn: Turn, account: AccountId) => parts.sending.askDevices(turn, account);
-    this.#outbox = new GroupOutbox({ chance, ended, relist, keyOf }, rows);
+    this.#outbox = new GroupOutbox({ self, chance, ended, relist, keyOf }, rows);
     const shared = { ...parts, store: this.#store, reach: this.#reach, keyOf, introduce };
     this.#owed = new OwedStates(shared, rows);
     const changed = (group: GroupId) => this.#changed(group);
@@ -164,6 +164,7 @@ export class Groups {
   /** A question about an account has ended. */
   answered(turn: Turn, ended: EndedQuestion): void {
     if (ended.question.about === "name") return;
+    this.#sending.heard(turn.now);
     this.#reach.ended(turn, ended);
     if (ended.question.about === "devices") this.relisted(turn, ended.question.account);
     this.#stirAll();
@@ -206,6 +207,7 @@ export class Groups {
   }
 
   lost(): void {
+    this.#sending.lost();
     this.#outbox.lost();
   }
 
@@ -256,6 +258,7 @@ export class Groups {
   }
 
   frames(now: Time): ClientFrame[] {
+    this.#sending.connected(now);
     return this.#outbox.pump(now);
   }
 

@@ -4,11 +4,13 @@
 export const MAX_GROUPS = 500;
 /** Of these, groups that strangers have put this account into and it has not decided about. */
 export const MAX_INVITATIONS = 20;
-/** What waits for a state or a chain; the oldest is quarantined first. A burst behind a rotation is that long. */
+/** Envelopes that wait for a chain; the oldest is quarantined first. A burst behind a rotation is that long. */
 export const MAX_GROUP_WAITING = 1_000;
 export const MAX_GROUP_WAITING_BYTES = 16_777_216;
-/** Of these, envelopes of groups that are not known at all, and what one account tells of them: anybody may send them. */
+/** Room of their own for envelopes that wait for a state, and for what is told of it: anybody may send either. The oldest
+ *  goes first, so that what was sent once keeps nobody out for long. And what one account tells. */
 export const MAX_UNKNOWN_WAITING = 300;
+export const MAX_UNKNOWN_WAITING_BYTES = 4_194_304;
 export const MAX_TOLD_WAITING = 64;
 /** How long a chain may be missing before its sender is asked for it, ms. */
 export const MISSING_CHAIN_MS = 30_000;
@@ -16,7 +18,7 @@ export const MISSING_CHAIN_MS = 30_000;
 export const GROUP_WAITING_MS = 7 * 86_400_000;
 /** Messages that wait for members' keys. */
 export const MAX_GROUP_UNSEALED = 1_000;
-/** How long a message waits for members whose keys the relay does not give, ms; it goes on without them. */
+/** How long a message waits for members' keys while the relay answers nothing, ms; it goes on without them. */
 export const MEMBER_WAIT_MS = 30_000;
 /** How long it is not tried again to reach a member in vain, ms. */
 export const UNREACHED_MS = 600_000;

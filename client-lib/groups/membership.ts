@@ -21,10 +21,9 @@ import {
 } from "@lethe/crypto";
 import type { Contacts } from "../delivery/contacts.ts";
 import type { RefusalCode } from "../delivery/events.ts";
-import type { Sending } from "../delivery/sending.ts";
 import type { Turn } from "../delivery/turn.ts";
 import type { GroupStore, KnownGroup } from "./group-store.ts";
-import { MAX_GROUPS, MAX_INVITATIONS } from "./limits.ts";
+import { MAX_INVITATIONS } from "./limits.ts";
 import type { OwedStates } from "./owed.ts";
 import type { GroupKeys, Reach } from "./reach.ts";
 import type { Change } from "./rows.ts";
@@ -44,7 +43,6 @@ export interface MembershipParts {
   readonly reach: Reach;
   readonly keys: GroupKeys;
   readonly contacts: Contacts;
-  readonly sending: Sending;
   /** A group is another than before: what waits for it may go on. */
   readonly changed: (group: GroupId) => void;
 }
@@ -83,7 +81,7 @@ export class Membership {
     const known = adds.map((account) => reach.account(turn, account));
     if (known.includes("waits")) return "waits";
     if (known.includes("in-vain")) return this.#refuse(turn, ask, "not-sealable");
-    if (group === undefined && store.size >= MAX_GROUPS) return this.#refuse(turn, ask, "too-many-groups");
+    if (group === undefined && !store.makeRoom(turn)) return this.#refuse(turn, ask, "too-many-groups");
     const made = group === undefined ? this.#create(change) : this.#change(group, change);
     if (made.code !== "ok") return this.#refuse(turn, ask, made.code);
     this.#made(turn, made, change);
@@ -196,10 +194,10 @@ export class Membership {
     if (told?.kind !== "state") return "done";
     const state = parsed(told.state);
     if (state === undefined) return "done";
-    const { keys, sending, store } = this.#parts;
+    const { keys, reach, store } = this.#parts;
     const signer = keys.signer(state.signer);
     if (signer === undefined) {
-      sending.askDevices(turn, accountOf(state.signer));
+      reach.relist(turn, accountOf(state.signer));
       return "wait";
     }
     const known = store.of(state.group);
@@ -250,8 +248,10 @@ export class Membership {
   #joined(turn: Turn, known: KnownGroup | undefined, view: GroupView, by: AccountId): void {
     const { contacts, self, store } = this.#parts;
     const trusted = by === self || contacts.of(by).decision === "accepted";
-    if (known === undefined && (store.size >= MAX_GROUPS || contacts.of(by).decision === "blocked")) return;
-    if (known === undefined && !trusted && this.#invitations() >= MAX_INVITATIONS) return;
+    const isIn = known !== undefined && known.standing !== "left";
+    if (!isIn && contacts.of(by).decision === "blocked") return;
+    if (!isIn && !trusted && this.#invitations() >= MAX_INVITATIONS) return;
+    if (known === undefined && !store.makeRoom(turn)) return;
     const standing = known?.standing === "joined" || trusted ? "joined" : "invited";
     this.#take(turn, { id: view.state.group, standing, by, view });
     turn.tellAfter({ tell: "group", group: view.state.group, how: standing });

@@ -19,11 +19,12 @@ import {
   rosterOf,
 } from "@lethe/crypto";
 import type { Cipher } from "../delivery/events.ts";
+import { soonest } from "../delivery/connection-ends.ts";
 import type { Contacts } from "../delivery/contacts.ts";
 import type { Ended } from "../delivery/lookups.ts";
 import type { Sending } from "../delivery/sending.ts";
 import type { Turn } from "../delivery/turn.ts";
-import { ROSTER_MS, UNREACHED_MS } from "./limits.ts";
+import { MAX_GROUPS, MISSING_CHAIN_MS, ROSTER_MS, UNREACHED_MS } from "./limits.ts";
 
 /** The keys that groups look at: this device's, and what is verified of others. */
 export interface GroupKeys {
@@ -57,6 +58,8 @@ export class Reach {
   readonly #parts: ReachParts;
   /** Accounts and devices that were asked about in vain, and until when that is believed. */
   readonly #inVain = new Map<AccountId | DeviceAddress, number>();
+  /** Accounts whose list may be newer than the known one, and when it may be asked for again. */
+  readonly #relisted = new Map<AccountId, number>();
 
   /** One for each group: of its state now. */
   readonly #rosters = new Map<GroupId, KeptRoster>();
@@ -93,6 +96,23 @@ export class Reach {
     if (!isSelf && contacts.of(account).accessKey === undefined) return "in-vain";
     sending.askDevices(turn, account);
     return "waits";
+  }
+
+  /** Something was said by a device that is not listed: it may be by now. Whoever names devices that never will be has no
+   *  question asked time and again. */
+  relist(turn: Turn, account: AccountId): void {
+    const again = this.#relisted.get(account);
+    if (again !== undefined && again > turn.now) return;
+    if (this.#relisted.size >= MAX_GROUPS) this.#relisted.clear();
+    this.#relisted.set(account, turn.now + (again === undefined ? MISSING_CHAIN_MS : UNREACHED_MS));
+    this.#parts.sending.askDevices(turn, account);
+  }
+
+  /** When the next of them may be. */
+  relistAt(now: Time): number {
+    let at = Number.POSITIVE_INFINITY;
+    for (const again of this.#relisted.values()) at = soonest(now, at, again);
+    return at;
   }
 
   /** The same for one device, whose account is known. */

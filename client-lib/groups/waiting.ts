@@ -1,20 +1,29 @@
 // What has come before what it needs: envelopes of an epoch or a chain that is not known yet, and what was told in a state
-// that has not come. Always true: it is durable before it is acknowledged; it has caps, the oldest is given up first.
-import type { DeviceAddress, EnvelopeId } from "@lethe/protocol";
+// that has not come. Always true: it is durable before it is acknowledged; each kind has room of its own, of which the
+// oldest is given up first.
+import type { EnvelopeId } from "@lethe/protocol";
 import type { StoredRows } from "../delivery/events.ts";
 import { orderKey, orderOf } from "../delivery/rows.ts";
 import type { Turn } from "../delivery/turn.ts";
-import { GROUP_WAITING_MS, MAX_GROUP_WAITING, MAX_GROUP_WAITING_BYTES } from "./limits.ts";
+import { GROUP_WAITING_MS } from "./limits.ts";
 import { putRow, removeRow, rowsOf, type WaitingRow, waitingRow } from "./rows.ts";
 
 export interface WaitingItem extends WaitingRow {
   readonly order: number;
 }
 
+export type Arrived = Pick<WaitingRow, "id" | "bytes" | "teller">;
+
+/** Room that items of one kind have among them. */
+export interface Share {
+  readonly of: (item: Arrived) => boolean;
+  readonly count: number;
+  readonly bytes: number;
+}
+
 export class GroupWaiting {
   readonly #items = new Map<number, WaitingItem>();
   readonly #ids = new Set<EnvelopeId>();
-  #bytes = 0;
   #nextOrder = 1;
 
   constructor(rows: StoredRows) {
@@ -41,15 +50,19 @@ export class GroupWaiting {
     return this.#items.size;
   }
 
-  /** Gives what has to go for it. */
-  add(turn: Turn, id: EnvelopeId, bytes: Uint8Array, teller: DeviceAddress | undefined): WaitingItem[] {
+  /** Gives what has to go for it: the oldest of its share. */
+  add(turn: Turn, { id, bytes, teller }: Arrived, share: Share): WaitingItem[] {
     if (this.#ids.has(id)) return [];
     const row: WaitingRow = { format: "one", at: turn.now, teller, id, bytes };
-    this.#keep({ ...row, order: this.#nextOrder });
-    turn.stage(putRow("group-waiting", orderKey(this.#nextOrder - 1), waitingRow, row));
+    const order = this.#nextOrder;
+    const same = this.all().filter(share.of);
+    this.#keep({ ...row, order });
+    turn.stage(putRow("group-waiting", orderKey(order), waitingRow, row));
+    let [count, size] = [same.length + 1, same.reduce((sum, item) => sum + item.bytes.length, bytes.length)];
     const gone: WaitingItem[] = [];
-    for (const item of this.#items.values()) {
-      if (this.#items.size <= MAX_GROUP_WAITING && this.#bytes <= MAX_GROUP_WAITING_BYTES) break;
+    for (const item of same) {
+      if (count <= share.count && size <= share.bytes) break;
+      [count, size] = [count - 1, size - item.bytes.length];
       gone.push(item);
       this.remove(turn, item);
     }
@@ -59,14 +72,12 @@ export class GroupWaiting {
   #keep(item: WaitingItem): void {
     this.#items.set(item.order, item);
     this.#ids.add(item.id);
-    this.#bytes += item.bytes.length;
     this.#nextOrder = Math.max(this.#nextOrder, item.order + 1);
   }
 
   remove(turn: Turn, item: WaitingItem): void {
     if (!this.#items.delete(item.order)) return;
     this.#ids.delete(item.id);
-    this.#bytes -= item.bytes.length;
     turn.stage(removeRow("group-waiting", orderKey(item.order)));
   }
 
