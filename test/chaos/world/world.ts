@@ -28,6 +28,7 @@ export interface WorldOptions {
   readonly store: "embedded" | "redis";
   readonly people: number;
   readonly processes: number;
+  readonly groups: number;
   /** The wall clocks of relays and store can be moved. */
   readonly clocks: boolean;
   /** The store's disk can be full. */
@@ -114,6 +115,7 @@ export class World implements AsyncDisposable {
       processes: options.processes,
       peers: Math.min(5, options.people - 1),
       chance,
+      groups: options.groups,
       wire: true,
       receiptJitterMs: RECEIPT_JITTER_MS,
       patienceMs: 180_000,
