@@ -53,15 +53,16 @@ export function judgeGroups(histories: Histories<Stamped>): GroupVerdict {
     handedIn(histories, "group-handed", ({ from, tag }, at) => `${from} in ${tag} at ${at}`),
     say,
   );
-  const wasOut = (name: string, tag: string, before: number): boolean =>
-    removals(changes.get(tag), name).some(({ begun }) => begun < before);
-  order(first, say, ({ at, line }) => wasOut(at, line.tag, line.mono));
+  /** What somebody says who was taken out and has not heard of it is not opened, so that what is behind it waits in vain. */
+  const wasOut = (names: readonly string[], { tag, mono }: { tag: string; mono: number }): boolean =>
+    names.some((name) => removals(changes.get(tag), name).some(({ begun }) => begun < mono));
+  order(first, say, ({ at, line }) => wasOut([at, line.from], line));
   origin(first, { messages, accounts, changes }, say);
-  receipts(histories, first, say);
+  receipts(histories, { first, accounts }, say);
   refusals(histories, { messages, changes }, say);
   for (const [at, lines] of histories)
     for (const line of lines)
-      if (line.is === "group-gap" && !wasOut(at, line.tag, line.mono))
+      if (line.is === "group-gap" && !wasOut([at, line.from], line))
         say("gap", `${line.missing} of ${line.from} in ${line.tag} at ${at}`, { person: at });
   const all = [...messages.values()];
   const made = [...changes.values()].flat().filter(({ done }) => done !== Number.POSITIVE_INFINITY);
@@ -173,12 +174,17 @@ function origin(first: readonly Got[], { messages, accounts, changes }: Known, s
   }
 }
 
-/** A receipt says nothing that is not so. */
-function receipts(histories: Histories, first: readonly Got[], say: Say): void {
+/** A receipt says nothing that is not so. Its user may go by the account's first digits, where the directory was not asked yet. */
+function receipts(
+  histories: Histories,
+  { first, accounts }: { first: readonly Got[]; accounts: ReadonlyMap<string, string> },
+  say: Say,
+): void {
+  const names = new Map([...accounts].map(([account, name]) => [`~${account.slice(0, 12)}`, name]));
   const arrived = new Set(first.map(({ line, at }) => `${line.id} ${at}`));
   for (const [name, lines] of histories)
     for (const line of lines)
-      if (line.is === "group-delivered" && !arrived.has(`${line.id} ${line.user}`))
+      if (line.is === "group-delivered" && !arrived.has(`${line.id} ${names.get(line.user) ?? line.user}`))
         say("receipt-without-delivery", `${line.id} of ${name} at ${line.user}`, line);
 }
 
@@ -217,9 +223,11 @@ function arrival(
     const list = changes.get(tag);
     // Whoever was taken out meanwhile may not send it, and it is not believed if it does.
     if (id === undefined || !wasIn(list, from, { sending, number, until: sent })) continue;
+    const until = Number.POSITIVE_INFINITY;
+    // Whoever takes somebody out does not believe them from then on, whatever is still on its way.
+    const remover = removals(list, from).find(({ begun }) => begun > sending)?.by;
     for (const name of members) {
-      const until = Number.POSITIVE_INFINITY;
-      if (name === from || !wasIn(list, name, { sending, number, until })) continue;
+      if (name === from || name === remover || !wasIn(list, name, { sending, number, until })) continue;
       owed++;
       if (arrived.has(`${id} ${name}`)) continue;
       missing++;

@@ -134,7 +134,7 @@ export function once<L extends HandedLine>(
   return { first, repeated };
 }
 
-/** Numbers of one conversation only grow; `mayBeLate` permits what stands behind a gap that was told. */
+/** Numbers of one conversation only grow; where something `mayBeLate` they need not. */
 export function order<L extends HandedLine>(
   first: readonly Handed<L>[],
   say: Say,
@@ -145,7 +145,7 @@ export function order<L extends HandedLine>(
     const { line, conversation } = handed;
     const before = last.get(conversation) ?? -1;
     last.set(conversation, Math.max(before, line.seq));
-    if (line.late && mayBeLate(handed)) continue;
+    if (mayBeLate(handed)) continue;
     if (line.seq < before) say("reordered", `${conversation}: #${line.seq} after #${before}`, line);
     if (line.late) say("late", `${conversation} #${line.seq}`, line);
   }
