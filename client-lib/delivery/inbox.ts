@@ -247,6 +247,15 @@ export class Inbox {
     this.#writeStream(turn, this.#stream(from, group, stream, turn.now, turn, next));
   }
 
+  /** This device has left a group: nothing is expected there until its members tell what is next. What is held waits on. */
+  left(turn: Turn, group: GroupId): void {
+    for (const { key, group: of, held } of this.#streams.values()) {
+      if (of !== group || held.size > 0) continue;
+      this.#streams.delete(key);
+      turn.stage(remove("stream-in", key));
+    }
+  }
+
   /** A sender begins a new stream when its store was restored: only the newest few are remembered. */
   #forgetStreams(turn: Turn, { from, group, key }: Stream): void {
     const own = [...this.#streams.values()].filter(

@@ -139,6 +139,10 @@ export class Receiving implements GroupInbox {
     this.#parts.inbox.expect(turn, { from, group, ...place });
   }
 
+  left(turn: Turn, group: GroupId): void {
+    this.#parts.inbox.left(turn, group);
+  }
+
   #opened(turn: Turn, frame: FrameOf<"push">, opened: OpenedEnvelope): void {
     const { inbox, contacts, self } = this.#parts;
     const account = accountOf(opened.from);

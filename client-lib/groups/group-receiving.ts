@@ -53,6 +53,8 @@ export interface GroupInbox {
   quarantine(turn: Turn, id: EnvelopeId, ciphertext: Uint8Array, code: string): void;
   /** The first number to expect of a device in a group, where none is known yet. */
   expect(turn: Turn, from: DeviceAddress, group: GroupId, place: { stream: StreamId; next: number }): void;
+  /** This device is not in the group any more: what is said there until it is in again is not for it. */
+  left(turn: Turn, group: GroupId): void;
   learnKey(turn: Turn, account: AccountId, accessKey: Uint8Array): void;
 }
 
@@ -282,8 +284,10 @@ export class GroupReceiving {
     if (decoded?.kind !== "chain") return "done";
     const known = store.of(decoded.group);
     if (known === undefined) return "wait";
-    if (known.standing === "left") return "done";
     const { view } = known;
+    // The state that it was told in is under way: another member's word, or this account is being put in again.
+    if (decoded.state.epoch > view.state.epoch) return "wait";
+    if (known.standing === "left") return "done";
     const roster = reach.roster(view.state, turn.now);
     const theirs = store.chains(known.id, from);
     const heard = senderKeys.hear({

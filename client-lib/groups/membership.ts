@@ -24,6 +24,7 @@ import type { RefusalCode } from "../delivery/events.ts";
 import type { Turn } from "../delivery/turn.ts";
 import type { GroupStore, KnownGroup } from "./group-store.ts";
 import { MAX_INVITATIONS } from "./limits.ts";
+import type { GroupInbox } from "./group-receiving.ts";
 import type { OwedStates } from "./owed.ts";
 import type { GroupKeys, Reach } from "./reach.ts";
 import type { Change } from "./rows.ts";
@@ -43,6 +44,7 @@ export interface MembershipParts {
   readonly reach: Reach;
   readonly keys: GroupKeys;
   readonly contacts: Contacts;
+  readonly inbox: Pick<GroupInbox, "left">;
   /** A group is another than before: what waits for it may go on. */
   readonly changed: (group: GroupId) => void;
 }
@@ -180,9 +182,12 @@ export class Membership {
   }
 
   #take(turn: Turn, group: KnownGroup): void {
-    const { store, changed } = this.#parts;
+    const { store, inbox, changed } = this.#parts;
     store.put(turn, group);
-    if (group.standing === "left") store.dropKeys(turn, group.id);
+    if (group.standing === "left") {
+      store.dropKeys(turn, group.id);
+      inbox.left(turn, group.id);
+    }
     changed(group.id);
   }
 

@@ -12,11 +12,14 @@ const silent: Telling = { begun() {}, struck() {}, healed() {}, at() {} };
 export const options = (...args: string[]): Options => optionsOf(args, 1) as Options;
 export const SMALL = ["--people", "8", "--processes", "2", "--rate", "10"];
 
-export async function ran(chosen: Options, look: (finished: Finished) => void): Promise<void> {
+export async function ran(
+  chosen: Options,
+  look: (finished: Finished) => void | Promise<void>,
+): Promise<void> {
   await using folder = await aFolder();
   const finished = await run(chosen, folder.path, silent);
   process.stdout.write(`${words(finished.verdict, chosen, finished.lacks)}\n`);
-  look(finished);
+  await look(finished);
   expect(existsSync(join(folder.path, "nemeses.jsonl"))).toBe(true);
   expect(existsSync(join(folder.path, "people", "person-0.jsonl"))).toBe(true);
 }

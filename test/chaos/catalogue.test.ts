@@ -63,9 +63,17 @@ describe("the options", () => {
     [["--minutes", "0"], "--minutes is a number"],
     [["--store", "sqlite"], "--store is embedded or redis"],
     [["--nodes", "3"], "the embedded store has one node"],
+    [["--groups", "101"], "--groups is a number"],
     [["--hours", "1"], "Unknown option"],
   ])("refuse %j", (args, says) => {
     expect(() => optionsOf(args, 1)).toThrow(says);
+  });
+});
+
+describe("groups", () => {
+  it("are made unless they are turned off", () => {
+    expect(optionsOf([], 1)).toMatchObject({ groups: 6 });
+    expect(optionsOf(["--groups", "0"], 1)).toMatchObject({ groups: 0 });
   });
 });
 

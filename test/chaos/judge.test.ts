@@ -7,7 +7,13 @@ import { type Demands, type Ending, judgeRun, type Verdict } from "./judge/verdi
 import type { Nemeses, Strike } from "./nemesis-log.ts";
 
 const ENDING: Ending = { complete: true, settledMs: 900, held: 0, kept: [], marks: 4, ends: [], crashes: 0 };
-const DEMANDS: Demands = { strikes: 2, sent: 2, redelivered: 1, kinds: ["relay-kill", "link-cut"] };
+const DEMANDS: Demands = {
+  strikes: 2,
+  sent: 2,
+  redelivered: 1,
+  groups: 0,
+  kinds: ["relay-kill", "link-cut"],
+};
 
 const strike = (kind: string, begun: number, healed: number, alone = true): Strike => ({
   kind,

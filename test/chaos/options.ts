@@ -11,6 +11,7 @@ export const HELP = `Usage: npm run chaos -- [options]
   --store STORE   embedded or redis (default embedded)
   --out FOLDER    what is left behind (default test/.artifacts/chaos-SEED)
   --people P      people that write to each other (default 24), in --processes of them (default 4)
+  --groups N      groups that they make, write to and change (default 6; 0: none)
   --rate R        messages a second of all together (default 60)
   --rule-off R    leave a rule of delivery out of the relays: the judge must see it
   --list          every kind of fault
@@ -27,6 +28,7 @@ export interface Options {
   readonly out: string | undefined;
   readonly people: number;
   readonly processes: number;
+  readonly groups: number;
   readonly rate: number;
   readonly ruleOff: string | undefined;
 }
@@ -56,6 +58,7 @@ export function optionsOf(args: string[], now: number): Options | "help" | "list
       out: text,
       people: text,
       processes: text,
+      groups: text,
       rate: text,
       "rule-off": text,
       list: { type: "boolean" },
@@ -78,6 +81,7 @@ export function optionsOf(args: string[], now: number): Options | "help" | "list
     out: values.out,
     people: Math.floor(number("people", values.people, [2, 500, 24])),
     processes: Math.floor(number("processes", values.processes, [1, 32, 4])),
+    groups: Math.floor(number("groups", values.groups, [0, 100, 6])),
     rate: number("rate", values.rate, [1, 10_000, 60]),
     ruleOff: values["rule-off"],
   };

@@ -10,7 +10,10 @@ import {
   type ClientOptions,
   type GroupMessage,
   openMemoryStore,
+  type OpenSocket,
 } from "@lethe/client";
+import { decodeFrames, encodeFrames, MAX_VERSION, PATHS, toHex } from "@lethe/protocol";
+import { openNodeSocket } from "../../client-lib/edge/socket.ts";
 import { RelayProcess } from "./support/relay-process.ts";
 
 let relay: RelayProcess;
@@ -57,6 +60,36 @@ async function talker(name: string, options: Partial<ClientOptions> = {}): Promi
     news?.push(`${how} ${group.name} ${group.members.length}`);
   });
   return { client, lines: lines ?? [], news: news ?? [] };
+}
+
+/** Sockets of a client that keep its mail for one account back for a while. */
+class HeldMail {
+  #account = "";
+  #kept: (() => void)[] = [];
+
+  readonly open: OpenSocket = (url, events) => {
+    const on = url.endsWith(PATHS.deviceSocket) ? "device" : "anonymous";
+    const socket = openNodeSocket(url, events);
+    return {
+      send: (bytes) => {
+        for (const frame of decodeFrames(bytes, { from: "client", on, version: MAX_VERSION })) {
+          const send = (): void => socket.send(encodeFrames(frame));
+          if (frame.frame === "submit" && toHex(frame.recipient) === this.#account) this.#kept.push(send);
+          else send();
+        }
+      },
+      close: () => socket.close(),
+    };
+  };
+
+  hold(account: string): void {
+    this.#account = account;
+  }
+
+  release(): void {
+    this.#account = "";
+    for (const send of this.#kept.splice(0)) send();
+  }
 }
 
 const named = (name: string): string => `${name}-${++people}`;
@@ -165,6 +198,59 @@ describe("a group", () => {
     expect(dora.lines).toEqual(["ben: welcome"]);
     await dora.client.groups.send(group.id, "thanks");
     await atAnna;
+  });
+
+  it("puts a member in again, who reads on without a gap for what was not for it", async () => {
+    const [anna, ben, carla] = (await friends("anna", "ben", "carla")) as [Talker, Talker, Talker];
+    const gaps: number[] = [];
+    ben.client.on("gap", ({ missing }) => void gaps.push(missing));
+    const joined = [ben, carla].map(({ client }) => next(client, "group", ({ how }) => how === "joined"));
+    const group = await anna.client.groups.create("trip", [ben.client.user, carla.client.user]);
+    await Promise.all(joined);
+    const carlaSays = async (text: string, hears: Talker): Promise<void> => {
+      const there = heard(hears.client, text);
+      await carla.client.groups.send(group.id, text);
+      await there;
+    };
+    const [out, without] = [
+      next(ben.client, "group", ({ how }) => how === "removed"),
+      next(carla.client, "group", ({ group: { members } }) => members.length === 2),
+    ];
+    await carlaSays("before", ben);
+    await anna.client.groups.remove(group.id, [ben.client.user]);
+    await Promise.all([out, without]);
+    await carlaSays("without ben", anna);
+    const [back, whole] = [
+      next(ben.client, "group", ({ how }) => how === "joined"),
+      next(carla.client, "group", ({ group: { members } }) => members.length === 3),
+    ];
+    await anna.client.groups.add(group.id, [ben.client.user]);
+    await Promise.all([back, whole]);
+    await carlaSays("with ben", ben);
+    expect(ben.lines).toEqual(["carla: before", "carla: with ben"]);
+    expect(gaps).toEqual([]);
+  });
+
+  it("keeps a chain that comes before the state it was told in, and opens what is said with it", async () => {
+    const held = new HeldMail();
+    const anna = await talker(named("anna"), { openSocket: held.open });
+    const [ben, carla] = await Promise.all([talker(named("ben")), talker(named("carla"))]);
+    for (const { client } of [ben, carla]) await acquaint(anna.client, client);
+    const joined = [ben, carla].map(({ client }) => next(client, "group", ({ how }) => how === "joined"));
+    const group = await anna.client.groups.create("trip", [ben.client.user, carla.client.user]);
+    await Promise.all(joined);
+    const out = next(ben.client, "group", ({ how }) => how === "removed");
+    await anna.client.groups.remove(group.id, [ben.client.user]);
+    await out;
+    held.hold(ben.client.account);
+    const whole = next(carla.client, "group", ({ group: { members } }) => members.length === 3);
+    await anna.client.groups.add(group.id, [ben.client.user]);
+    await whole;
+    await carla.client.groups.send(group.id, "welcome back");
+    expect(ben.client.groups.get(group.id).standing).toBe("left");
+    const there = heard(ben.client, "welcome back");
+    held.release();
+    expect((await there).late).toBe(false);
   });
 
   it("is left, renamed, and given other admins", async () => {

@@ -5,6 +5,11 @@ import type { Histories, Stamped } from "../../support/crowd/history.ts";
 import type { Nemeses } from "../nemesis-log.ts";
 
 const MOST_LINES = 60;
+/** What is told of the people meanwhile. */
+const CONTEXT: readonly Stamped["is"][] = [
+  ...(["started", "socket", "drained"] as const),
+  ...(["group", "group-changing", "group-changed", "group-unchanged"] as const),
+];
 /** Told round the lines about it, ms. */
 const ROUND_MS = 3_000;
 
@@ -33,7 +38,7 @@ export function timelineOf(
   const context: Told[] = [];
   for (const who of people)
     for (const line of histories.get(who) ?? [])
-      if (line.mono >= from && line.mono <= to && ["started", "socket", "drained"].includes(line.is))
+      if (line.mono >= from && line.mono <= to && CONTEXT.includes(line.is))
         context.push({ mono: line.mono, who, what: shown(line) });
   for (const { kind, says, begun, healed } of strikes) {
     if (begun > to || healed < from) continue;
@@ -62,7 +67,7 @@ function isAbout(line: Stamped, who: string, about: About, ids: ReadonlySet<stri
   if ("id" in line && ids.has(line.id)) return true;
   if ("ids" in line && line.ids.some((id) => ids.has(id))) return true;
   if ("person" in about) return who === about.person && line.is === "trouble";
-  if (!("seq" in about) || !("seq" in line)) return false;
+  if (!("seq" in about) || !("seq" in line) || !("to" in line)) return false;
   const from = line.is === "handed" ? line.from : who;
   return from === about.from && line.to === about.to && line.seq === about.seq;
 }

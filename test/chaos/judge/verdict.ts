@@ -1,6 +1,7 @@
 // The verdict over a run: fail if a promise was broken, unknown if it was not violent enough to say, else pass.
 // Always true: a fault that was found decides before anything that was not enough.
 import type { Histories, Stamped } from "../../support/crowd/history.ts";
+import { type GroupVerdict, judgeGroups } from "../../support/crowd/group-judge.ts";
 import { type Fault, judge } from "../../support/crowd/judge.ts";
 import { judgeWire } from "../../support/crowd/wire-judge.ts";
 import type { Nemeses, Strike } from "../nemesis-log.ts";
@@ -13,6 +14,8 @@ export interface Demands {
   readonly strikes: number;
   readonly sent: number;
   readonly redelivered: number;
+  /** Made. */
+  readonly groups: number;
   /** Each must have struck. */
   readonly kinds: readonly string[];
 }
@@ -46,6 +49,8 @@ export interface Counts {
   readonly redelivered: number;
   readonly resubmitted: number;
   readonly strikes: number;
+  /** In groups; none of it is in the counts above but the envelopes. */
+  readonly inGroups: Omit<GroupVerdict, "faults">;
 }
 
 export interface Breach {
@@ -82,6 +87,7 @@ export function judgeRun(
 ): Evidence {
   const app = judge(histories);
   const wire = judgeWire(histories);
+  const { faults: groupFaults, ...inGroups } = judgeGroups(histories);
   const messages = messagesOf(histories);
   const recoveries = recoveriesOf(nemeses.strikes, messages);
   const byPhase = latencies(messages, recoveries);
@@ -97,9 +103,10 @@ export function judgeRun(
     redelivered: wire.redelivered,
     resubmitted: wire.resubmitted,
     strikes: nemeses.strikes.length,
+    inGroups,
   };
   const breaches = [
-    ...breachesOf([...app.faults, ...wire.faults], histories, nemeses),
+    ...breachesOf([...app.faults, ...groupFaults, ...wire.faults], histories, nemeses),
     ...endBreaches(ending),
   ];
   const strikesByKind = countBy(nemeses.strikes);
@@ -153,8 +160,10 @@ function endBreaches({ complete, held, kept, ends }: Ending): Breach[] {
 
 function lackingOf(counts: Counts, struck: Readonly<Record<string, number>>, demands: Demands): string[] {
   const lacking: string[] = [];
-  for (const what of ["strikes", "sent", "redelivered"] as const)
-    if (counts[what] < demands[what]) lacking.push(`${what}: ${counts[what]} of ${demands[what]}`);
+  const { strikes, redelivered, inGroups } = counts;
+  const been = { strikes, sent: counts.sent + inGroups.sent, redelivered, groups: inGroups.groups };
+  for (const what of ["strikes", "sent", "redelivered", "groups"] as const)
+    if (been[what] < demands[what]) lacking.push(`${what}: ${been[what]} of ${demands[what]}`);
   for (const kind of demands.kinds) if ((struck[kind] ?? 0) === 0) lacking.push(`${kind} did not strike`);
   return lacking;
 }

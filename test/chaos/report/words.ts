@@ -12,6 +12,7 @@ const WHAT: Readonly<Record<Verdict["verdict"], string>> = {
 export function words(verdict: Verdict, options: Options, lacks: readonly string[]): string {
   const { counts, ending, breaches, lacking } = verdict;
   const { minutes, store, nodes, seed, faults, rate, people } = options;
+  const { inGroups } = counts;
   const whole = (count: number): string => count.toLocaleString("en");
   return [
     `# Chaos run, seed ${seed}: ${verdict.verdict}`,
@@ -21,6 +22,7 @@ export function words(verdict: Verdict, options: Options, lacks: readonly string
     "",
     "## Counts",
     `- messages: ${whole(counts.queued)} taken by the library, ${whole(counts.sent)} told as accepted, ${whole(counts.handed)} handed over; ${whole(counts.repeated)} handed over again after a start, under the same id`,
+    `- in ${inGroups.groups} groups, changed ${whole(inGroups.changes)} times: ${whole(inGroups.queued)} messages taken by the library, ${whole(inGroups.sent)} told as accepted, handed over ${whole(inGroups.handed)} times, ${whole(inGroups.owed)} of these owed; ${whole(inGroups.repeated)} handed over again after a start`,
     `- envelopes, receipts included: ${whole(counts.envelopes)} submitted, ${whole(counts.resubmitted)} of these submits repeated; ${whole(counts.received)} came, ${whole(counts.redelivered)} pushes were repeats on a later connection`,
     `- faults: ${counts.strikes}; relays ended themselves at ${ending.crashes} named crash points`,
     `- after the last healing all had arrived within ${(ending.settledMs / 1_000).toFixed(0)} s; ${ending.held} envelopes left in mailboxes; ${whole(ending.marks)} ciphertexts searched for in the files, found in ${ending.kept.length}`,

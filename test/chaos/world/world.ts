@@ -14,6 +14,8 @@ import { ProxyProcess } from "./proxy-process.ts";
 
 /** Silence after which an end of a connection is given up, ms: shorter than the relay's default, so that runs see it. */
 const PING_MS = 5_000;
+/** Everybody is at one address, and members of a group meet there all at once: what one address may ask is for thousands. */
+const ONE_ADDRESS = ["--prekey-fetches", "1000"];
 const DISK_MB = { embedded: 192, redis: 2_048 } as const;
 const CLUSTER_SECRET = "a secret that only the relays of this run know";
 const RECEIPT_JITTER_MS = 3_000;
@@ -28,6 +30,7 @@ export interface WorldOptions {
   readonly store: "embedded" | "redis";
   readonly people: number;
   readonly processes: number;
+  readonly groups: number;
   /** The wall clocks of relays and store can be moved. */
   readonly clocks: boolean;
   /** The store's disk can be full. */
@@ -91,7 +94,12 @@ export class World implements AsyncDisposable {
           name,
           data: join(place.kind === "embedded" ? place.folder : options.storeFolder, name),
           port: await aQuietPort(chance),
-          flags: ["--ping", String(PING_MS), ...(await clusterFlags(name, { place, proxy, chance, links }))],
+          flags: [
+            "--ping",
+            String(PING_MS),
+            ...ONE_ADDRESS,
+            ...(await clusterFlags(name, { place, proxy, chance, links })),
+          ],
           env: {
             ...(typeof clock === "object" && clockFile !== undefined ? clock.env(clockFile) : {}),
             ...(options.ruleOff === undefined ? {} : { LETHE_RULE_OFF: options.ruleOff }),
@@ -114,6 +122,7 @@ export class World implements AsyncDisposable {
       processes: options.processes,
       peers: Math.min(5, options.people - 1),
       chance,
+      groups: options.groups,
       wire: true,
       receiptJitterMs: RECEIPT_JITTER_MS,
       patienceMs: 180_000,

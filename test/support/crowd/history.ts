@@ -41,6 +41,56 @@ export type AppLine =
   /** The library told of something that must not happen here. */
   | { readonly is: "trouble"; readonly what: string };
 
+/** What a member of groups sees. A group goes by its tag, the first word of its name; `number` is the second, which grows. */
+export type GroupLine =
+  /** Its admin is about to change it; nobody else does. */
+  | ({ readonly is: "group-changing" } & GroupChange)
+  /** The change is made, durably. */
+  | ({ readonly is: "group-changed" } & GroupChange)
+  /** It was not made. */
+  | ({ readonly is: "group-unchanged"; readonly code: string } & GroupChange)
+  /** What this person's device knows of it is another. */
+  | { readonly is: "group"; readonly tag: string; readonly how: string; readonly number: number }
+  /** The application is about to give the library a message; `members`: accounts, as its device knows them. */
+  | {
+      readonly is: "group-sending";
+      readonly tag: string;
+      readonly seq: number;
+      readonly hash: string;
+      readonly number: number;
+      readonly members: readonly string[];
+    }
+  | { readonly is: "group-queued"; readonly tag: string; readonly seq: number; readonly id: string }
+  | { readonly is: "group-not-queued"; readonly tag: string; readonly seq: number; readonly code: string }
+  /** The relay holds it for everybody. */
+  | { readonly is: "group-sent"; readonly id: string }
+  | { readonly is: "group-refused"; readonly tag: string; readonly id: string; readonly code: string }
+  /** A member's device says that it has it. */
+  | { readonly is: "group-delivered"; readonly id: string; readonly user: string }
+  | {
+      readonly is: "group-handed";
+      readonly from: string;
+      readonly tag: string;
+      readonly seq: number;
+      readonly id: string;
+      readonly account: string;
+      readonly late: boolean;
+      readonly hash: string;
+    }
+  /** Something that this device may not open. */
+  | { readonly is: "quarantined"; readonly code: string }
+  /** So many of somebody's messages are missing here. */
+  | { readonly is: "group-gap"; readonly tag: string; readonly from: string; readonly missing: number };
+
+export interface GroupChange {
+  readonly tag: string;
+  readonly change: "create" | "add" | "remove" | "rename";
+  /** Who is put in or taken out, by name. */
+  readonly users: readonly string[];
+  /** The group's number once it is made. */
+  readonly number: number;
+}
+
 /** What passes on a person's sockets, receipts included; `connection` counts them within one start. */
 export type WireLine =
   /** An envelope goes to the relay, once more each time; `mark` is of its ciphertext, hexadecimal. */
@@ -56,7 +106,7 @@ export type WireLine =
       readonly status?: number;
     };
 
-export type Line = AppLine | WireLine;
+export type Line = AppLine | GroupLine | WireLine;
 export type Stamped = Line & { readonly wall: number; readonly mono: number };
 
 export type Histories<L extends Line = Line> = ReadonlyMap<string, readonly L[]>;

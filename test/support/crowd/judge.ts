@@ -11,6 +11,8 @@ export type FaultKind =
   | "refused-and-delivered"
   | "receipt-without-delivery"
   | "late"
+  | "gap"
+  | "not-a-member"
   | "trouble"
   | "resealed"
   | "pushed-twice";
@@ -40,11 +42,16 @@ export interface Verdict {
   readonly missing: number;
 }
 
-type Of<K extends Line["is"]> = Extract<Line, { is: K }>;
+export type Of<K extends Line["is"]> = Extract<Line, { is: K }>;
 
-interface Handed {
-  readonly line: Of<"handed">;
+/** What a hand-over says, in a group or not. */
+type HandedLine = Pick<Of<"handed">, "id" | "seq" | "late">;
+
+export interface Handed<L extends HandedLine = Of<"handed">> {
+  readonly line: L;
   readonly at: string;
+  /** What is in order: its sender to its recipient, in a group or not. */
+  readonly conversation: string;
   /** The recipient's start within which it came. */
   readonly run: number;
 }
@@ -52,7 +59,12 @@ interface Handed {
 export function judge(histories: Histories): Verdict {
   const faults: Fault[] = [];
   const say: Say = (kind, says, about) => void faults.push({ kind, says, about });
-  const handed = allHanded(histories);
+  const handed = handedIn(histories, "handed", ({ from, to }) => `${from} to ${to}`).filter(
+    ({ line, at, conversation }) => {
+      if (line.to !== at) say("phantom", `${conversation} #${line.seq} came to ${at}`, line);
+      return line.to === at;
+    },
+  );
   const { first, repeated } = once(handed, say);
   order(first, say);
   origin(histories, first, say);
@@ -74,7 +86,7 @@ export function judge(histories: Histories): Verdict {
   };
 }
 
-type Say = (kind: FaultKind, says: string, about: About) => void;
+export type Say = (kind: FaultKind, says: string, about: About) => void;
 
 const keyOf = (from: string, to: string, seq: number): string => `${from} to ${to} #${seq}`;
 
@@ -84,30 +96,34 @@ function sum(histories: Histories, of: (lines: readonly Line[]) => number): numb
   return total;
 }
 
-function allHanded(histories: Histories): Handed[] {
-  const out: Handed[] = [];
+export function handedIn<L extends Line, K extends "handed" | "group-handed">(
+  histories: Histories<L>,
+  kind: K,
+  conversationOf: (line: Extract<L, { is: K }>, at: string) => string,
+): Handed<Extract<L, { is: K }>>[] {
+  const isOne = (line: L): line is Extract<L, { is: K }> => line.is === kind;
+  const out: Handed<Extract<L, { is: K }>>[] = [];
   for (const [at, lines] of histories) {
     let run = 0;
     for (const line of lines) {
       if (line.is === "started") run++;
-      if (line.is === "handed") out.push({ line, at, run });
+      if (isOne(line)) out.push({ line, at, run, conversation: conversationOf(line, at) });
     }
   }
   return out;
 }
 
 /** The first hand-over of every message, in the order of each history. */
-function once(handed: readonly Handed[], say: Say): { first: Handed[]; repeated: number } {
-  const seen = new Map<string, Handed>();
-  const first: Handed[] = [];
+export function once<L extends HandedLine>(
+  handed: readonly Handed<L>[],
+  say: Say,
+): { first: Handed<L>[]; repeated: number } {
+  const seen = new Map<string, Handed<L>>();
+  const first: Handed<L>[] = [];
   let repeated = 0;
   for (const each of handed) {
-    const { line, at, run } = each;
-    const key = keyOf(line.from, line.to, line.seq);
-    if (line.to !== at) {
-      say("phantom", `${key} came to ${at}`, line);
-      continue;
-    }
+    const { line, run, conversation } = each;
+    const key = `${conversation} #${line.seq}`;
     const before = seen.get(key);
     seen.set(key, each);
     if (before === undefined) first.push(each);
@@ -118,14 +134,20 @@ function once(handed: readonly Handed[], say: Say): { first: Handed[]; repeated:
   return { first, repeated };
 }
 
-function order(first: readonly Handed[], say: Say): void {
+/** Numbers of one conversation only grow; where something `mayBeLate` they need not. */
+export function order<L extends HandedLine>(
+  first: readonly Handed<L>[],
+  say: Say,
+  mayBeLate: (handed: Handed<L>) => boolean = () => false,
+): void {
   const last = new Map<string, number>();
-  for (const { line } of first) {
-    const pair = `${line.from} to ${line.to}`;
-    const before = last.get(pair) ?? -1;
-    if (line.seq < before) say("reordered", `${pair}: #${line.seq} after #${before}`, line);
-    last.set(pair, Math.max(before, line.seq));
-    if (line.late) say("late", `${pair} #${line.seq}`, line);
+  for (const handed of first) {
+    const { line, conversation } = handed;
+    const before = last.get(conversation) ?? -1;
+    last.set(conversation, Math.max(before, line.seq));
+    if (mayBeLate(handed)) continue;
+    if (line.seq < before) say("reordered", `${conversation}: #${line.seq} after #${before}`, line);
+    if (line.late) say("late", `${conversation} #${line.seq}`, line);
   }
 }
 

@@ -6,10 +6,14 @@ import { fileURLToPath } from "node:url";
 import type { Chance } from "../chance.ts";
 import { within } from "../waiting.ts";
 import { type Histories, readHistories, type Stamped } from "./history.ts";
+import type { GroupPlan } from "./in-groups.ts";
 import type { News, Order, Task } from "./worker.ts";
 
 const WORKER = fileURLToPath(new URL("./worker.ts", import.meta.url));
 const PATIENCE_MS = 60_000;
+/** Accounts in a group at its beginning, as far as its admin has so many contacts. */
+const LEAST_MEMBERS = 4;
+const MOST_MEMBERS = 12;
 
 export interface PeopleOptions {
   /** For their stores and histories. */
@@ -19,6 +23,8 @@ export interface PeopleOptions {
   /** Peers that each person writes to. */
   readonly peers: number;
   readonly chance: Chance;
+  /** Groups that they make. */
+  readonly groups?: number;
   readonly wire?: boolean;
   readonly receiptJitterMs?: number;
   /** How long a process may take to be ready, ms: new accounts need the relay. */
@@ -30,6 +36,7 @@ export interface PeopleOptions {
 export class People implements AsyncDisposable {
   readonly names: readonly string[];
   readonly #options: PeopleOptions;
+  readonly #groups: readonly (GroupPlan & { readonly admin: string })[];
   readonly #workers: (Worker | undefined)[];
   #allowed = 0;
   #changed: () => void = () => undefined;
@@ -41,6 +48,24 @@ export class People implements AsyncDisposable {
     this.#options = options;
     this.names = Array.from({ length: options.people }, (_, i) => `person-${i}`);
     this.#workers = Array.from({ length: options.processes }, () => undefined);
+    this.#groups = Array.from({ length: options.groups ?? 0 }, (_, i) => this.#groupOf(`group-${i}`));
+  }
+
+  /** Somebody, and some of those whose mail or receipts come there: these can be put into a group. */
+  #groupOf(tag: string): GroupPlan & { readonly admin: string } {
+    const { chance, peers } = this.#options;
+    const admin = chance.below(this.names.length);
+    const name = this.names[admin] as string;
+    const contacts = this.names.filter(
+      (other, at) =>
+        other !== name &&
+        (this.#peersOf(at, peers).includes(name) || this.#peersOf(admin, peers).includes(other)),
+    );
+    const others = chance.between(LEAST_MEMBERS, MOST_MEMBERS) - 1;
+    const members: string[] = [];
+    while (members.length < others && contacts.length > 0)
+      members.push(...contacts.splice(chance.below(contacts.length), 1));
+    return { tag, members, admin: name };
   }
 
   get processes(): number {
@@ -54,7 +79,16 @@ export class People implements AsyncDisposable {
   async startWorker(i: number): Promise<void> {
     const { folder, processes, peers, chance, relays, patienceMs = PATIENCE_MS } = this.#options;
     const people = this.names.flatMap((name, at) =>
-      at % processes === i ? [{ name, peers: this.#peersOf(at, peers), relays: relays(name, at) }] : [],
+      at % processes === i
+        ? [
+            {
+              name,
+              peers: this.#peersOf(at, peers),
+              relays: relays(name, at),
+              groups: this.#groups.filter(({ admin }) => admin === name),
+            },
+          ]
+        : [],
     );
     const { wire = false, receiptJitterMs = 10_000 } = this.#options;
     const worker = new Worker({ folder, seed: chance.u32(), wire, receiptJitterMs, people }, (news) =>

@@ -1,7 +1,9 @@
 // Sockets of a client that note what passes on them: envelopes that go, come and are acknowledged. Always true: they
 // change nothing, and a note is written before the client sees what it is about.
 import type { OpenSocket } from "@lethe/client";
+import { envelopeIdFor } from "@lethe/crypto";
 import {
+  addressOf,
   type ClientFrame,
   type ConnectionKind,
   decodeFrames,
@@ -73,6 +75,18 @@ function linesOut(frame: ClientFrame, connection: number): WireLine[] {
         account,
         mark: markOf(ciphertext),
       }));
+    }
+    case "submit-group": {
+      const { groupEnvelope, ciphertext, recipients } = frame;
+      const mark = markOf(ciphertext);
+      return recipients.flatMap(({ account, devices }) =>
+        devices.map((device) => ({
+          is: "submitted",
+          id: toHex(envelopeIdFor(groupEnvelope, addressOf(account, device))),
+          account: toHex(account),
+          mark,
+        })),
+      );
     }
     case "delivered":
       return [{ is: "acknowledged", ids: idsIn(frame.ids), connection }];

@@ -1,11 +1,12 @@
 // A process of the crowd: some people's clients with their stores on disk, and an application that writes down what it
 // sees. It may be killed at any moment; started again with the same folder it goes on where its histories end.
-import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Client, ClientError } from "@lethe/client";
+import { Client, ClientError, type Group } from "@lethe/client";
 import { Chance } from "../chance.ts";
 import { type Line, readHistory, writeLine } from "./history.ts";
+import { type GroupPlan, InGroups, namedIn } from "./in-groups.ts";
+import { hashOf, saidIn, textOf } from "./texts.ts";
 import { notedSockets } from "./wire-notes.ts";
 
 /** What a worker is started with, as JSON. */
@@ -20,6 +21,8 @@ export interface Task {
     readonly peers: readonly string[];
     /** Addresses of relays, the one that is tried first in front. */
     readonly relays: readonly string[];
+    /** Groups that this person makes and looks after. */
+    readonly groups: readonly GroupPlan[];
   }[];
 }
 
@@ -36,6 +39,8 @@ export type News = { readonly news: "ready" | "sent" | "handed" };
 
 /** Messages of one person that the relay has not accepted yet: more are not begun. */
 const UNSENT = 24;
+/** Of the messages of somebody who is in groups, one in so many goes to one of them. */
+const GROUP_ONE_IN = 5;
 /** What a relay or its store says of itself, not of what was asked. */
 const RELAYS_OWN: readonly string[] = ["storage-failed", "storage-full", "not-ready", "relay-unreachable"];
 /** Most random bytes in a text. */
@@ -45,6 +50,7 @@ class Talker {
   readonly client: Client;
   readonly #task: Task;
   readonly #peers: readonly string[];
+  readonly #groups: InGroups;
   readonly #chance: Chance;
   readonly #next: Map<string, number>;
   #begun: number;
@@ -52,13 +58,21 @@ class Talker {
   #unsent = 0;
   #wake: () => void = () => undefined;
 
-  constructor(client: Client, task: Task, peers: readonly string[], history: readonly Line[]) {
+  constructor(
+    client: Client,
+    task: Task,
+    { peers, groups }: Task["people"][number],
+    history: readonly Line[],
+  ) {
     this.client = client;
     this.#task = task;
     this.#peers = peers;
     const begun = history.filter((line) => line.is === "sending");
-    this.#begun = begun.length;
-    this.#chance = new Chance(task.seed + begun.length);
+    this.#begun = begun.length + history.filter((line) => line.is === "group-sending").length;
+    this.#chance = new Chance(task.seed + this.#begun);
+    const write = (line: Line): void => this.#write(line);
+    const heard = (news: "sent" | "handed"): void => tell({ news });
+    this.#groups = new InGroups({ client, chance: this.#chance, plans: groups, write, tell: heard }, history);
     this.#next = new Map(begun.map(({ to, seq }) => [to, seq + 1]));
     this.#write({ is: "started", account: client.account });
     this.#listen();
@@ -72,8 +86,9 @@ class Talker {
     const { client } = this;
     client.on("message", ({ id, account, late, text = "" }) => {
       const said = saidIn(text);
-      if (said === undefined) return this.#write({ is: "trouble", what: "a text that nobody sent" });
-      this.#write({ is: "handed", ...said, id, account, late });
+      if (said?.how !== "to") return this.#write({ is: "trouble", what: "a text that nobody sent" });
+      const { how: _, ...rest } = said;
+      this.#write({ is: "handed", ...rest, id, account, late });
       tell({ news: "handed" });
     });
     client.on("sent", ({ id }) => {
@@ -92,18 +107,21 @@ class Talker {
   #listenForTrouble(): void {
     const { client } = this;
     for (const event of [
-      "gap",
       "expired",
       "refused",
       "displaced",
       "stopped",
       "restored",
-      "quarantined",
       "ratchet-reset",
       "resent",
       "store-copied",
     ] as const)
       client.on(event, (about) => this.#write({ is: "trouble", what: `${event} ${JSON.stringify(about)}` }));
+    client.on("gap", ({ from, missing, group }) => {
+      if (group === undefined) this.#write({ is: "trouble", what: `gap of ${missing} of ${from}` });
+      else this.#write({ is: "group-gap", tag: namedIn(client.groups.get(group)).tag, from, missing });
+    });
+    client.on("quarantined", ({ code }) => this.#write({ is: "quarantined", code }));
     for (const event of ["key-changed", "unknown-content"] as const)
       client.on(event, () => this.#write({ is: "trouble", what: event }));
     client.on("error", ({ error }) => {
@@ -123,48 +141,48 @@ class Talker {
     for (;;) {
       while (this.#begun >= this.#allowed || this.#unsent >= UNSENT)
         await new Promise<void>((resolve) => (this.#wake = resolve));
-      await this.#say(this.#chance.pick(this.#peers));
+      this.#groups.tend();
+      const groups = this.#groups.joined();
+      if (groups.length > 0 && this.#chance.oneIn(GROUP_ONE_IN)) await this.#sayIn(this.#chance.pick(groups));
+      else await this.#say(this.#chance.pick(this.#peers));
     }
+  }
+
+  #padding(): string {
+    return Buffer.from(this.#chance.bytes(this.#chance.below(PADDING))).toString("base64url");
+  }
+
+  async #sayIn(group: Group): Promise<void> {
+    this.#begun++;
+    const message = await this.#groups.say(group, this.#padding());
+    if (message !== undefined) this.#follow(message.sent);
+  }
+
+  #follow(sent: Promise<void>): void {
+    this.#unsent++;
+    const done = (): void => {
+      this.#unsent--;
+      this.#wake();
+    };
+    sent.then(done, done); // that it failed has an event, which is written down
   }
 
   async #say(to: string): Promise<void> {
     const seq = this.#next.get(to) ?? 0;
     this.#next.set(to, seq + 1);
     this.#begun++;
-    const padding = Buffer.from(this.#chance.bytes(this.#chance.below(PADDING))).toString("base64url");
-    const text = `${this.client.user} to ${to} #${seq} ${padding}`;
+    const text = textOf({ from: this.client.user, how: "to", to, seq }, this.#padding());
     const hash = hashOf(text);
     this.#write({ is: "sending", to, seq, hash });
     try {
       const message = await this.client.queue(to, `${text} ${hash}`);
       this.#write({ is: "queued", to, seq, id: message.id });
-      this.#unsent++;
-      message.sent.then(
-        () => this.#done(),
-        () => this.#done(), // its event is written down as trouble
-      );
+      this.#follow(message.sent);
     } catch (error) {
       const code = error instanceof ClientError ? error.code : String(error);
       this.#write({ is: "not-queued", to, seq, code });
     }
   }
-
-  #done(): void {
-    this.#unsent--;
-    this.#wake();
-  }
-}
-
-/** What a text says of itself, if it is whole. */
-function saidIn(text: string): { from: string; to: string; seq: number; hash: string } | undefined {
-  const said = /^((\S+) to (\S+) #(\d+) \S*) ([0-9a-f]{16})$/.exec(text);
-  if (said === null) return undefined;
-  const [, whole = "", from = "", to = "", seq = "", hash = ""] = said;
-  return hashOf(whole) === hash ? { from, to, seq: Number(seq), hash } : undefined;
-}
-
-function hashOf(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
 function tell(news: News): void {
@@ -174,7 +192,8 @@ function tell(news: News): void {
 const task = JSON.parse(process.argv[2] ?? "") as Task;
 mkdirSync(task.folder, { recursive: true });
 const talkers = await Promise.all(
-  task.people.map(async ({ name, peers, relays }) => {
+  task.people.map(async (person) => {
+    const { name, relays } = person;
     const client = await Client.create({
       relay: relays,
       user: name,
@@ -183,7 +202,7 @@ const talkers = await Promise.all(
       receiptJitterMs: task.receiptJitterMs,
       ...(task.wire ? { openSocket: notedSockets((line) => writeLine(task.folder, name, line)) } : {}),
     });
-    return new Talker(client, task, peers, await readHistory(task.folder, name));
+    return new Talker(client, task, person, await readHistory(task.folder, name));
   }),
 );
 
