@@ -20,8 +20,9 @@ function frames(): string {
     ["opcode", "frame", "sent by", "on", "since", "body"],
     names.map((name) => {
       const { opcode, from, on, since, body } = FRAMES[name];
-      const layout = body.layout === "" ? "empty" : body.layout.replaceAll("|", "\\|");
-      return [`\`${hex(opcode)}\``, `\`${name}\``, from, on, String(since), layout];
+      const { layout = "" } = body;
+      const printed = layout === "" ? "empty" : layout.replaceAll("|", "\\|");
+      return [`\`${hex(opcode)}\``, `\`${name}\``, from, on, String(since), printed];
     }),
   );
 }

@@ -298,7 +298,8 @@ interface Parsed {
 function accountOf(command: string, { values, positionals }: Parsed, env: Env): AccountArguments {
   const [user, ...more] = positionals;
   if (user === undefined) throw new UsageError(`whom are you? Give a name: lethe ${command} USER`);
-  if (more.length > 0) throw new UsageError(`one name is enough: "${more.join(" ")}" is too much; lethe ${command} --help`);
+  if (more.length > 0)
+    throw new UsageError(`one name is enough: "${more.join(" ")}" is too much; lethe ${command} --help`);
   mustBeName(user);
   return {
     user,
