@@ -4,6 +4,7 @@ import { FRAMES, type FrameName } from "./frames.ts";
 import * as limits from "./limits.ts";
 import { PROBLEMS, type ProblemCode } from "./problems.ts";
 import { type Reaction, REMEDIES } from "./remedies.ts";
+import { SENTENCES } from "./sentences.ts";
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
@@ -32,14 +33,14 @@ function problems(): string {
   return table(
     ["number", "code", "HTTP", "close", "again", "meaning"],
     codes.map((code) => {
-      const { number, http, close, retry, says } = PROBLEMS[code];
+      const { number, http, close, retry } = PROBLEMS[code];
       return [
         String(number),
         `\`${code}\``,
         String(http),
         close === undefined ? "" : String(close),
         retry,
-        says,
+        SENTENCES[code],
       ];
     }),
   );
