@@ -22,6 +22,7 @@ export type { LinkingView } from "./linking/new-device.ts";
 export type { SentMessage } from "./outgoing.ts";
 export type { RelayPolicy } from "./policy.ts";
 export { relayPolicy } from "./relay-policy.ts";
+export { STORE_ERRORS, sentenceOf } from "./sentences.ts";
 export { type IdbStoreOptions, openIdbStore, removeIdbStore } from "./store/idb.ts";
 export { openMemoryStore } from "./store/memory.ts";
-export { type ClientStore, STORE_ERRORS, StoreError, type StoreErrorCode } from "./store/store.ts";
+export { type ClientStore, StoreError, type StoreErrorCode } from "./store/store.ts";

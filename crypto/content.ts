@@ -18,8 +18,8 @@ const SEALING = 0x01;
 const LIST = 0x02;
 const list = blob(MAX_DEVICE_LIST_BYTES);
 
+/** A byte of flags, what they say is there, and the rest is the content. */
 const parts: Codec<Parts> = {
-  layout: "u8 flags; 1: sealing key; 2: device list; the rest: content",
   read(r) {
     const flags = r.u8();
     if ((flags & ~(SEALING | LIST)) !== 0) throw new MalformedError("unknown parts");

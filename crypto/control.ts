@@ -46,8 +46,8 @@ const resend = struct({
 });
 const notice = struct({ accessKey: fixed(ACCESS_KEY_BYTES) });
 
+/** A u8 kind and what it tells. */
 const control: Codec<Control> = {
-  layout: `u8 1, ${resend.layout}; or u8 2, ${notice.layout}`,
   read(r) {
     const kind = r.u8();
     if (kind === KIND.resend) {

@@ -69,7 +69,6 @@ const MAX_INTRODUCTION_BYTES = 2_048;
 
 const listView = struct({ version: u32, hash: octets(LIST_HASH_BYTES) });
 const sender: Codec<DeviceAddress> = {
-  layout: deviceAddress.layout,
   read(r) {
     const address = deviceAddress.read(r);
     if (deviceOf(address) === 0) throw new MalformedError("device number 0");
@@ -86,8 +85,8 @@ const front = struct({
 });
 const opening = struct({ introduction: blob(MAX_INTRODUCTION_BYTES), prelude: octets(PRELUDE_BYTES) });
 
+/** The opening stands in a first message only. */
 const head: Codec<Head> = {
-  layout: `${form.layout}; ${front.layout}; first only: ${opening.layout}`,
   read(r) {
     const which = form.read(r);
     return { ...front.read(r), opening: which === "first" ? opening.read(r) : undefined };

@@ -42,8 +42,8 @@ interface Content {
 }
 
 const contentKind = oneOf({ lasting: 1, passing: 2 });
+/** The kind; the rest is the content. */
 const inside: Codec<Content> = {
-  layout: `${contentKind.layout}; the rest: content`,
   read: (r) => ({ content: contentKind.read(r), plaintext: r.bytes(r.remaining) }),
   write(w, v) {
     contentKind.write(w, v.content);

@@ -60,7 +60,6 @@ const chainBody = struct({
 const stateBody = struct({ sealKey: optional(secret(32)), state: blob(MAX_GROUP_STATE_BYTES) });
 
 const told: Codec<GroupTold> = {
-  layout: `u8 ${KIND.chain}, ${chainBody.layout}; or u8 ${KIND.state}, ${stateBody.layout}`,
   read(r) {
     const kind = r.u8();
     if (kind === KIND.state) return { kind: "state", ...stateBody.read(r) };

@@ -7,7 +7,6 @@ import { ED25519_PUBLIC_BYTES, equal, KEM_PUBLIC_BYTES, X25519_BYTES } from "./p
 /** Exactly `length` bytes, copied. */
 export function octets(length: number): Codec<Uint8Array> {
   return {
-    layout: `${length} bytes`,
     read: (r) => r.bytes(length).slice(),
     write(w, v) {
       if (v.length !== length) throw new RangeError(`${length} bytes expected`);
@@ -19,7 +18,6 @@ export function octets(length: number): Codec<Uint8Array> {
 /** A u16 length, then that many bytes, at most `max`, copied. */
 export function blob(max: number): Codec<Uint8Array> {
   return {
-    layout: `u16 n ≤ ${max}, n bytes`,
     read(r) {
       const length = r.u16();
       if (length > max) throw new MalformedError("over the length limit");
@@ -37,7 +35,6 @@ export function blob(max: number): Codec<Uint8Array> {
 export function secret(length: number): Codec<Secret> {
   const inner = octets(length);
   return {
-    layout: `${length} secret bytes`,
     read: (r) => new Secret(inner.read(r)),
     write: (w, v) => inner.write(w, v.reveal()),
   };
@@ -46,7 +43,6 @@ export function secret(length: number): Codec<Secret> {
 /** One byte that says which format follows. */
 export function formatByte(value: number): Codec<undefined> {
   return {
-    layout: `u8 = ${value}`,
     read(r) {
       if (r.u8() !== value) throw new MalformedError("unknown format");
     },
@@ -59,7 +55,6 @@ export const KEY_TYPE = { x25519: 0x01, kem: 0x02, ed25519: 0x03 } as const;
 
 function typed(type: number, length: number, check: (key: Uint8Array) => boolean): Codec<Uint8Array> {
   return {
-    layout: `u8 = ${type}, ${length} bytes`,
     read(r) {
       if (r.u8() !== type) throw new MalformedError("wrong key type");
       return checked(r, length, check);
@@ -110,7 +105,6 @@ export const ed25519Key = typed(KEY_TYPE.ed25519, ED25519_PUBLIC_BYTES, any);
 
 /** An X25519 key without a type byte, 32 bytes, as it stands in ratchet headers. */
 export const bareX25519Key: Codec<Uint8Array> = {
-  layout: "32 bytes, X25519",
   read: (r) => checked(r, X25519_BYTES, isX25519Key),
   write: (w, v) => octets(X25519_BYTES).write(w, v),
 };

@@ -28,7 +28,6 @@ export interface Prelude {
 }
 
 const prekeyId: Codec<PrekeyId> = {
-  layout: `prekey id (${PREKEY_ID_BYTES} bytes)`,
   read: (r) => r.binary(PREKEY_ID_BYTES) as PrekeyId,
   write: (w, v) => w.binary(v),
 };
@@ -37,7 +36,6 @@ const NO_ID = "\0".repeat(PREKEY_ID_BYTES) as PrekeyId;
 
 /** One length whether there is one or not: a flag, and 8 bytes that are 0 where there is none. */
 const maybePrekeyId: Codec<PrekeyId | undefined> = {
-  layout: `u8 0 and ${PREKEY_ID_BYTES} bytes 0, or u8 1 and ${prekeyId.layout}`,
   read(r) {
     const flag = r.u8();
     const id = prekeyId.read(r);

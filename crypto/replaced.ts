@@ -1,14 +1,14 @@
 // How a new ratchet says what it takes the place of: which ratchet, and where the initiator has stopped sending on it.
 // Always true: one value has one encoding; a key of a chain is an acceptable X25519 key.
-import { binary, type Codec, MalformedError, struct, u32 } from "@lethe/protocol";
+import { binary, type Codec, MalformedError, struct } from "@lethe/protocol";
 import { bareX25519Key } from "./layout.ts";
 import { MAX_CHAIN } from "./limits.ts";
 import { hasForgotten, lostInOlder } from "./past-chains.ts";
 import type { ChainEnd, Ratchet, RatchetId, Replaced } from "./state.ts";
 
 const id = binary<RatchetId>(16, "ratchet id");
+/** A u32. */
 const count: Codec<number> = {
-  layout: u32.layout,
   read(r) {
     const value = r.u32();
     if (value > MAX_CHAIN + 1) throw new MalformedError("message number over its limit");
@@ -20,7 +20,6 @@ const counted = struct({ key: bareX25519Key, count });
 
 /** An end on its own: 0 for none, 1 for one with its key. */
 export const optionalEnd: Codec<ChainEnd | undefined> = {
-  layout: `u8 0, or u8 1, ${counted.layout}`,
   read(r) {
     const kind = r.u8();
     if (kind > 1) throw new MalformedError("unknown end");
@@ -34,7 +33,6 @@ export const optionalEnd: Codec<ChainEnd | undefined> = {
 
 /** 0: nothing; 1: id and generation; 2: and the count of the chain that was answered last; 3: and ratchet key and count. */
 export const replaced: Codec<Replaced | undefined> = {
-  layout: `u8 0; or u8 1 to 3, ${id.layout}, u32 generation; 2: u32; 3: ${counted.layout}`,
   read(r) {
     const kind = r.u8();
     if (kind === 0) return undefined;

@@ -42,7 +42,6 @@ const fields = struct({
   signature: octets(SIGNATURE_BYTES),
 });
 export const sealingRecord: Codec<SealingRecord> = {
-  layout: fields.layout,
   read(r) {
     const found = fields.read(r);
     return { id: sealingId(found.key), ...found };

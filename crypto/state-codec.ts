@@ -39,7 +39,6 @@ function union<T extends { readonly at: string }>(
   );
   const bodyOf = (at: T["at"]): Codec<object> => cases[at][1] as unknown as Codec<object>;
   return {
-    layout: which.layout,
     read(r) {
       const at = which.read(r);
       return { at, ...bodyOf(at).read(r) } as unknown as T;
@@ -77,8 +76,8 @@ const standing = union<Standing>({
 
 const past = list(struct({ peer: bareX25519Key, next: u32, lostBelow: u32, tags }), MAX_PAST_CHAINS);
 
+/** A u16 count, then the chains as they are, each of one length. */
 const older: Codec<Uint8Array> = {
-  layout: `u16 n ≤ ${MAX_OLDER_CHAINS}, n × ${OLDER_CHAIN_BYTES} bytes`,
   read(r) {
     const count = r.u16();
     if (count > MAX_OLDER_CHAINS) throw new MalformedError("too many chains");
@@ -95,7 +94,6 @@ const run = struct({ peer: bareX25519Key, keys: list(skippedKey, MAX_SKIPPED, 1)
 
 /** Runs of keys of one chain; two neighbouring runs are of different chains, so there is one encoding. */
 const skipped: Codec<readonly SkippedKey[]> = {
-  layout: `u16 n, n × (${run.layout})`,
   read: readSkipped,
   write: writeSkipped,
 };
@@ -133,8 +131,8 @@ const core: Codec<DoubleRatchet> = struct({
   older,
 }) as Codec<DoubleRatchet>;
 
+/** A u8 length, 0 or that of an id, and as many bytes. */
 const sealingIdOrNone: Codec<string> = {
-  layout: `u8 0, or u8 ${SEALING_ID_BYTES} and as many bytes`,
   read(r) {
     const length = r.u8();
     if (length !== 0 && length !== SEALING_ID_BYTES) throw new MalformedError("not a sealing key id");

@@ -1,6 +1,6 @@
 // A page for one conversation: open it in two tabs, as two people. `?user=anna&with=ben&relay=http://127.0.0.1:8787`
 // Always true: what is shown as sent is held by the relay; a message is settled only after it is in the history.
-import { Client, type ClientStore, openIdbStore, StoreError } from "@lethe/client";
+import { Client, ClientError, type ClientStore, openIdbStore, sentenceOf, StoreError } from "@lethe/client";
 import { History } from "./history.ts";
 import {
   begin,
@@ -88,7 +88,8 @@ async function talk({ user, peer, relay }: Who): Promise<void> {
 }
 
 function complain(error: unknown): void {
-  showNotice(error instanceof Error ? error.message : String(error));
+  if (error instanceof ClientError || error instanceof StoreError) showNotice(sentenceOf(error.code));
+  else showNotice(error instanceof Error ? error.message : String(error));
 }
 
 function start(fields: URLSearchParams): void {

@@ -231,9 +231,9 @@ function whole(value: number, max: number): number {
   return value;
 }
 
-/** How one kind of value stands in bytes. `layout` is what the specification's tables print. */
+/** How one kind of value stands in bytes. `layout` is what the specification's tables print: it is given where they do. */
 export interface Codec<T> {
-  readonly layout: string;
+  readonly layout?: string;
   read(reader: Reader): T;
   write(writer: Writer, value: T): void;
 }

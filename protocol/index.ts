@@ -4,4 +4,5 @@ export * from "./http.ts";
 export * from "./ids.ts";
 export * from "./limits.ts";
 export * from "./problems.ts";
+export * from "./sentences.ts";
 export * from "./versions.ts";

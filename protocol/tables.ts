@@ -4,6 +4,7 @@ import { FRAMES, type FrameName } from "./frames.ts";
 import * as limits from "./limits.ts";
 import { PROBLEMS, type ProblemCode } from "./problems.ts";
 import { type Reaction, REMEDIES } from "./remedies.ts";
+import { SENTENCES } from "./sentences.ts";
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
@@ -20,8 +21,9 @@ function frames(): string {
     ["opcode", "frame", "sent by", "on", "since", "body"],
     names.map((name) => {
       const { opcode, from, on, since, body } = FRAMES[name];
-      const layout = body.layout === "" ? "empty" : body.layout.replaceAll("|", "\\|");
-      return [`\`${hex(opcode)}\``, `\`${name}\``, from, on, String(since), layout];
+      const { layout = "" } = body;
+      const printed = layout === "" ? "empty" : layout.replaceAll("|", "\\|");
+      return [`\`${hex(opcode)}\``, `\`${name}\``, from, on, String(since), printed];
     }),
   );
 }
@@ -31,14 +33,14 @@ function problems(): string {
   return table(
     ["number", "code", "HTTP", "close", "again", "meaning"],
     codes.map((code) => {
-      const { number, http, close, retry, says } = PROBLEMS[code];
+      const { number, http, close, retry } = PROBLEMS[code];
       return [
         String(number),
         `\`${code}\``,
         String(http),
         close === undefined ? "" : String(close),
         retry,
-        says,
+        SENTENCES[code],
       ];
     }),
   );

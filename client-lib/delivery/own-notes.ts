@@ -61,7 +61,6 @@ export type ForApplication = OfMessages<"read"> | OfMessages<"deleted">;
 const KINDS = { contacts: 1, read: 2, deleted: 3, "profile-key": 4 } as const;
 
 export const ownNote: Codec<OwnNote> = {
-  layout: `u8 1, ${contacts.layout}; u8 2 (read) or 3 (deleted), ${messages.layout}; u8 4, ${profileKey.layout}`,
   read(r) {
     const kind = r.u8();
     if (kind === KINDS.contacts) return { kind: "contacts", ...contacts.read(r) };

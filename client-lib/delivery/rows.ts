@@ -36,7 +36,6 @@ const place = struct({ stream: streamId, sequence: u64 });
 /** What has a row, by table. The first byte of each row is its layout's version. */
 function versioned<T>(codec: Codec<T>): Codec<T> {
   return {
-    layout: `u8 1; ${codec.layout}`,
     read(r) {
       if (r.u8() !== 1) throw new Error("a row of a later version of this library");
       return codec.read(r);
@@ -94,7 +93,6 @@ const contactOf1 = struct({
 const decided = struct({ at: time, by: u16 });
 /** Of the version before there is neither: whatever is decided anywhere is later. */
 export const contactRow: Codec<Of<typeof contactOf1> & Of<typeof decided>> = {
-  layout: `u8 2; ${contactOf1.layout}, ${decided.layout}; or u8 1; ${contactOf1.layout}`,
   read(r) {
     const version = r.u8();
     if (version !== 1 && version !== 2) throw new Error("a row of a later version of this library");
@@ -132,9 +130,9 @@ export const ownBody = struct({ conversation: accountId, body });
 export const gapBody = struct({ first: u64, last: u64 });
 export const groupGapBody = struct({ group: binary<GroupId>(16, "group id"), first: u64, last: u64 });
 
+/** A u8 count, then that many items. */
 function listOf<T>(item: Codec<T>): Codec<T[]> {
   return {
-    layout: `u8 n, n × (${item.layout})`,
     read: (r) => Array.from({ length: u8.read(r) }, () => item.read(r)),
     write(w, v) {
       u8.write(w, v.length);

@@ -31,7 +31,6 @@ const name = text(MAX_USER_NAME_BYTES);
 
 /** All bytes that are left, copied. */
 const rest: Codec<Uint8Array> = {
-  layout: "the rest",
   read: (r) => r.bytes(r.remaining).slice(),
   write: (w, v) => w.bytes(v),
 };

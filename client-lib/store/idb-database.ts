@@ -1,19 +1,14 @@
 /// <reference lib="dom" />
 // The database under a store in a browser: its layout, its keys, and reading it a page at a time.
 // Always true: a key is a table and a place, so that a table's records stand together.
-import { type DBSchema, type IDBPDatabase, type IDBPObjectStore, openDB } from "idb";
+import { given, opened } from "./idb-requests.ts";
 import type { Place } from "./records.ts";
 import { StoreError } from "./store.ts";
 
 type Key = [table: string, place: BufferSource];
-interface Schema extends DBSchema {
-  /** What is not a record: id, schema, wrapped key, wrapping key, the writer's token. */
-  plain: { key: string; value: Uint8Array | CryptoKey };
-  record: { key: Key; value: Uint8Array };
-}
-export type Database = IDBPDatabase<Schema>;
-/** The records within a transaction that writes. */
-export type RecordStore = IDBPObjectStore<Schema, ("plain" | "record")[], "record", "readwrite">;
+export type Database = IDBDatabase;
+/** `plain`, what is not a record: id, schema, wrapped key, wrapping key, the writer's token. */
+type ObjectStore = "plain" | "record";
 
 /** The version of IndexedDB's own layout. */
 const LAYOUT = 1;
@@ -25,13 +20,13 @@ export const databaseName = (name: string): string => `lethe/${name}`;
 /** `removed`: the browser, or somebody else, removes it. @throws StoreError store-version, store-unreachable */
 export async function openDatabase(name: string, removed: () => void): Promise<Database> {
   try {
-    return await openDB<Schema>(databaseName(name), LAYOUT, {
-      upgrade(database) {
+    return await opened(databaseName(name), {
+      version: LAYOUT,
+      make(database) {
         database.createObjectStore("plain");
         database.createObjectStore("record");
       },
-      blocking: removed,
-      terminated: removed,
+      removed,
     });
   } catch (error) {
     const newer = error instanceof DOMException && error.name === "VersionError";
@@ -57,12 +52,12 @@ export async function* pagesOf(
 ): AsyncGenerator<{ table: string; place: Place; bytes: Uint8Array }[]> {
   const last: Key | [string, []] | undefined = table === undefined ? undefined : [table, []];
   let after: Key | [string] | undefined = table === undefined ? undefined : [table];
-  const { store } = database.transaction("record");
+  const store = database.transaction("record").objectStore("record");
   for (;;) {
     const range = rangeOf(after, last);
     const [keys, values] = await Promise.all([
-      store.getAllKeys(range, PAGE_ROWS),
-      store.getAll(range, PAGE_ROWS),
+      given(store.getAllKeys(range, PAGE_ROWS)) as Promise<Key[]>,
+      given<Uint8Array[]>(store.getAll(range, PAGE_ROWS)),
     ]);
     yield keys.map(([of, place], i) => rowOf(of, place, values[i]));
     after = keys.at(-1);
@@ -79,6 +74,16 @@ function rangeOf(
   return last === undefined
     ? IDBKeyRange.lowerBound(after, true)
     : IDBKeyRange.bound(after, last, true, true);
+}
+
+/** One value, in a transaction of its own. */
+export async function valueAt(database: Database, of: ObjectStore, key: string | Key): Promise<unknown> {
+  return given<unknown>(database.transaction(of).objectStore(of).get(key));
+}
+
+/** A transaction that writes: when it is committed, it is on the disk. */
+export function writing(database: Database, of: ObjectStore | ObjectStore[]): IDBTransaction {
+  return database.transaction(of, "readwrite", { durability: "strict" });
 }
 
 /** A copy: what is kept has a buffer of its own. */

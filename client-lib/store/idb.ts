@@ -3,7 +3,6 @@
 // Always true: one tab has it open, by a Web Lock, and a tab that lost it cannot write, by a fence inside each commit;
 // a commit that has resolved is on the disk (durability `strict`); no call holds the page for more than one page of rows.
 import { equal, ready, systemRandom } from "@lethe/crypto";
-import { deleteDB } from "idb";
 import type { Row, Write } from "../delivery/events.ts";
 import {
   type Database,
@@ -12,12 +11,14 @@ import {
   openDatabase,
   PAGE_ROWS,
   pagesOf,
-  type RecordStore,
   says,
+  valueAt,
+  writing,
 } from "./idb-database.ts";
 import { pause } from "../edge/clock.ts";
 import { Mark, makeDataKey, openDataKey } from "./idb-key.ts";
 import { type Hold, takeLock } from "./idb-lock.ts";
+import { committed, given } from "./idb-requests.ts";
 import { combine, type Place, Records, SCHEMA_VERSION } from "./records.ts";
 import { type ClientStore, StoreError, type StoreErrorCode } from "./store.ts";
 
@@ -60,7 +61,7 @@ export async function openIdbStore(options: IdbStoreOptions): Promise<ClientStor
 export async function removeIdbStore(name: string): Promise<void> {
   const hold = await takeLock({ name, whenInUse: "refuse", signal: undefined, lost: () => undefined });
   try {
-    await deleteDB(databaseName(name));
+    await given(indexedDB.deleteDatabase(databaseName(name)));
     new Mark(name).remove();
   } finally {
     hold.release();
@@ -126,7 +127,9 @@ class IdbStore implements ClientStore {
     const records = (await unlock(database)) ?? (await make(database, mark));
     mark.put();
     const writer = systemRandom.bytes(ID_BYTES);
-    await database.put("plain", writer, "writer");
+    const turn = writing(database, "plain");
+    turn.objectStore("plain").put(writer, "writer");
+    await committed(turn);
     const store = new IdbStore(parts, records, writer);
     await store.#verify();
     return store;
@@ -162,10 +165,9 @@ class IdbStore implements ClientStore {
   async get(table: string, key: string): Promise<Uint8Array | undefined> {
     this.#fate.check();
     const place = this.#records.placeOf(table, key);
-    const bytes = await this.#database
-      .get("record", keyOf(table, place))
-      .catch((e: unknown) => this.#fail(e));
-    return bytes === undefined ? undefined : this.#records.open(table, place, bytes).value;
+    const found = valueAt(this.#database, "record", keyOf(table, place));
+    const bytes = await found.catch((e: unknown) => this.#fail(e));
+    return bytes === undefined ? undefined : this.#records.open(table, place, bytes as Uint8Array).value;
   }
 
   async list(table: string): Promise<Row[]> {
@@ -193,10 +195,11 @@ class IdbStore implements ClientStore {
   async #write(writes: readonly Write[]): Promise<void> {
     try {
       const changes = await this.#sealed(writes);
-      const turn = this.#database.transaction(["plain", "record"], "readwrite", { durability: "strict" });
+      const turn = writing(this.#database, ["plain", "record"]);
+      const done = committed(turn);
       // Whatever fails below fails this too, and is told below.
-      turn.done.catch(() => undefined);
-      const writer = await turn.objectStore("plain").get("writer");
+      done.catch(() => undefined);
+      const writer = await given<unknown>(turn.objectStore("plain").get("writer"));
       if (!(writer instanceof Uint8Array) || !equal(writer, this.#writer)) {
         turn.abort();
         this.#fate.lose("store-in-use");
@@ -206,7 +209,7 @@ class IdbStore implements ClientStore {
       const records = turn.objectStore("record");
       for (const page of inPages(changes)) await this.#apply(page, records, digest);
       await this.#apply([this.#header(digest)], records, new Uint8Array(DIGEST_BYTES));
-      await turn.done;
+      await done;
       this.#digest = digest;
       this.#counter += 1;
     } catch (error) {
@@ -231,15 +234,19 @@ class IdbStore implements ClientStore {
   }
 
   /** Puts changes into the transaction and into the digest; a request to the database is what lets others have their turn. */
-  async #apply(changes: readonly Change[], records: RecordStore, digest: Uint8Array): Promise<void> {
-    const olds = await Promise.all(changes.map(({ table, place }) => records.get(keyOf(table, place))));
+  async #apply(changes: readonly Change[], records: IDBObjectStore, digest: Uint8Array): Promise<void> {
+    const found = changes.map(({ table, place }) =>
+      given<Uint8Array | undefined>(records.get(keyOf(table, place))),
+    );
+    const olds = await Promise.all(found);
     changes.forEach(({ table, place, sealed }, i) => {
       const old = olds[i];
       if (old !== undefined) combine(digest, this.#records.share(table, place, old));
       if (sealed !== undefined) combine(digest, this.#records.share(table, place, sealed));
       const key = keyOf(table, place);
       // What fails here ends the transaction, which is waited for.
-      (sealed === undefined ? records.delete(key) : records.put(sealed, key)).catch(() => undefined);
+      if (sealed === undefined) records.delete(key);
+      else records.put(sealed, key);
     });
   }
 
@@ -273,7 +280,7 @@ function inPages<T>(all: readonly T[]): T[][] {
 
 async function unlock(database: Database): Promise<Records | undefined> {
   const [storeId, schema, wrapped, wrappingKey] = await Promise.all(
-    ["store-id", "schema", "data-key", "wrapping-key"].map((name) => database.get("plain", name)),
+    ["store-id", "schema", "data-key", "wrapping-key"].map((name) => valueAt(database, "plain", name)),
   );
   if (storeId === undefined) return undefined;
   if (!(schema instanceof Uint8Array) || schema[0] !== SCHEMA_VERSION) throw new StoreError("store-version");
@@ -291,14 +298,13 @@ async function make(database: Database, mark: Mark): Promise<Records> {
   if (mark.isThere()) throw new StoreError("store-evicted");
   const storeId = systemRandom.bytes(ID_BYTES);
   const { dataKey, wrapped, wrappingKey } = await makeDataKey(storeId);
-  const turn = database.transaction("plain", "readwrite", { durability: "strict" });
-  await Promise.all([
-    turn.store.put(storeId, "store-id"),
-    turn.store.put(Uint8Array.of(SCHEMA_VERSION), "schema"),
-    turn.store.put(wrapped, "data-key"),
-    turn.store.put(wrappingKey, "wrapping-key"),
-    turn.done,
-  ]);
+  const turn = writing(database, "plain");
+  const plain = turn.objectStore("plain");
+  plain.put(storeId, "store-id");
+  plain.put(Uint8Array.of(SCHEMA_VERSION), "schema");
+  plain.put(wrapped, "data-key");
+  plain.put(wrappingKey, "wrapping-key");
+  await committed(turn);
   askToPersist();
   return keyed(dataKey, storeId);
 }

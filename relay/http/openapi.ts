@@ -8,6 +8,7 @@ import {
   PATHS,
   PROBLEMS,
   type ProblemCode,
+  SENTENCES,
 } from "@lethe/protocol";
 import type { FastifyInstance, FastifySchema } from "fastify";
 import { z } from "zod";
@@ -101,7 +102,7 @@ const RETRY_AFTER = { type: "integer", description: "Seconds, where waiting help
 /** Codes that share a status are one answer, with the codes listed. */
 function refusals(codes: readonly ProblemCode[]): Record<string, object> {
   const answer = (some: readonly ProblemCode[]): object => ({
-    description: some.map((code) => `\`${code}\`: ${PROBLEMS[code].says}`).join("\n\n"),
+    description: some.map((code) => `\`${code}\`: ${SENTENCES[code]}`).join("\n\n"),
     ...(some.some((code) => PROBLEMS[code].retry === "later")
       ? { headers: { "retry-after": RETRY_AFTER } }
       : {}),

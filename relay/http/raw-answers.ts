@@ -3,12 +3,12 @@
 // the other side ends its own half.
 import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-import { PROBLEMS, type ProblemCode, type ProblemJson } from "@lethe/protocol";
+import { PROBLEMS, type ProblemCode, type ProblemJson, SENTENCES } from "@lethe/protocol";
 
 export function problemJson(
   code: ProblemCode,
   now: number,
-  says: string = PROBLEMS[code].says,
+  says: string = SENTENCES[code],
   retryAfter?: number,
 ): ProblemJson {
   return { code, says, now, ...(retryAfter === undefined ? {} : { retryAfter }) };

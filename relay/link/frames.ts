@@ -39,7 +39,6 @@ export const LINK_VERSIONS = { min: 1, max: 2 } as const;
 
 /** Node ids are 16 random bytes, held in hexadecimal. */
 export const nodeId: Codec<NodeId> = {
-  layout: "node id (16 bytes)",
   read: (r) => toHex(r.binary(ID_BYTES)) as NodeId,
   write(w, v) {
     if (v.length !== ID_BYTES * 2) throw new RangeError("node id is 16 bytes");
@@ -70,7 +69,6 @@ const hows = oneOf<Answer>({
 });
 
 const flag: Codec<boolean> = {
-  layout: "u8: 0 no, 1 yes",
   read(r) {
     const value = r.u8();
     if (value > 1) throw new MalformedError("neither yes nor no");

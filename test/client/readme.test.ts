@@ -24,7 +24,7 @@ describe("the client's README", () => {
   });
 
   it("lists every error code of its own, and no other", async () => {
-    const own = (await read("errors.ts")).split("const OWN = {")[1]?.split("}")[0] ?? "";
+    const own = (await read("sentences.ts")).split("const OWN = {")[1]?.split("}")[0] ?? "";
     const codes = [...own.matchAll(/^ {2}"?([a-z-]+)"?:/gm)].map(([, code]) => code);
     const all = [...codes, ...Object.keys(STORE_ERRORS)];
     expect(new Set(firstColumn(await read("README.md"), "Errors"))).toEqual(new Set(all));

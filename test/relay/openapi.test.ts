@@ -1,6 +1,6 @@
 // The description of the HTTP half against the routes that run, the table of problems and the specification, both ways.
 import { readFileSync } from "node:fs";
-import { PATHS, PROBLEMS, type ProblemCode } from "@lethe/protocol";
+import { PATHS, PROBLEMS, type ProblemCode, SENTENCES } from "@lethe/protocol";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { describe, expect, it } from "vitest";
 import type { HttpOptions } from "../../relay/http/options.ts";
@@ -70,7 +70,7 @@ describe("the description", () => {
       const codes = description.codes(route) as ProblemCode[];
       expect([route, codes.length]).not.toEqual([route, 0]);
       for (const code of codes)
-        expect(responses[PROBLEMS[code].http]?.description).toContain(`\`${code}\`: ${PROBLEMS[code].says}`);
+        expect(responses[PROBLEMS[code].http]?.description).toContain(`\`${code}\`: ${SENTENCES[code]}`);
     }
   });
 
