@@ -166,6 +166,7 @@ export const CORE_TABLES = [
   "own-device",
   "early",
   "group",
+  "group-history",
   "group-own",
   "group-chains",
   "group-owed",

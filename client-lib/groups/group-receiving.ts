@@ -14,6 +14,7 @@ import {
   GROUP_OUTCOMES,
   type GroupOutcomeCode,
   type OpenedInGroup,
+  parseGroupState,
   type SenderChains,
   groupSealId,
   senderKeys,
@@ -220,7 +221,10 @@ export class GroupReceiving {
             : telling === undefined
               ? "done"
               : this.#hear(turn, teller, telling);
-        if (heard === "wait") continue;
+        if (heard === "wait") {
+          if (teller !== undefined && telling !== undefined) this.#miss(id, teller, telling);
+          continue;
+        }
         this.#parts.waiting.remove(turn, item);
         this.#missing.delete(id);
       }
@@ -239,7 +243,16 @@ export class GroupReceiving {
   told(turn: Turn, from: DeviceAddress, id: EnvelopeId, plaintext: Uint8Array): void {
     const telling = decodeTelling(plaintext);
     if (telling === undefined) return;
-    if (this.#hear(turn, from, telling) === "wait") this.#keep(turn, id, plaintext, from);
+    if (this.#hear(turn, from, telling) === "wait") {
+      this.#miss(id, from, telling);
+      this.#keep(turn, id, plaintext, from);
+    }
+  }
+
+  /** What was told is ahead of what is known here: whoever told it has what is between. */
+  #miss(id: EnvelopeId, sender: DeviceAddress, telling: GroupTelling): void {
+    const group = groupOf(telling);
+    if (group !== undefined) this.#missing.set(id, { group, sender });
   }
 
   #hear(turn: Turn, from: DeviceAddress, telling: GroupTelling): Heard {
@@ -253,7 +266,7 @@ export class GroupReceiving {
       case "keys":
         return this.#keys(turn, from, telling);
       case "ask":
-        this.#isAsked(turn, from, telling.group);
+        this.#isAsked(turn, from, telling);
         return "done";
     }
   }
@@ -313,7 +326,7 @@ export class GroupReceiving {
   // --- asking again --------------------------------------------------------------------------------------------------
 
   /** A device that cannot open what it gets asks to be told once more; it is, if it is in the group. */
-  #isAsked(turn: Turn, from: DeviceAddress, group: GroupId): void {
+  #isAsked(turn: Turn, from: DeviceAddress, { group, epoch }: GroupTelling & { kind: "ask" }): void {
     const { store, reach, membership } = this.#parts;
     const known = store.of(group);
     if (known?.standing !== "joined" || !this.#mayAsk(turn, "answered", group, from)) return;
@@ -325,7 +338,7 @@ export class GroupReceiving {
       holders.delete(from);
       store.putOwn(turn, group, { ...own, keys: { ...own.keys, holders } });
     }
-    membership.retell(turn, known, accountOf(from));
+    membership.retell(turn, known, accountOf(from), epoch);
   }
 
   /** A chain that has been missing for a while is asked for: what told it may be lost with a ratchet. */
@@ -337,7 +350,8 @@ export class GroupReceiving {
       const { group, sender } = missing;
       if (this.#parts.reach.device(turn, sender) !== "ready" || !this.#mayAsk(turn, "asked", group, sender))
         continue;
-      const told = encodeTelling({ kind: "ask", group });
+      const epoch = this.#parts.store.of(group)?.view.state.epoch ?? 0;
+      const told = encodeTelling({ kind: "ask", group, epoch });
       this.#parts.mail.control(turn, sender, { kind: "group", told });
     }
   }
@@ -355,6 +369,17 @@ export class GroupReceiving {
     if (this.#asked.size > 10_000) this.#asked.clear();
     this.#asked.set(key, turn.now + ASK_AGAIN_MS);
     return true;
+  }
+}
+
+function groupOf(telling: GroupTelling): GroupId | undefined {
+  if (telling.kind === "keys" || telling.kind === "ask") return telling.group;
+  const told = decodeTold(telling.told);
+  if (told?.kind === "chain") return told.group;
+  try {
+    return told === undefined ? undefined : parseGroupState(told.state).group;
+  } catch {
+    return undefined;
   }
 }
 

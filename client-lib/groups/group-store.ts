@@ -4,11 +4,14 @@ import type { DeviceAddress, Time } from "@lethe/protocol";
 import {
   decodeGroupView,
   encodeGroupView,
+  equal,
   expirePast,
   type GroupId,
   type GroupSealId,
+  type GroupState,
   type GroupView,
   type OwnSenderKeys,
+  parseGroupState,
   type SenderChains,
   sealIdsOf,
   senderKeys,
@@ -16,8 +19,18 @@ import {
 import type { Chance, StoredRows, StreamId } from "../delivery/events.ts";
 import type { Turn } from "../delivery/turn.ts";
 import { fromBytes } from "@lethe/protocol";
-import { MAX_GROUPS } from "./limits.ts";
-import { chainsKey, type GroupRow, groupRow, ownRow, putRow, removeRow, rowsOf } from "./rows.ts";
+import { MAX_GROUPS, MAX_HISTORY } from "./limits.ts";
+import {
+  chainsKey,
+  historyRow,
+  owedKey,
+  type GroupRow,
+  groupRow,
+  ownRow,
+  putRow,
+  removeRow,
+  rowsOf,
+} from "./rows.ts";
 
 export interface KnownGroup {
   readonly id: GroupId;
@@ -40,6 +53,8 @@ export class GroupStore {
   readonly #chains = new Map<string, SenderChains>();
   readonly #bySeal = new Map<GroupSealId, GroupId[]>();
   readonly #chance: Chance;
+  /** Past states of each group, oldest first. */
+  readonly #history = new Map<GroupId, GroupState[]>();
 
   constructor(chance: Chance, rows: StoredRows) {
     this.#chance = chance;
@@ -49,6 +64,8 @@ export class GroupStore {
       const decoded = keys === undefined ? undefined : senderKeys.decodeOwn(keys);
       this.#own.set(key as GroupId, { stream, next, keys: decoded });
     }
+    for (const [key, { state }] of rowsOf(rows, "group-history", historyRow))
+      this.#remember(key.slice(0, 16) as GroupId, parseGroupState(state));
     for (const { key, value } of rows["group-chains"] ?? [])
       this.#chains.set(key, senderKeys.decodeTheirs(value));
   }
@@ -79,7 +96,31 @@ export class GroupStore {
     return (this.#bySeal.get(seal) ?? []).flatMap((id) => this.#groups.get(id) ?? []);
   }
 
+  /** The states behind an epoch that lead to the current one, oldest first, as far as they are kept. */
+  statesBehind({ id, view }: KnownGroup, epoch: number): GroupState[] {
+    const found = [view.state];
+    for (const state of (this.#history.get(id) ?? []).toReversed())
+      if (state.epoch > epoch && equal(state.hash, (found[0] as GroupState).previousHash))
+        found.unshift(state);
+    return found;
+  }
+
+  #remember(group: GroupId, state: GroupState): GroupState[] {
+    const kept = [...(this.#history.get(group) ?? []).filter(({ epoch }) => epoch !== state.epoch), state];
+    this.#history.set(group, kept.slice(-MAX_HISTORY));
+    return kept.slice(0, -MAX_HISTORY);
+  }
+
+  #keepPast(turn: Turn, { id, view: { state } }: KnownGroup): void {
+    const row = { format: "one", state: state.bytes } as const;
+    turn.stage(putRow("group-history", owedKey(id, state.epoch), historyRow, row));
+    for (const old of this.#remember(id, state))
+      turn.stage(removeRow("group-history", owedKey(id, old.epoch)));
+  }
+
   put(turn: Turn, group: KnownGroup): void {
+    const before = this.#groups.get(group.id);
+    if (before !== undefined && before.view.state !== group.view.state) this.#keepPast(turn, before);
     this.#unindex(group.id);
     this.#index(group);
     const { standing, by, view } = group;
@@ -126,6 +167,9 @@ export class GroupStore {
 
   /** This device is not in the group any more: nothing is sent or opened with what it held. */
   dropKeys(turn: Turn, group: GroupId): void {
+    for (const { epoch } of this.#history.get(group) ?? [])
+      turn.stage(removeRow("group-history", owedKey(group, epoch)));
+    this.#history.delete(group);
     if (this.#own.delete(group)) turn.stage(removeRow("group-own", group));
     for (const key of this.#chains.keys())
       if (key.startsWith(group)) {

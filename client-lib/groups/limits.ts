@@ -35,3 +35,5 @@ export const MAX_GROUP_SENT = 5_000;
 export const MAX_TYPING_DEVICES = 64;
 /** How often one device is asked, or answers, about one group, ms. */
 export const ASK_AGAIN_MS = 600_000;
+/** States of a group that are kept for members who have missed one: 200 KB of 256 members. */
+export const MAX_HISTORY = 16;

@@ -8,6 +8,7 @@ import {
   type ChangedGroup,
   createGroup,
   decodeTold,
+  equal,
   type GroupChange,
   type GroupId,
   type GroupState,
@@ -174,11 +175,20 @@ export class Membership {
     this.#parts.owed.add(turn, { state, sealKey, change, added, accounts: [...all] });
   }
 
-  /** The state that is current once more for an account: a device of it is new. */
-  retell(turn: Turn, group: KnownGroup, account: AccountId): void {
-    const { state, sealKey } = group.view;
-    if (sealKey === undefined) return;
-    this.#parts.owed.add(turn, { state, sealKey, change: undefined, added: [account], accounts: [account] });
+  /**
+   * The state that is current once more for an account: a device of it is new, or has missed something; then with those
+   * behind the one that it has.
+   */
+  retell(turn: Turn, group: KnownGroup, account: AccountId, behind = 0): void {
+    const { view } = group;
+    const states = behind === 0 ? [view.state] : this.#parts.store.statesBehind(group, behind);
+    for (const state of states) {
+      const past = view.past.find(({ hash }) => equal(hash, state.hash));
+      const sealKey = state === view.state ? view.sealKey : past?.sealKey;
+      if (sealKey === undefined) continue;
+      const added = state === view.state ? [account] : [];
+      this.#parts.owed.add(turn, { state, sealKey, change: undefined, added, accounts: [account] });
+    }
   }
 
   #take(turn: Turn, group: KnownGroup): void {

@@ -32,6 +32,7 @@ import { MAX_BODY_BYTES } from "../delivery/limits.ts";
 
 export const GROUP_TABLES = [
   "group",
+  "group-history",
   "group-own",
   "group-chains",
   "group-owed",
@@ -53,6 +54,9 @@ export const groupRow = struct({
   by: accountId,
   view: kept,
 });
+
+/** A state of the past, for whoever has missed it. */
+export const historyRow = struct({ format, state: bytes(MAX_GROUP_STATE_BYTES) });
 
 /** This device's keys for sending in a group, and its place in the order of its messages. */
 export const ownRow = struct({ format, stream: streamId, next: u64, keys: optional(kept) });

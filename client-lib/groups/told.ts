@@ -5,7 +5,7 @@
 //   chain    0x21 | access key 16 | stream 8 | next u64 | lv16(name) | told          `next`: the first number to expect
 //   state    0x22 | access key 16 | lv16(name) | told
 //   keys     0x23 | group 16 | u16 n, n × (account 16 | access key 16)                of members, as far as known
-//   ask      0x24 | group 16                                                          tell me your chain and the state again
+//   ask      0x24 | group 16 | epoch u32             tell me your chain, and the states behind this one, 0 for none, again
 import {
   type AccountId,
   accountId,
@@ -20,6 +20,7 @@ import {
   type Of,
   struct,
   text,
+  u32,
   u64,
 } from "@lethe/protocol";
 import type { GroupId } from "@lethe/crypto";
@@ -42,7 +43,7 @@ const LAYOUTS = {
     group,
     keys: list(struct({ account: accountId, accessKey: fixed(16) }), MAX_GROUP_RECIPIENTS),
   }),
-  ask: struct({ group }),
+  ask: struct({ group, epoch: u32 }),
 } as const;
 
 type Layouts = typeof LAYOUTS;

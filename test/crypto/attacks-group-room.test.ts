@@ -213,4 +213,30 @@ describe("groups that somebody wears out", () => {
     world.pass(120_000);
     expect(sent()).toHaveLength(1);
   });
+
+  it("a member who has missed several states for good is told them once more, and goes on", () => {
+    const world = new GroupWorld("anna", "ben", "carla").found("trip", "anna", "ben", "carla");
+    expect(world.change("anna", { kind: "rename", name: "first" })).toBe("ok");
+    world.tell("anna", "one");
+    const carla = world.side("carla");
+    // The relay says that it has them, and loses all that Anna tells Carla alone.
+    world.hostile = (mail) =>
+      mail.from === "anna" && mail.to === "carla" && mail.ciphertext[0] !== 0x81
+        ? undefined
+        : mail.ciphertext;
+    for (const name of ["second", "third", "fourth"])
+      expect(world.change("anna", { kind: "rename", name })).toBe("ok");
+    world.hostile = (mail) => mail.ciphertext;
+    expect(world.known("carla").view.state.name).toBe("first");
+    world.change("anna", { kind: "rename", name: "fifth" });
+    world.tell("ben", "two");
+    expect(world.known("carla").view.state.name).toBe("first");
+    world.pass(60_000);
+    expect(world.known("carla").view.state.name).toBe("fifth");
+    expect(world.hash("carla")).toBe(world.hash("anna"));
+    world.tell("anna", "three");
+    world.pass(20_000);
+    expect(texts(carla).toSorted()).toEqual(["one", "three", "two"]);
+    expect(carla.tables.get("group-waiting")?.size ?? 0).toBe(0);
+  });
 });
