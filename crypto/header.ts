@@ -1,6 +1,6 @@
 // The header of a ratchet message, 58 bytes, with a MAC of its own: a receiver finds the right ratchet among those it
 // keeps, and refuses a forged header, for one HMAC instead of a DH and up to 25,000 chain steps.
-import { MalformedError, Reader, toBytes, Writer } from "@lethe/protocol";
+import { joined, MalformedError, Reader, toBytes, Writer } from "@lethe/protocol";
 import type { Counters } from "./double-ratchet.ts";
 import { LABELS } from "./labels.ts";
 import { bareX25519Key } from "./layout.ts";
@@ -41,10 +41,7 @@ export function writeHeader(keys: Keys, said: Omit<Header, "bytes">): Uint8Array
   writer.u32(said.counters.previousCount);
   writer.u32(said.counters.n);
   const front = writer.take();
-  const out = new Uint8Array(HEADER_BYTES);
-  out.set(front);
-  out.set(mac(keys, front), SIGNED_BYTES);
-  return out;
+  return joined(front, mac(keys, front));
 }
 
 /** The header in front of a message. Its MAC is not checked. @throws MalformedError */

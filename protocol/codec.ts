@@ -419,3 +419,14 @@ export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
   codec.write(writer, value);
   return writer.take();
 }
+
+/** The parts one after another, in a buffer of their length. */
+export function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}

@@ -16,7 +16,8 @@ import {
 import type { Chance, StoredRows, StreamId } from "../delivery/events.ts";
 import type { Turn } from "../delivery/turn.ts";
 import { fromBytes } from "@lethe/protocol";
-import { chainsKey, type GroupRow, groupRow, ownRow, putRow, removeRow, rowsOf } from "./rows.ts";
+import { put, remove, readTable } from "../delivery/rows.ts";
+import { chainsKey, type GroupRow, groupRow, ownRow } from "./rows.ts";
 
 export interface KnownGroup {
   readonly id: GroupId;
@@ -42,9 +43,9 @@ export class GroupStore {
 
   constructor(chance: Chance, rows: StoredRows) {
     this.#chance = chance;
-    for (const [key, { standing, by, view }] of rowsOf(rows, "group", groupRow))
+    for (const [key, { standing, by, view }] of readTable(rows, "group", groupRow))
       this.#index({ id: key as GroupId, standing, by, view: decodeGroupView(view) });
-    for (const [key, { stream, next, keys }] of rowsOf(rows, "group-own", ownRow)) {
+    for (const [key, { stream, next, keys }] of readTable(rows, "group-own", ownRow)) {
       const decoded = keys === undefined ? undefined : senderKeys.decodeOwn(keys);
       this.#own.set(key as GroupId, { stream, next, keys: decoded });
     }
@@ -75,7 +76,7 @@ export class GroupStore {
     this.#index(group);
     const { standing, by, view } = group;
     const row = { format: "one", standing, by, view: encodeGroupView(view) } as const;
-    turn.stage(putRow("group", group.id, groupRow, row));
+    turn.stage(put("group", group.id, groupRow, row));
   }
 
   #index(group: KnownGroup): void {
@@ -91,7 +92,7 @@ export class GroupStore {
     this.#own.set(group, own);
     const { stream, next } = own;
     const keys = own.keys === undefined ? undefined : senderKeys.encodeOwn(own.keys);
-    turn.stage(putRow("group-own", group, ownRow, { format: "one", stream, next, keys }));
+    turn.stage(put("group-own", group, ownRow, { format: "one", stream, next, keys }));
   }
 
   chains(group: GroupId, device: DeviceAddress): SenderChains | undefined {
@@ -107,11 +108,11 @@ export class GroupStore {
 
   /** This device is not in the group any more: nothing is sent or opened with what it held. */
   dropKeys(turn: Turn, group: GroupId): void {
-    if (this.#own.delete(group)) turn.stage(removeRow("group-own", group));
+    if (this.#own.delete(group)) turn.stage(remove("group-own", group));
     for (const key of this.#chains.keys())
       if (key.startsWith(group)) {
         this.#chains.delete(key);
-        turn.stage(removeRow("group-chains", key));
+        turn.stage(remove("group-chains", key));
       }
   }
 
@@ -119,7 +120,7 @@ export class GroupStore {
   restored(turn: Turn): void {
     for (const group of [...this.#own.keys()]) {
       this.#own.delete(group);
-      turn.stage(removeRow("group-own", group));
+      turn.stage(remove("group-own", group));
     }
   }
 

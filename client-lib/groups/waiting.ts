@@ -2,10 +2,10 @@
 // that has not come. Always true: it is durable before it is acknowledged; it has caps, the oldest is given up first.
 import type { DeviceAddress, EnvelopeId } from "@lethe/protocol";
 import type { StoredRows } from "../delivery/events.ts";
-import { orderKey, orderOf } from "../delivery/rows.ts";
+import { orderKey, orderOf, put, remove, readTable } from "../delivery/rows.ts";
 import type { Turn } from "../delivery/turn.ts";
 import { GROUP_WAITING_MS, MAX_GROUP_WAITING, MAX_GROUP_WAITING_BYTES } from "./limits.ts";
-import { putRow, removeRow, rowsOf, type WaitingRow, waitingRow } from "./rows.ts";
+import { type WaitingRow, waitingRow } from "./rows.ts";
 
 export interface WaitingItem extends WaitingRow {
   readonly order: number;
@@ -18,7 +18,7 @@ export class GroupWaiting {
   #nextOrder = 1;
 
   constructor(rows: StoredRows) {
-    for (const [key, row] of rowsOf(rows, "group-waiting", waitingRow))
+    for (const [key, row] of readTable(rows, "group-waiting", waitingRow))
       this.#keep({ ...row, order: orderOf(key) });
   }
 
@@ -46,7 +46,7 @@ export class GroupWaiting {
     if (this.#ids.has(id)) return [];
     const row: WaitingRow = { format: "one", at: turn.now, teller, id, bytes };
     this.#keep({ ...row, order: this.#nextOrder });
-    turn.stage(putRow("group-waiting", orderKey(this.#nextOrder - 1), waitingRow, row));
+    turn.stage(put("group-waiting", orderKey(this.#nextOrder - 1), waitingRow, row));
     const gone: WaitingItem[] = [];
     for (const item of this.#items.values()) {
       if (this.#items.size <= MAX_GROUP_WAITING && this.#bytes <= MAX_GROUP_WAITING_BYTES) break;
@@ -67,7 +67,7 @@ export class GroupWaiting {
     if (!this.#items.delete(item.order)) return;
     this.#ids.delete(item.id);
     this.#bytes -= item.bytes.length;
-    turn.stage(removeRow("group-waiting", orderKey(item.order)));
+    turn.stage(remove("group-waiting", orderKey(item.order)));
   }
 
   /** What has waited in vain. */
