@@ -167,6 +167,6 @@ export function openGroupSeal(opening: OpeningGroupSeal): OpenGroupSeal | GroupS
 
 function readHead(plain: Uint8Array): GroupHead {
   const said = head.read(new Reader(plain));
-  if (deviceOf(said.sender) === 0) throw new MalformedError("device number 0");
+  if (deviceOf(said.sender) === 0) throw new MalformedError(); // device number 0
   return said;
 }

@@ -47,13 +47,12 @@ export function writeHeader(keys: Keys, said: Omit<Header, "bytes">): Uint8Array
 /** The header in front of a message. Its MAC is not checked. @throws MalformedError */
 export function readHeader(message: Uint8Array): Header {
   const reader = new Reader(message);
-  if (reader.u8() !== VERSION) throw new MalformedError("unknown header version");
+  if (reader.u8() !== VERSION) throw new MalformedError(); // unknown header version
   const flags = reader.u8();
-  if ((flags & ~(FIRST | FROM_INITIATOR)) !== 0) throw new MalformedError("unknown header flags");
+  if ((flags & ~(FIRST | FROM_INITIATOR)) !== 0) throw new MalformedError(); // unknown header flags
   const publicKey = bareX25519Key.read(reader);
   const [previousCount, n] = [reader.u32(), reader.u32()];
-  if (n > MAX_CHAIN || previousCount > MAX_CHAIN + 1)
-    throw new MalformedError("message number over its limit");
+  if (n > MAX_CHAIN || previousCount > MAX_CHAIN + 1) throw new MalformedError(); // message number over its limit
   reader.bytes(MAC_BYTES);
   const counters = { publicKey, previousCount, n };
   const first = (flags & FIRST) !== 0;

@@ -2,7 +2,7 @@
 // Always true: decoding is total (a value or a MalformedError, never another exception), canonical (one value has
 // one encoding) and allocates nothing before the length that asks for it has been checked.
 
-/** Bytes that are not an encoding of what was expected. The message names the field, never its content. */
+/** Bytes that are not an encoding of what was expected. A message names the field, never its content; none where nobody sees it. */
 export class MalformedError extends Error {
   override readonly name = "MalformedError";
 }
