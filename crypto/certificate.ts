@@ -13,6 +13,7 @@ import {
   struct,
   type Time,
   time,
+  joined,
 } from "@lethe/protocol";
 import { LABELS } from "./labels.ts";
 import { encode, ed25519Key, formatByte, x25519Key } from "./layout.ts";
@@ -63,11 +64,7 @@ export function possessionIsGood(of: Possession, signingKey: Uint8Array, proof: 
 /** The certificate's bytes: AK signs what it says, and the device's proof of possession stands behind. */
 export function certify(certificate: Certificate, accountSeed: Uint8Array, proof: Uint8Array): Uint8Array {
   const said = encode(body, { format: undefined, ...certificate });
-  const out = new Uint8Array(CERTIFICATE_BYTES);
-  out.set(said);
-  out.set(ed25519Sign(accountSeed, LABELS.signCertificate, said), BODY_BYTES);
-  out.set(proof, BODY_BYTES + SIGNATURE_BYTES);
-  return out;
+  return joined(said, ed25519Sign(accountSeed, LABELS.signCertificate, said), proof);
 }
 
 /** The certificate's bytes, signed with both seeds. */

@@ -1,6 +1,6 @@
 // Bytes as a text that people pass on, by camera or clipboard: base64url of the bytes and a short check. Always true: one
 // value has one text, and what is not the text of some bytes is undefined. The check is against slips, not against people.
-import { fromBytes } from "@lethe/protocol";
+import { fromBytes, joined } from "@lethe/protocol";
 import { blake2b, equal } from "./primitives.ts";
 
 const CHECK_BYTES = 4;
@@ -8,9 +8,7 @@ const CHECK_BYTES = 4;
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
 export function checkedText(bytes: Uint8Array, label: Uint8Array): string {
-  const checked = new Uint8Array(bytes.length + CHECK_BYTES);
-  checked.set(bytes);
-  checked.set(checkOf(bytes, label), bytes.length);
+  const checked = joined(bytes, checkOf(bytes, label));
   const shown = toBase64url(checked);
   checked.fill(0);
   return shown;

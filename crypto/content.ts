@@ -22,7 +22,7 @@ const list = blob(MAX_DEVICE_LIST_BYTES);
 const parts: Codec<Parts> = {
   read(r) {
     const flags = r.u8();
-    if ((flags & ~(SEALING | LIST)) !== 0) throw new MalformedError("unknown parts");
+    if ((flags & ~(SEALING | LIST)) !== 0) throw new MalformedError(); // unknown parts
     const sealing = (flags & SEALING) === 0 ? undefined : sealingRecord.read(r);
     const deviceList = (flags & LIST) === 0 ? undefined : list.read(r);
     return { sealing, deviceList, content: r.bytes(r.remaining) };

@@ -54,7 +54,7 @@ const control: Codec<Control> = {
       const { ratchet, ...said } = resend.read(r);
       return { kind: "resend", ratchet: ratchet === NO_RATCHET ? undefined : ratchet, ...said };
     }
-    if (kind !== KIND["access-key"]) throw new MalformedError("unknown control message");
+    if (kind !== KIND["access-key"]) throw new MalformedError(); // unknown control message
     return { kind: "access-key", accessKey: notice.read(r).accessKey.slice() };
   },
   write(w, v) {

@@ -14,6 +14,7 @@ import {
   type Time,
   time,
   u32,
+  joined,
 } from "@lethe/protocol";
 import { LABELS } from "./labels.ts";
 import { encode, formatByte, octets } from "./layout.ts";
@@ -57,11 +58,7 @@ const body = struct({
 /** A new list, signed with the account key's seed. */
 export function makeDeviceList(said: DeviceListBody, accountSeed: Uint8Array): DeviceList {
   const front = encode(body, { format: undefined, ...said, devices: [...said.devices] });
-  const signature = ed25519Sign(accountSeed, LABELS.signDeviceList, front);
-  const bytes = new Uint8Array(front.length + SIGNATURE_BYTES);
-  bytes.set(front);
-  bytes.set(signature, front.length);
-  return parseDeviceList(bytes);
+  return parseDeviceList(joined(front, ed25519Sign(accountSeed, LABELS.signDeviceList, front)));
 }
 
 /** What a list says, without verifying it: for bytes from one's own store. @throws MalformedError */

@@ -71,7 +71,7 @@ const listView = struct({ version: u32, hash: octets(LIST_HASH_BYTES) });
 const sender: Codec<DeviceAddress> = {
   read(r) {
     const address = deviceAddress.read(r);
-    if (deviceOf(address) === 0) throw new MalformedError("device number 0");
+    if (deviceOf(address) === 0) throw new MalformedError(); // device number 0
     return address;
   },
   write: (w, v) => deviceAddress.write(w, v),
@@ -126,7 +126,7 @@ export function introduce(identity: Identity, replaces: Replaced | undefined): U
 /** @throws MalformedError */
 export function readIntroduction(padded: Uint8Array) {
   const bytes = unpadFrom(INTRODUCTION_STEP, padded);
-  if (bytes === undefined) throw new MalformedError("introduction not padded");
+  if (bytes === undefined) throw new MalformedError(); // introduction not padded
   return decodeAll(introduction, bytes);
 }
 

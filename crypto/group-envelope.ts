@@ -17,6 +17,7 @@ import {
   toBytes,
   u32,
   Writer,
+  joined,
 } from "@lethe/protocol";
 import { type ChainId, chainIdCodec, type StateRef } from "./group-chain.ts";
 import { GROUP_HASH_BYTES, type GroupId } from "./group-state.ts";
@@ -119,11 +120,7 @@ export function sealGroup({ view, groupEnvelope, head: said, random, signed }: S
   const headBytes = encode(head, { ...said, stateHash: hash }, 64);
   const { signature, message } = signed(contextOf(group, view.state, prefix, headBytes));
   const input = { key: view.sealKey.reveal(), nonce, ad: [prefix] };
-  const sealed = xchachaSeal(input, headBytes, signature, message);
-  const out = new Uint8Array(PREFIX_BYTES + sealed.length);
-  out.set(prefix);
-  out.set(sealed, PREFIX_BYTES);
-  return out;
+  return joined(prefix, xchachaSeal(input, headBytes, signature, message));
 }
 
 /** A group's envelope without its seal. Nothing in it is proved. */
@@ -170,6 +167,6 @@ export function openGroupSeal(opening: OpeningGroupSeal): OpenGroupSeal | GroupS
 
 function readHead(plain: Uint8Array): GroupHead {
   const said = head.read(new Reader(plain));
-  if (deviceOf(said.sender) === 0) throw new MalformedError("device number 0");
+  if (deviceOf(said.sender) === 0) throw new MalformedError(); // device number 0
   return said;
 }

@@ -17,6 +17,7 @@ import {
   struct,
   text,
   u32,
+  joined,
 } from "@lethe/protocol";
 import type { Certificate } from "./certificate.ts";
 import { LABELS } from "./labels.ts";
@@ -103,10 +104,7 @@ export function makeGroupState(said: GroupStateBody, signingSeed: Uint8Array): G
     { format: undefined, ...said, members: [...said.members] },
     MAX_GROUP_STATE_BYTES,
   );
-  const bytes = new Uint8Array(front.length + SIGNATURE_BYTES);
-  bytes.set(front);
-  bytes.set(ed25519Sign(signingSeed, LABELS.signGroupState, front), front.length);
-  return parseGroupState(bytes);
+  return parseGroupState(joined(front, ed25519Sign(signingSeed, LABELS.signGroupState, front)));
 }
 
 /** What a state says, without verifying it. @throws MalformedError */

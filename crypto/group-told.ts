@@ -63,9 +63,9 @@ const told: Codec<GroupTold> = {
   read(r) {
     const kind = r.u8();
     if (kind === KIND.state) return { kind: "state", ...stateBody.read(r) };
-    if (kind !== KIND.chain) throw new MalformedError("not told of a group");
+    if (kind !== KIND.chain) throw new MalformedError(); // not told of a group
     const said = chainBody.read(r);
-    if (said.n > MAX_CHAIN) throw new MalformedError("message number over its limit");
+    if (said.n > MAX_CHAIN) throw new MalformedError(); // message number over its limit
     return { kind: "chain", ...said };
   },
   write(w, v) {

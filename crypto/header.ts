@@ -1,6 +1,6 @@
 // The header of a ratchet message, 58 bytes, with a MAC of its own: a receiver finds the right ratchet among those it
 // keeps, and refuses a forged header, for one HMAC instead of a DH and up to 25,000 chain steps.
-import { MalformedError, Reader, toBytes, Writer } from "@lethe/protocol";
+import { joined, MalformedError, Reader, toBytes, Writer } from "@lethe/protocol";
 import type { Counters } from "./double-ratchet.ts";
 import { LABELS } from "./labels.ts";
 import { bareX25519Key } from "./layout.ts";
@@ -41,22 +41,18 @@ export function writeHeader(keys: Keys, said: Omit<Header, "bytes">): Uint8Array
   writer.u32(said.counters.previousCount);
   writer.u32(said.counters.n);
   const front = writer.take();
-  const out = new Uint8Array(HEADER_BYTES);
-  out.set(front);
-  out.set(mac(keys, front), SIGNED_BYTES);
-  return out;
+  return joined(front, mac(keys, front));
 }
 
 /** The header in front of a message. Its MAC is not checked. @throws MalformedError */
 export function readHeader(message: Uint8Array): Header {
   const reader = new Reader(message);
-  if (reader.u8() !== VERSION) throw new MalformedError("unknown header version");
+  if (reader.u8() !== VERSION) throw new MalformedError(); // unknown header version
   const flags = reader.u8();
-  if ((flags & ~(FIRST | FROM_INITIATOR)) !== 0) throw new MalformedError("unknown header flags");
+  if ((flags & ~(FIRST | FROM_INITIATOR)) !== 0) throw new MalformedError(); // unknown header flags
   const publicKey = bareX25519Key.read(reader);
   const [previousCount, n] = [reader.u32(), reader.u32()];
-  if (n > MAX_CHAIN || previousCount > MAX_CHAIN + 1)
-    throw new MalformedError("message number over its limit");
+  if (n > MAX_CHAIN || previousCount > MAX_CHAIN + 1) throw new MalformedError(); // message number over its limit
   reader.bytes(MAC_BYTES);
   const counters = { publicKey, previousCount, n };
   const first = (flags & FIRST) !== 0;

@@ -1,6 +1,6 @@
 // Layouts that this package adds to the protocol's codec: keys with a type byte, secrets, and bytes that are copied out
 // of the input, since states outlive the buffers they were decoded from. Total and canonical as the codec is.
-import { type Codec, MalformedError, type Reader, Writer } from "@lethe/protocol";
+import { type Codec, fromHex, MalformedError, type Reader, toBytes, Writer } from "@lethe/protocol";
 import { Secret } from "./secret.ts";
 import { ED25519_PUBLIC_BYTES, equal, KEM_PUBLIC_BYTES, X25519_BYTES } from "./primitives.ts";
 
@@ -80,7 +80,7 @@ const SMALL_ORDER = [
   "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
   "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
   "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-].map((hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16)));
+].map((hex) => toBytes(fromHex(hex, X25519_BYTES)));
 
 /**
  * Whether 32 bytes are a canonical u-coordinate (below 2^255 - 19, top bit clear; RFC 7748 section 5) of a point that

@@ -67,7 +67,7 @@ export function encodeOffer(offer: OfferBody): Uint8Array {
 /** @throws MalformedError */
 export function decodeOffer(bytes: Uint8Array): OfferBody {
   const { name, ...said } = decodeAll(offerBody, bytes);
-  if (!isUserName(name)) throw new MalformedError("no name of a user");
+  if (!isUserName(name)) throw new MalformedError(); // no name of a user
   return { ...said, name };
 }
 

@@ -1,7 +1,7 @@
 // Sending between two devices: starting a ratchet from a verified bundle, and sealing messages with it. Pure: the state
 // given is not changed, the state returned is to be committed together with the ciphertext, before it is sent.
 import { encode } from "./layout.ts";
-import { type EnvelopeId, type Time } from "@lethe/protocol";
+import { type EnvelopeId, type Time, joined } from "@lethe/protocol";
 import type { VerifiedBundle } from "./bundle.ts";
 import { packContent } from "./content.ts";
 import { isCurrent } from "./device-list.ts";
@@ -128,7 +128,7 @@ export function encrypt(encrypting: Encrypting): Encrypted {
     const sealed = letheSuite.seal(step.key, [ratchet.ad, header, context], padded, random);
     padded.fill(0);
     step.key.fill(0);
-    return join(header, sealed);
+    return joined(header, sealed);
   };
   const ciphertext = seal({ identity, peer, envelope, head, random, message });
   if (ciphertext === undefined) return { code: "no-sealing-key" };
@@ -154,13 +154,6 @@ function newsFor({ identity, ratchet }: Encrypting) {
     sealing: current.id === sealing ? undefined : current,
     deviceList: listVersion >= identity.list.version ? undefined : identity.list.bytes,
   };
-}
-
-function join(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const out = new Uint8Array(a.length + b.length);
-  out.set(a);
-  out.set(b, a.length);
-  return out;
 }
 
 /** Whether a new ratchet should be started: 2,000 messages without a reply, 7 days old, or too many chains to know. */

@@ -39,7 +39,7 @@ const maybePrekeyId: Codec<PrekeyId | undefined> = {
   read(r) {
     const flag = r.u8();
     const id = prekeyId.read(r);
-    if (flag > 1 || (flag === 0 && id !== NO_ID)) throw new MalformedError("neither absent nor present");
+    if (flag > 1 || (flag === 0 && id !== NO_ID)) throw new MalformedError(); // neither absent nor present
     return flag === 0 ? undefined : id;
   },
   write(w, v) {

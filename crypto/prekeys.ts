@@ -12,6 +12,7 @@ import {
   struct,
   type Time,
   time,
+  joined,
 } from "@lethe/protocol";
 import { currentSealing, type Identity } from "./identity.ts";
 import { LABELS } from "./labels.ts";
@@ -179,10 +180,7 @@ function makeOneTime({ random, now }: MakingPrekeys): PrekeyRecord {
 }
 
 function withSignature(said: Uint8Array, label: Uint8Array, identity: Identity): Uint8Array {
-  const out = new Uint8Array(said.length + SIGNATURE_BYTES);
-  out.set(said);
-  out.set(ed25519Sign(identity.signingSeed.reveal(), label, said), said.length);
-  return out;
+  return joined(said, ed25519Sign(identity.signingSeed.reveal(), label, said));
 }
 
 /** What a verified upload gives. `key` is without its type byte; one-time X25519 keys are named by their id only. */

@@ -1,5 +1,6 @@
 // The suite of Lethe's ratchets: X25519, HKDF-SHA-512 for the root, HMAC-SHA-512 for chains, XChaCha20-Poly1305 with a
 // random nonce in front of each ciphertext, so that a store that was rolled back leaks no keystream.
+import { joined } from "@lethe/protocol";
 import type { RatchetSuite } from "./double-ratchet.ts";
 import { LABELS } from "./labels.ts";
 import { Secret } from "./secret.ts";
@@ -36,11 +37,7 @@ export const letheSuite: RatchetSuite = {
   },
   seal(key, ad, plain, random) {
     const nonce = random.bytes(NONCE_BYTES);
-    const sealed = xchachaSeal({ key, nonce, ad }, plain);
-    const out = new Uint8Array(NONCE_BYTES + sealed.length);
-    out.set(nonce);
-    out.set(sealed, NONCE_BYTES);
-    return out;
+    return joined(nonce, xchachaSeal({ key, nonce, ad }, plain));
   },
   open(key, ad, sealed) {
     if (sealed.length < MESSAGE_OVERHEAD_BYTES) return undefined;

@@ -2,7 +2,7 @@
 // Always true: decoding is total (a value or a MalformedError, never another exception), canonical (one value has
 // one encoding) and allocates nothing before the length that asks for it has been checked.
 
-/** Bytes that are not an encoding of what was expected. The message names the field, never its content. */
+/** Bytes that are not an encoding of what was expected. A message names the field, never its content; none where nobody sees it. */
 export class MalformedError extends Error {
   override readonly name = "MalformedError";
 }
@@ -418,4 +418,15 @@ export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
   const writer = new Writer();
   codec.write(writer, value);
   return writer.take();
+}
+
+/** The parts one after another, in a buffer of their length. */
+export function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
 }

@@ -1,6 +1,6 @@
 // The HTTP half of the contract: paths, JSON shapes and what a signed request signs. Binary fields are base64url
 // without padding, ids are lower-case hexadecimal. Relay and client take the shapes from here.
-import { fixed, struct, text } from "./codec.ts";
+import { fixed, struct, text, joined } from "./codec.ts";
 import { accountId, deviceNumber, time } from "./ids.ts";
 import { MAX_RELAY_NAME_BYTES } from "./limits.ts";
 import type { ProblemCode } from "./problems.ts";
@@ -162,9 +162,5 @@ const utf8 = new TextEncoder();
 
 /** The exact bytes that are signed: label, one byte 0, tuple. */
 export function signedBytes(purpose: keyof typeof SIGNATURE_LABELS, tuple: Uint8Array): Uint8Array {
-  const label = utf8.encode(SIGNATURE_LABELS[purpose]);
-  const out = new Uint8Array(label.length + 1 + tuple.length);
-  out.set(label);
-  out.set(tuple, label.length + 1);
-  return out;
+  return joined(utf8.encode(`${SIGNATURE_LABELS[purpose]}\0`), tuple);
 }

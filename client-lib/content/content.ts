@@ -1,6 +1,6 @@
 // The content inside the encryption: from what the core seals to bytes, and back. Always true: reading is total; what
 // it cannot place is unknown content, what contradicts itself is no content.
-import { type AccountId, fromBytes, isUserName, type Time, toBytes } from "@lethe/protocol";
+import { type AccountId, fromBytes, isUserName, type Time, toBytes, joined } from "@lethe/protocol";
 import type {
   Content as CoreContent,
   MessageId,
@@ -47,13 +47,6 @@ export function noteBody(note: Uint8Array): Uint8Array {
 }
 
 /** Fields of one message add up. */
-function joined(front: Uint8Array, rest: Uint8Array): Uint8Array {
-  const out = new Uint8Array(front.length + rest.length);
-  out.set(front);
-  out.set(rest, front.length);
-  return out;
-}
-
 export function typingBody(): Uint8Array {
   return encodeContent({ kind: { case: "typing" } });
 }

@@ -112,7 +112,7 @@ function varint(reader: Reader): bigint {
     value |= BigInt(byte & 0x7f) << shift;
     if (byte < 0x80) return BigInt.asUintN(64, value);
   }
-  throw new MalformedError("a number that does not end");
+  throw new MalformedError(); // a number that does not end
 }
 
 type Fields = Map<number, { readonly last: Uint8Array | bigint; readonly all: Uint8Array[] }>;
@@ -128,7 +128,7 @@ function fieldsOf(message: Uint8Array): {
   while (reader.remaining > 0) {
     const tag = Number(varint(reader));
     const [field, type] = [Math.floor(tag / 8), tag % 8];
-    if (field === 0 || field > 0x1fff_ffff) throw new MalformedError("no field's number");
+    if (field === 0 || field > 0x1fff_ffff) throw new MalformedError(); // no field's number
     order.push(field);
     if (type === LENGTH_DELIMITED) {
       const value = reader.bytes(lengthOf(reader));
@@ -141,7 +141,7 @@ function fieldsOf(message: Uint8Array): {
 
 function lengthOf(reader: Reader): number {
   const length = varint(reader);
-  if (length > BigInt(reader.remaining)) throw new MalformedError("over the end");
+  if (length > BigInt(reader.remaining)) throw new MalformedError(); // over the end
   return Number(length);
 }
 

@@ -1,5 +1,5 @@
 // How a connection ended, and how long to wait for what. Pure arithmetic of the machines in this folder.
-import { type ProblemCode, problemOf, type Time } from "@lethe/protocol";
+import { type ProblemCode, PROBLEMS, problemOf, type Retry, type Time } from "@lethe/protocol";
 import type { Chance } from "./events.ts";
 
 export interface ConnectionEnd {
@@ -13,6 +13,12 @@ export function endOf(
   retryAfter: number,
 ): { code: ProblemCode | undefined; retryAfter: number } {
   return { code: problemOf(number), retryAfter };
+}
+
+/** What a refusal's number says. One of a later version can be tried again. */
+export function refusalOf(number: number): { readonly code: ProblemCode; readonly retry: Retry } {
+  const code = problemOf(number);
+  return code === undefined ? { code: "internal", retry: "later" } : { code, retry: PROBLEMS[code].retry };
 }
 
 export function addTime(at: Time, ms: number): Time {

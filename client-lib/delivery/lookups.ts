@@ -8,12 +8,10 @@ import {
   type DeviceAddress,
   accountOf,
   deviceOf,
-  PROBLEMS,
-  problemOf,
   type RelayFrame,
   type Time,
 } from "@lethe/protocol";
-import { fullJitter, later, soonest } from "./connection-ends.ts";
+import { fullJitter, later, refusalOf, soonest } from "./connection-ends.ts";
 import type { Chance, RefusalCode } from "./events.ts";
 import { ANSWER_MS, MAX_ASKS, RETRY_BASE_MS, RETRY_CAP_MS } from "./limits.ts";
 
@@ -119,8 +117,8 @@ export class Lookups {
   refused(now: Time, request: number, number: number, retryAfter: number): Ended[] {
     const asked = this.#asked.get(request);
     if (asked === undefined) return [];
-    const code = problemOf(number) ?? "internal";
-    if (PROBLEMS[code].retry === "later") {
+    const { code, retry } = refusalOf(number);
+    if (retry === "later") {
       const wait = retryAfter + fullJitter(this.#chance, RETRY_BASE_MS, RETRY_CAP_MS, asked.tries);
       asked.tries += 1;
       asked.state = { at: "to-send", from: later(now, wait) };

@@ -11,11 +11,9 @@ import {
   deviceOf,
   type EnvelopeId,
   type FrameOf,
-  PROBLEMS,
-  problemOf,
   type Time,
 } from "@lethe/protocol";
-import { fullJitter, later, soonest } from "./connection-ends.ts";
+import { fullJitter, later, refusalOf, soonest } from "./connection-ends.ts";
 import { type Block, dueOf, type Flow, type Item, routeOf, sendable, submits } from "./flows.ts";
 import type { Chance, MessageId, RefusalCode, StoredRows } from "./events.ts";
 import {
@@ -188,8 +186,7 @@ export class Outbox {
 
   /** Takes a refusal. Items that stay are in `waiting`; accounts whose device list is to be asked for in `relist`. */
   refused(turn: Turn, { code: number, retryAfter, ids }: FrameOf<"refused">): Refused {
-    const code = problemOf(number) ?? "internal";
-    const retry = problemOf(number) === undefined ? "later" : PROBLEMS[code].retry;
+    const { code, retry } = refusalOf(number);
     if (code === "not-permitted") return this.#denyKey(turn, ids);
     if (retry === "never")
       return {

@@ -67,7 +67,7 @@ export const ownNote: Codec<OwnNote> = {
     if (kind === KINDS.read) return { kind: "read", ...messages.read(r) };
     if (kind === KINDS.deleted) return { kind: "deleted", ...messages.read(r) };
     if (kind === KINDS["profile-key"]) return { kind: "profile-key", ...profileKey.read(r) };
-    throw new MalformedError("a note of a later version");
+    throw new MalformedError(); // a note of a later version
   },
   write(w, v) {
     w.u8(KINDS[v.kind]);

@@ -1,5 +1,5 @@
 // Frames to WebSocket messages: as many frames in one as its limit lets in, in their order.
-import { type ClientFrame, encodeFrames, MAX_MESSAGE_BYTES } from "@lethe/protocol";
+import { type ClientFrame, encodeFrames, MAX_MESSAGE_BYTES, joined } from "@lethe/protocol";
 
 export function toMessages(frames: readonly ClientFrame[]): Uint8Array[] {
   const out: Uint8Array[] = [];
@@ -7,7 +7,7 @@ export function toMessages(frames: readonly ClientFrame[]): Uint8Array[] {
   let length = 0;
   const flush = (): void => {
     if (parts.length === 1 && parts[0] !== undefined) out.push(parts[0]);
-    else if (parts.length > 1) out.push(join(parts, length));
+    else if (parts.length > 1) out.push(joined(...parts));
     parts = [];
     length = 0;
   };
@@ -18,15 +18,5 @@ export function toMessages(frames: readonly ClientFrame[]): Uint8Array[] {
     length += bytes.length;
   }
   flush();
-  return out;
-}
-
-function join(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const out = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
   return out;
 }

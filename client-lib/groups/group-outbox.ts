@@ -10,18 +10,16 @@ import {
   deviceOf,
   type EnvelopeId,
   type FrameOf,
-  PROBLEMS,
-  problemOf,
   type Time,
 } from "@lethe/protocol";
 import { envelopeIdFor } from "@lethe/crypto";
-import { fullJitter, later, soonest } from "../delivery/connection-ends.ts";
+import { fullJitter, later, refusalOf, soonest } from "../delivery/connection-ends.ts";
 import type { Chance, MessageId, RefusalCode, StoredRows } from "../delivery/events.ts";
 import { ANSWER_MS, KEY_RETRY_MS, KEY_WAIT_MS, RETRY_BASE_MS, RETRY_CAP_MS } from "../delivery/limits.ts";
-import { orderKey, orderOf } from "../delivery/rows.ts";
+import { orderKey, orderOf, put, remove, readTable } from "../delivery/rows.ts";
 import type { Turn } from "../delivery/turn.ts";
 import { MAX_GROUP_OUT, MAX_UPLOADS } from "./limits.ts";
-import { type OutRow, outRow, putRow, removeRow, rowsOf } from "./rows.ts";
+import { type OutRow, outRow } from "./rows.ts";
 
 /** What keeps an account's devices from being sent to: its list or its key. */
 type Hold = { readonly for: "list" } | { readonly for: "key"; readonly again: Time; readonly until: Time };
@@ -69,7 +67,7 @@ export class GroupOutbox {
 
   constructor(parts: GroupOutboxParts, rows: StoredRows) {
     this.#parts = parts;
-    for (const [key, row] of rowsOf(rows, "group-out", outRow)) this.#keep(orderOf(key), row, "ready");
+    for (const [key, row] of readTable(rows, "group-out", outRow)) this.#keep(orderOf(key), row, "ready");
   }
 
   get size(): number {
@@ -118,7 +116,7 @@ export class GroupOutbox {
   }
 
   #write(turn: Turn, { order, row }: Upload): void {
-    turn.stage(putRow("group-out", orderKey(order), outRow, row));
+    turn.stage(put("group-out", orderKey(order), outRow, row));
   }
 
   durable(order: number): void {
@@ -164,8 +162,7 @@ export class GroupOutbox {
   }
 
   refused(turn: Turn, { code: number, retryAfter, ids }: FrameOf<"refused">): void {
-    const code = problemOf(number) ?? "internal";
-    const retry = problemOf(number) === undefined ? "later" : PROBLEMS[code].retry;
+    const { code, retry } = refusalOf(number);
     for (const id of ids) {
       const upload = this.#byId.get(id);
       const device = upload?.left.get(id);
@@ -273,7 +270,7 @@ export class GroupOutbox {
   #end(turn: Turn, upload: Upload, how: Ended["how"]): void {
     if (!this.#uploads.delete(upload.order)) return;
     for (const id of upload.left.keys()) this.#byId.delete(id);
-    turn.stage(removeRow("group-out", orderKey(upload.order)));
+    turn.stage(remove("group-out", orderKey(upload.order)));
     const { row, refusal } = upload;
     this.#parts.ended(turn, { message: row.message, row, how, code: refusal });
   }

@@ -6,7 +6,7 @@ import {
   accountOf,
   type DeviceAddress,
   type EnvelopeId,
-  fromBytes,
+  fromHex,
   type Time,
 } from "@lethe/protocol";
 import {
@@ -385,6 +385,5 @@ function groupOf(telling: GroupTelling): GroupId | undefined {
 
 /** A group's id from its hexadecimal digits; undefined where they are none. */
 export function groupIdOf(hex: string): GroupId | undefined {
-  if (!/^[0-9a-f]{32}$/.test(hex)) return undefined;
-  return fromBytes<GroupId>(Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16)));
+  return /^[0-9a-f]{32}$/.test(hex) ? fromHex<GroupId>(hex, 16) : undefined;
 }

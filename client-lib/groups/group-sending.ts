@@ -34,7 +34,7 @@ import type {
 } from "../delivery/events.ts";
 import type { LibraryMail } from "../delivery/library-mail.ts";
 import { MAX_BODY_BYTES } from "../delivery/limits.ts";
-import { orderKey, orderOf } from "../delivery/rows.ts";
+import { orderKey, orderOf, put, remove, readTable } from "../delivery/rows.ts";
 import type { Sending } from "../delivery/sending.ts";
 import type { Turn } from "../delivery/turn.ts";
 import type { GroupOutbox } from "./group-outbox.ts";
@@ -42,7 +42,7 @@ import type { GroupSent } from "./group-sent.ts";
 import type { GroupStore, KnownGroup, OwnKeys } from "./group-store.ts";
 import { MAX_GROUP_UNSEALED, MAX_TELLINGS, MAX_TYPING_DEVICES, MEMBER_WAIT_MS } from "./limits.ts";
 import type { GroupKeys, Reach } from "./reach.ts";
-import { type OutRow, putRow, removeRow, rowsOf, type UnsealedRow, unsealedRow } from "./rows.ts";
+import { type OutRow, type UnsealedRow, unsealedRow } from "./rows.ts";
 import { encodeTelling } from "./told.ts";
 
 export interface GroupSendingParts {
@@ -85,7 +85,7 @@ export class GroupSending {
 
   constructor(parts: GroupSendingParts, rows: StoredRows) {
     this.#parts = parts;
-    for (const [key, row] of rowsOf(rows, "group-unsealed", unsealedRow))
+    for (const [key, row] of readTable(rows, "group-unsealed", unsealedRow))
       this.#keep({ ...row, order: orderOf(key), since: undefined });
   }
 
@@ -155,7 +155,7 @@ export class GroupSending {
   #add(turn: Turn, row: UnsealedRow): void {
     const item: Unsealed = { ...row, order: this.#nextOrder, since: undefined };
     this.#keep(item);
-    turn.stage(putRow("group-unsealed", orderKey(item.order), unsealedRow, row));
+    turn.stage(put("group-unsealed", orderKey(item.order), unsealedRow, row));
   }
 
   #keep(item: Unsealed): void {
@@ -173,7 +173,7 @@ export class GroupSending {
     this.#count -= waiting.length - left.length;
     if (left.length === 0) this.#unsealed.delete(item.group);
     else this.#unsealed.set(item.group, left);
-    turn.stage(removeRow("group-unsealed", orderKey(item.order)));
+    turn.stage(remove("group-unsealed", orderKey(item.order)));
   }
 
   #refuse(turn: Turn, item: Unsealed, code: RefusalCode): void {

@@ -5,9 +5,10 @@ import { type GroupId, memberOf } from "@lethe/crypto";
 import type { MessageId, StoredRows } from "../delivery/events.ts";
 import { REMEMBER_MS } from "../delivery/limits.ts";
 import type { Turn } from "../delivery/turn.ts";
+import { put, remove, readTable } from "../delivery/rows.ts";
 import type { GroupStore } from "./group-store.ts";
 import { MAX_GROUP_SENT } from "./limits.ts";
-import { putRow, removeRow, rowsOf, type SentRow, sentRow } from "./rows.ts";
+import { type SentRow, sentRow } from "./rows.ts";
 
 export class GroupSent {
   readonly #rows = new Map<MessageId, SentRow>();
@@ -15,7 +16,7 @@ export class GroupSent {
 
   constructor(store: GroupStore, rows: StoredRows) {
     this.#store = store;
-    for (const [key, row] of rowsOf(rows, "group-sent", sentRow).sort((a, b) => a[1].at - b[1].at))
+    for (const [key, row] of readTable(rows, "group-sent", sentRow).sort((a, b) => a[1].at - b[1].at))
       this.#rows.set(key as MessageId, row);
   }
 
@@ -37,13 +38,13 @@ export class GroupSent {
     for (const oldest of this.#rows.keys()) {
       if (this.#rows.size <= MAX_GROUP_SENT) return;
       this.#rows.delete(oldest);
-      turn.stage(removeRow("group-sent", oldest));
+      turn.stage(remove("group-sent", oldest));
     }
   }
 
   #put(turn: Turn, message: MessageId, row: SentRow): void {
     this.#rows.set(message, row);
-    turn.stage(putRow("group-sent", message, sentRow, row));
+    turn.stage(put("group-sent", message, sentRow, row));
   }
 
   /** So many accounts besides one's own it goes to. */
@@ -78,7 +79,7 @@ export class GroupSent {
     for (const [message, { at }] of this.#rows) {
       if (turn.now - at < REMEMBER_MS) return;
       this.#rows.delete(message);
-      turn.stage(removeRow("group-sent", message));
+      turn.stage(remove("group-sent", message));
     }
   }
 }

@@ -20,17 +20,8 @@ import type { Chance, StoredRows, StreamId } from "../delivery/events.ts";
 import type { Turn } from "../delivery/turn.ts";
 import { fromBytes } from "@lethe/protocol";
 import { MAX_GROUPS, MAX_HISTORY } from "./limits.ts";
-import {
-  chainsKey,
-  historyRow,
-  owedKey,
-  type GroupRow,
-  groupRow,
-  ownRow,
-  putRow,
-  removeRow,
-  rowsOf,
-} from "./rows.ts";
+import { put, remove, readTable } from "../delivery/rows.ts";
+import { chainsKey, historyRow, owedKey, type GroupRow, groupRow, ownRow } from "./rows.ts";
 
 export interface KnownGroup {
   readonly id: GroupId;
@@ -58,13 +49,13 @@ export class GroupStore {
 
   constructor(chance: Chance, rows: StoredRows) {
     this.#chance = chance;
-    for (const [key, { standing, by, view }] of rowsOf(rows, "group", groupRow))
+    for (const [key, { standing, by, view }] of readTable(rows, "group", groupRow))
       this.#index({ id: key as GroupId, standing, by, view: decodeGroupView(view) });
-    for (const [key, { stream, next, keys }] of rowsOf(rows, "group-own", ownRow)) {
+    for (const [key, { stream, next, keys }] of readTable(rows, "group-own", ownRow)) {
       const decoded = keys === undefined ? undefined : senderKeys.decodeOwn(keys);
       this.#own.set(key as GroupId, { stream, next, keys: decoded });
     }
-    for (const [key, { state }] of rowsOf(rows, "group-history", historyRow))
+    for (const [key, { state }] of readTable(rows, "group-history", historyRow))
       this.#remember(key.slice(0, 16) as GroupId, parseGroupState(state));
     for (const { key, value } of rows["group-chains"] ?? [])
       this.#chains.set(key, senderKeys.decodeTheirs(value));
@@ -77,7 +68,7 @@ export class GroupStore {
       if (standing !== "left") continue;
       this.#unindex(id);
       this.#groups.delete(id);
-      turn.stage(removeRow("group", id));
+      turn.stage(remove("group", id));
       return true;
     }
     return false;
@@ -113,9 +104,9 @@ export class GroupStore {
 
   #keepPast(turn: Turn, { id, view: { state } }: KnownGroup): void {
     const row = { format: "one", state: state.bytes } as const;
-    turn.stage(putRow("group-history", owedKey(id, state.epoch), historyRow, row));
+    turn.stage(put("group-history", owedKey(id, state.epoch), historyRow, row));
     for (const old of this.#remember(id, state))
-      turn.stage(removeRow("group-history", owedKey(id, old.epoch)));
+      turn.stage(remove("group-history", owedKey(id, old.epoch)));
   }
 
   put(turn: Turn, group: KnownGroup): void {
@@ -125,7 +116,7 @@ export class GroupStore {
     this.#index(group);
     const { standing, by, view } = group;
     const row = { format: "one", standing, by, view: encodeGroupView(view) } as const;
-    turn.stage(putRow("group", group.id, groupRow, row));
+    turn.stage(put("group", group.id, groupRow, row));
   }
 
   #index(group: KnownGroup): void {
@@ -151,7 +142,7 @@ export class GroupStore {
     this.#own.set(group, own);
     const { stream, next } = own;
     const keys = own.keys === undefined ? undefined : senderKeys.encodeOwn(own.keys);
-    turn.stage(putRow("group-own", group, ownRow, { format: "one", stream, next, keys }));
+    turn.stage(put("group-own", group, ownRow, { format: "one", stream, next, keys }));
   }
 
   chains(group: GroupId, device: DeviceAddress): SenderChains | undefined {
@@ -168,13 +159,13 @@ export class GroupStore {
   /** This device is not in the group any more: nothing is sent or opened with what it held. */
   dropKeys(turn: Turn, group: GroupId): void {
     for (const { epoch } of this.#history.get(group) ?? [])
-      turn.stage(removeRow("group-history", owedKey(group, epoch)));
+      turn.stage(remove("group-history", owedKey(group, epoch)));
     this.#history.delete(group);
-    if (this.#own.delete(group)) turn.stage(removeRow("group-own", group));
+    if (this.#own.delete(group)) turn.stage(remove("group-own", group));
     for (const key of this.#chains.keys())
       if (key.startsWith(group)) {
         this.#chains.delete(key);
-        turn.stage(removeRow("group-chains", key));
+        turn.stage(remove("group-chains", key));
       }
   }
 
@@ -182,7 +173,7 @@ export class GroupStore {
   restored(turn: Turn): void {
     for (const group of [...this.#own.keys()]) {
       this.#own.delete(group);
-      turn.stage(removeRow("group-own", group));
+      turn.stage(remove("group-own", group));
     }
   }
 

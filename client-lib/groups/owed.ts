@@ -15,9 +15,10 @@ import type { Contacts } from "../delivery/contacts.ts";
 import type { StoredRows } from "../delivery/events.ts";
 import type { LibraryMail } from "../delivery/library-mail.ts";
 import type { Turn } from "../delivery/turn.ts";
+import { put, remove, readTable } from "../delivery/rows.ts";
 import { MAX_TELLINGS } from "./limits.ts";
 import type { Reach } from "./reach.ts";
-import { type Change, owedKey, type OwedRow, owedRow, putRow, removeRow, rowsOf } from "./rows.ts";
+import { type Change, owedKey, type OwedRow, owedRow } from "./rows.ts";
 import { encodeTelling, type GroupTelling } from "./told.ts";
 
 export interface OwedParts {
@@ -48,7 +49,7 @@ export class OwedStates {
 
   constructor(parts: OwedParts, rows: StoredRows) {
     this.#parts = parts;
-    for (const [key, row] of rowsOf(rows, "group-owed", owedRow))
+    for (const [key, row] of readTable(rows, "group-owed", owedRow))
       this.#owed.set(key, { state: parseGroupState(row.state), row });
   }
 
@@ -81,11 +82,11 @@ export class OwedStates {
     const key = owedKey(owed.state.group, owed.state.epoch);
     if (owed.row.accounts.length === 0) {
       this.#owed.delete(key);
-      turn.stage(removeRow("group-owed", key));
+      turn.stage(remove("group-owed", key));
       return;
     }
     this.#owed.set(key, owed);
-    turn.stage(putRow("group-owed", key, owedRow, owed.row));
+    turn.stage(put("group-owed", key, owedRow, owed.row));
   }
 
   /** The change that led to a state which has lost, if this device has made it: it is told to nobody any more. */

@@ -4,11 +4,9 @@ import {
   accountId,
   bytes,
   type Codec,
-  decodeAll,
   type DeviceAddress,
   deviceAddress,
   deviceNumber,
-  encode,
   envelopeId,
   fixed,
   groupEnvelopeId,
@@ -26,7 +24,6 @@ import {
   u64,
 } from "@lethe/protocol";
 import { type GroupId, MAX_GROUP_NAME_BYTES, MAX_GROUP_STATE_BYTES } from "@lethe/crypto";
-import type { StoredRows, Write } from "../delivery/events.ts";
 import { messageId, orderKey, streamId } from "../delivery/rows.ts";
 import { MAX_BODY_BYTES } from "../delivery/limits.ts";
 
@@ -146,20 +143,6 @@ export type WaitingRow = Of<typeof waitingRow>;
 
 function fixedId(): Codec<GroupId> {
   return messageId as unknown as Codec<GroupId>; // 16 bytes as well
-}
-
-export function putRow<T>(table: GroupTable, key: string, codec: Codec<T>, value: T): Write {
-  return { table, key, value: encode(codec, value) };
-}
-
-export function removeRow(table: GroupTable, key: string): Write {
-  return { table, key, value: undefined };
-}
-
-/** All rows of a table, in the order of their keys. */
-export function rowsOf<T>(rows: StoredRows, table: GroupTable, codec: Codec<T>): [key: string, value: T][] {
-  const sorted = [...(rows[table] ?? [])].sort((a, b) => (a.key < b.key ? -1 : 1));
-  return sorted.map(({ key, value }) => [key, decodeAll(codec, value)]);
 }
 
 export function chainsKey(group: GroupId, device: DeviceAddress): string {

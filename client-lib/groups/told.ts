@@ -22,6 +22,7 @@ import {
   text,
   u32,
   u64,
+  joined,
 } from "@lethe/protocol";
 import type { GroupId } from "@lethe/crypto";
 import { streamId } from "../delivery/rows.ts";
@@ -59,10 +60,7 @@ export function isTelling(plaintext: Uint8Array): boolean {
 
 export function encodeTelling(telling: GroupTelling): Uint8Array {
   const body = encode(LAYOUTS[telling.kind] as Codec<unknown> as Codec<GroupTelling>, telling);
-  const out = new Uint8Array(1 + body.length);
-  out[0] = KIND[telling.kind];
-  out.set(body, 1);
-  return out;
+  return joined(Uint8Array.of(KIND[telling.kind]), body);
 }
 
 /** Undefined where it is malformed. */

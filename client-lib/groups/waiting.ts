@@ -3,10 +3,10 @@
 // oldest is given up first.
 import type { EnvelopeId } from "@lethe/protocol";
 import type { StoredRows } from "../delivery/events.ts";
-import { orderKey, orderOf } from "../delivery/rows.ts";
+import { orderKey, orderOf, put, remove, readTable } from "../delivery/rows.ts";
 import type { Turn } from "../delivery/turn.ts";
 import { GROUP_WAITING_MS } from "./limits.ts";
-import { putRow, removeRow, rowsOf, type WaitingRow, waitingRow } from "./rows.ts";
+import { type WaitingRow, waitingRow } from "./rows.ts";
 
 export interface WaitingItem extends WaitingRow {
   readonly order: number;
@@ -27,7 +27,7 @@ export class GroupWaiting {
   #nextOrder = 1;
 
   constructor(rows: StoredRows) {
-    for (const [key, row] of rowsOf(rows, "group-waiting", waitingRow))
+    for (const [key, row] of readTable(rows, "group-waiting", waitingRow))
       this.#keep({ ...row, order: orderOf(key) });
   }
 
@@ -57,7 +57,7 @@ export class GroupWaiting {
     const order = this.#nextOrder;
     const same = this.all().filter(share.of);
     this.#keep({ ...row, order });
-    turn.stage(putRow("group-waiting", orderKey(order), waitingRow, row));
+    turn.stage(put("group-waiting", orderKey(order), waitingRow, row));
     let [count, size] = [same.length + 1, same.reduce((sum, item) => sum + item.bytes.length, bytes.length)];
     const gone: WaitingItem[] = [];
     for (const item of same) {
@@ -78,7 +78,7 @@ export class GroupWaiting {
   remove(turn: Turn, item: WaitingItem): void {
     if (!this.#items.delete(item.order)) return;
     this.#ids.delete(item.id);
-    turn.stage(removeRow("group-waiting", orderKey(item.order)));
+    turn.stage(remove("group-waiting", orderKey(item.order)));
   }
 
   /** What has waited in vain. */

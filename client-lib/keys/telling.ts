@@ -2,7 +2,7 @@
 // Always true: what is told is never withheld from a device that is not known to know it for longer than a few messages;
 // where it would make a short text longer on the wire it waits for the next one, so that lengths tell nothing.
 import type { DeviceAddress } from "@lethe/protocol";
-import { accessKey, blake2b, bucketFor, type Identity, type Ratchet } from "@lethe/crypto";
+import { accessKey, blake2b, bucketFor, equal, type Identity, type Ratchet } from "@lethe/crypto";
 import type { Write } from "../delivery/events.ts";
 import { type KeyState, putTold, removeKey, TOLD_BYTES } from "./key-rows.ts";
 
@@ -50,7 +50,7 @@ export class Told {
   /** The plaintext of a message to a device, with or without what is to be told. */
   write(ratchet: Ratchet, identity: Identity, write: (self: Introducing) => Uint8Array): Telling {
     const known = this.#keys.told.get(ratchet.peer);
-    if (known?.at === "known" && same(known.what, this.#hash(identity)))
+    if (known?.at === "known" && equal(known.what, this.#hash(identity)))
       return { plaintext: write(NOTHING), told: false };
     const [short, full] = [write(NOTHING), write({ accessKey: accessKey(identity), name: this.#name })];
     const isFirst = ratchet.standing.at === "unconfirmed";
@@ -64,9 +64,9 @@ export class Told {
     const { sending } = ratchet.core;
     const what = this.#hash(identity);
     const known = this.#keys.told.get(ratchet.peer);
-    if (sending.at !== "chain" || (known?.at === "known" && same(known.what, what))) return [];
-    const inChain = known?.chain !== undefined && same(known.chain, sending.own.publicKey);
-    const current = known !== undefined && same(known.what, what) ? known : undefined;
+    if (sending.at !== "chain" || (known?.at === "known" && equal(known.what, what))) return [];
+    const inChain = known?.chain !== undefined && equal(known.chain, sending.own.publicKey);
+    const current = known !== undefined && equal(known.what, what) ? known : undefined;
     if (current !== undefined && inChain && told) return [];
     const chain = told && sending.next === 1 ? sending.own.publicKey : undefined;
     if (current !== undefined && current.chain === undefined && chain === undefined) return [];
@@ -79,7 +79,7 @@ export class Told {
     const told = this.#keys.told.get(after.peer);
     if (ours.at !== "chain" || now.at !== "due" || told?.chain === undefined || told.at === "known")
       return [];
-    if (!same(told.chain, ours.own.publicKey)) return [];
+    if (!equal(told.chain, ours.own.publicKey)) return [];
     return this.#set(after.peer, { what: told.what, at: "known", chain: undefined });
   }
 
@@ -97,8 +97,4 @@ export class Told {
     this.#keys.told.set(address, told);
     return [putTold(address, told)];
   }
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

@@ -3,6 +3,7 @@
 // and the mark in localStorage by which it is noticed that the browser has removed the store. (crypto.md 1.10)
 // Always true: the data key is in no storage in clear.
 import { systemRandom } from "@lethe/crypto";
+import { joined } from "@lethe/protocol";
 import { StoreError } from "./store.ts";
 
 const KEY_BYTES = 32;
@@ -41,10 +42,7 @@ export async function openDataKey(kept: WrappedKey, storeId: Uint8Array): Promis
 }
 
 function parameters(iv: Uint8Array, storeId: Uint8Array): AesGcmParams {
-  const additionalData = new Uint8Array(LABEL.length + storeId.length);
-  additionalData.set(LABEL);
-  additionalData.set(storeId, LABEL.length);
-  return { name: "AES-GCM", iv: Uint8Array.from(iv), additionalData };
+  return { name: "AES-GCM", iv: Uint8Array.from(iv), additionalData: joined(LABEL, storeId) };
 }
 
 /** Outlives an IndexedDB that the browser has emptied. Where there is no localStorage (a worker), nothing is noticed. */

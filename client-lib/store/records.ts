@@ -3,7 +3,7 @@
 // open; the digest of all records tells when one of them was put back to what it was.
 // Runs in every platform: no `Buffer`, no `node:`.
 import { blake2b, systemRandom, xchachaOpen, xchachaSeal } from "@lethe/crypto";
-import { fromBytes, toBytes } from "@lethe/protocol";
+import { fromBytes, toBytes, joined } from "@lethe/protocol";
 import { StoreError } from "./store.ts";
 
 export const SCHEMA_VERSION = 1;
@@ -51,11 +51,11 @@ export class Records {
 
   seal(table: string, key: string, value: Uint8Array): Uint8Array {
     const nonce = systemRandom.bytes(NONCE_BYTES);
-    const plain = join([lengthPrefixed(toBytes(key)), value]);
+    const plain = joined(lengthPrefixed(toBytes(key)), value);
     const ad = this.#bound(table, this.placeOf(table, key));
     const sealed = xchachaSeal({ key: this.#recordKey, nonce, ad }, plain);
     plain.fill(0);
-    return join([nonce, sealed]);
+    return joined(nonce, sealed);
   }
 
   /** @throws StoreError store-damaged */
@@ -90,15 +90,5 @@ export function combine(digest: Uint8Array, share: Uint8Array): void {
 }
 
 function lengthPrefixed(bytes: Uint8Array): Uint8Array {
-  return join([Uint8Array.of(bytes.length >> 8, bytes.length & 0xff), bytes]);
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
+  return joined(Uint8Array.of(bytes.length >> 8, bytes.length & 0xff), bytes);
 }
