@@ -69,7 +69,8 @@ export class GroupSent {
       return false;
     const delivered = row.delivered.includes(account) ? row.delivered : [...row.delivered, account];
     const read = state === "read" ? [...row.read, account] : row.read;
-    this.#put(turn, message, { ...row, delivered, read, state: "sent" });
+    // A receipt may overtake the relay's word: that settles the message, and is told, all the same.
+    this.#put(turn, message, { ...row, delivered, read });
     return true;
   }
 
