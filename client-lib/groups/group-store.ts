@@ -105,8 +105,7 @@ export class GroupStore {
   #keepPast(turn: Turn, { id, view: { state } }: KnownGroup): void {
     const row = { format: "one", state: state.bytes } as const;
     turn.stage(put("group-history", owedKey(id, state.epoch), historyRow, row));
-    for (const old of this.#remember(id, state))
-      turn.stage(remove("group-history", owedKey(id, old.epoch)));
+    for (const old of this.#remember(id, state)) turn.stage(remove("group-history", owedKey(id, old.epoch)));
   }
 
   put(turn: Turn, group: KnownGroup): void {
