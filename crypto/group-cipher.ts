@@ -82,9 +82,14 @@ export type OpenedInGroup<Theirs> =
       readonly epoch: number;
     }
   | { readonly code: "malformed-content"; readonly theirs: Theirs; readonly sender: DeviceAddress }
-  /** `sender`: whose chain is missing, as the seal says; nothing has proved it. */
-  | { readonly code: "unknown-chain"; readonly sender: DeviceAddress }
-  | { readonly code: Exclude<GroupOutcomeCode, "ok" | "malformed-content" | "unknown-chain"> };
+  /** `sender`: whose chain or list is missing, as the seal says; nothing has proved it. */
+  | { readonly code: "unknown-chain" | "untrusted-device"; readonly sender: DeviceAddress }
+  | {
+      readonly code: Exclude<
+        GroupOutcomeCode,
+        "ok" | "malformed-content" | "unknown-chain" | "untrusted-device"
+      >;
+    };
 
 /** `Own`: what a device keeps for sending in one group. `Theirs`: what it keeps of one other device in it. */
 export interface GroupCipher<Own, Theirs> {

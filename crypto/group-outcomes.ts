@@ -28,8 +28,8 @@ export const GROUP_OUTCOMES = {
   "wrong-envelope-id": { inbox: "quarantine", wait: false },
   /** The sender's account is not in the current state. */
   "not-a-member": { inbox: "quarantine", wait: false },
-  /** The sender's device is not in its account's newest list. */
-  "untrusted-device": { inbox: "quarantine", wait: false },
+  /** The sender's device is not in its account's newest list, as far as is known: a newer one may name it. */
+  "untrusted-device": { inbox: "quarantine", wait: true },
   /** The sender names another state than the seal key is of. */
   "wrong-state": { inbox: "quarantine", wait: false },
   /** No chain of that id is known of that device in that group. */

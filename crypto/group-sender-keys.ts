@@ -161,6 +161,7 @@ function open(opening: OpeningInGroup<SenderChains>): OpenedInGroup<SenderChains
   if (sender === recipient) return { code: "own-copy" };
   const theirs = opening.theirs(sender);
   const chain = verified(opening, seal, theirs);
+  if (chain === "untrusted-device") return { code: chain, sender };
   if (theirs === undefined || chain === "unknown-chain") return { code: "unknown-chain", sender };
   if (typeof chain === "string") return { code: chain };
   const message = { n: seal.head.n, ad: [seal.context], sealed: seal.message, now };

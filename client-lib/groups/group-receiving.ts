@@ -141,6 +141,7 @@ export class GroupReceiving {
     const { known, result } = opened;
     const policy = GROUP_OUTCOMES[result.code];
     if (result.code === "unknown-chain") this.#missing.set(id, { group: known.id, sender: result.sender });
+    if (result.code === "untrusted-device") this.#parts.reach.relist(turn, accountOf(result.sender));
     if (policy.wait) return "wait";
     if ("theirs" in result) store.putChains(turn, result.theirs);
     const read = result.code === "ok" ? readContent(result.plaintext) : undefined;

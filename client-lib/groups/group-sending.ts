@@ -224,7 +224,11 @@ export class GroupSending {
     const { reach, keys: known, store } = this.#parts;
     const identity = known.identity();
     let waits = false;
-    for (const { account } of view.state.members) if (reach.account(turn, account) === "waits") waits = true;
+    for (const { account } of view.state.members) {
+      if (reach.account(turn, account) !== "waits") continue;
+      waits = true;
+      if (!patient) reach.giveUp(account, turn.now);
+    }
     if (waits && patient) return undefined;
     const roster = reach.roster(view.state, turn.now);
     // Our own list is too old to send by: its renewal is waited for, and no chain made time and again meanwhile.

@@ -93,8 +93,8 @@ export class Reach {
     if (isSelf && keys.identity().list.devices.length === 1) return "nobody";
     if (cipher.peer(account, turn.now) !== undefined) return "known";
     if (this.#isInVain(account, turn.now)) return "in-vain";
-    if (!isSelf && contacts.of(account).accessKey === undefined) return "in-vain";
-    sending.askDevices(turn, account);
+    // What lets us write to a member is told behind the state that names it.
+    if (isSelf || contacts.of(account).accessKey !== undefined) sending.askDevices(turn, account);
     return "waits";
   }
 

@@ -239,4 +239,26 @@ describe("groups that somebody wears out", () => {
     expect(texts(carla).toSorted()).toEqual(["one", "three", "two"]);
     expect(carla.tables.get("group-waiting")?.size ?? 0).toBe(0);
   });
+
+  it("a new device's first message that comes before its list is known waits for it", () => {
+    const world = new GroupWorld("anna", "ben").found("trip", "anna", "ben");
+    world.tell("anna", "one");
+    world.link("anna", "anna's laptop");
+    world.pass(20_000);
+    const held: Seen[] = [];
+    world.hostile = (mail) => {
+      if (mail.from !== "anna's laptop" || mail.to !== "ben" || mail.ciphertext[0] === 0x81)
+        return mail.ciphertext;
+      held.push(mail);
+      return undefined;
+    };
+    world.tell("anna's laptop", "two");
+    expect(held.length).toBeGreaterThan(0);
+    expect(texts(world.side("ben"))).toEqual(["one"]);
+    world.hostile = (mail) => mail.ciphertext;
+    for (const { id, ciphertext } of held) world.inject(world.side("ben"), id, ciphertext, "pairwise");
+    world.pass(60_000);
+    expect(texts(world.side("ben"))).toEqual(["one", "two"]);
+    expect(world.side("ben").codes).toEqual([]);
+  });
 });

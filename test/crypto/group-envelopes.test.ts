@@ -265,7 +265,7 @@ describe("the limits of chains", () => {
   it("has a policy for every outcome, and delivers one alone", () => {
     const codes = Object.keys(GROUP_OUTCOMES) as GroupOutcomeCode[];
     expect(codes.filter((code) => GROUP_OUTCOMES[code].inbox === "deliver")).toEqual(["ok"]);
-    expect(codes.filter((code) => GROUP_OUTCOMES[code].wait)).toEqual(["unknown-seal-key", "unknown-chain"]);
+    expect(codes.filter((code) => GROUP_OUTCOMES[code].wait)).toEqual(["unknown-seal-key", "untrusted-device", "unknown-chain"]);
   });
 });
 
