@@ -332,7 +332,7 @@ function devices(args: readonly string[], env: Env): Command {
     parseArgs({ args: [...args], allowPositionals: true, options: ACCOUNT }),
   );
   if (parsed.values.help === true) return { run: "help", of: "devices" };
-  const [user = [], act] = [parsed.positionals.slice(0, 1), parsed.positionals.slice(1)];
+  const [user, act] = [parsed.positionals.slice(0, 1), parsed.positionals.slice(1)];
   const account = accountOf("devices", { values: parsed.values, positionals: user }, env);
   return { run: "devices", devices: account, act: devicesAct(act) };
 }

@@ -120,7 +120,7 @@ type Fields = Map<number, { readonly last: Uint8Array | bigint; readonly all: Ui
 /** Every field of a message by its number. Text stays bytes. @throws MalformedError where it is no message */
 function fieldsOf(message: Uint8Array): {
   fields: Fields;
-  lastOf(numbers: readonly number[]): number | undefined;
+  readonly lastOf: (numbers: readonly number[]) => number | undefined;
 } {
   const reader = new Reader(message);
   const fields: Fields = new Map();
