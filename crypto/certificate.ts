@@ -77,8 +77,7 @@ export function makeCertificate(
 
 /** What a certificate says, without verifying it: for bytes from one's own store. @throws MalformedError */
 export function parseCertificate(bytes: Uint8Array): Certificate {
-  if (bytes.length !== CERTIFICATE_BYTES || bytes.length > MAX_CERTIFICATE_BYTES)
-    throw new MalformedError("not a certificate");
+  if (bytes.length !== CERTIFICATE_BYTES || bytes.length > MAX_CERTIFICATE_BYTES) throw new MalformedError(); // not a certificate
   const { format: _, ...certificate } = decodeAll(body, bytes.subarray(0, BODY_BYTES));
   return certificate;
 }

@@ -72,7 +72,7 @@ export function decodeGroupView(bytes: Uint8Array): GroupView {
     rest.past.every((past) => past.sealKey === undefined || isSealKeyOf(past, past.sealKey)) &&
     rest.removedBefore <= rest.removedAt &&
     rest.removedAt <= state.epoch;
-  if (!belongs) throw new MalformedError("a group whose parts do not belong together");
+  if (!belongs) throw new MalformedError(); // a group whose parts do not belong together
   return { state, before, ...rest };
 }
 
@@ -115,7 +115,7 @@ export function decodeOwnKeys(bytes: Uint8Array): OwnKeys {
     ascends(holders) &&
     ascends(chain.ownDevices) &&
     equal(ed25519Public(chain.signingSeed.reveal()), chain.signingKey);
-  if (!orderly) throw new MalformedError("a chain that cannot be");
+  if (!orderly) throw new MalformedError(); // a chain that cannot be
   return { chain, holders: new Set(holders) };
 }
 
@@ -153,7 +153,7 @@ export function decodeSenderChains(bytes: Uint8Array): SenderChains {
     new Set(chains.map(({ id }) => id)).size === chains.length &&
     chains.every(isOrderly) &&
     chains.every(({ replacedAt }, i) => (replacedAt === undefined) === (i === chains.length - 1));
-  if (!orderly) throw new MalformedError("chains that cannot be");
+  if (!orderly) throw new MalformedError(); // chains that cannot be
   return { group, sender, chains };
 }
 

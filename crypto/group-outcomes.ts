@@ -51,3 +51,13 @@ export const GROUP_OUTCOMES = {
 } as const satisfies Readonly<Record<string, GroupPolicy>>;
 
 export type GroupOutcomeCode = keyof typeof GROUP_OUTCOMES;
+
+/** As the table has it, without the table: a page that receives needs no more. */
+export function mayOpenLater(code: GroupOutcomeCode): boolean {
+  return code === "unknown-seal-key" || code === "unknown-chain" || code === "untrusted-device";
+}
+
+/** As the table has it: neither handed over nor lost. */
+export function isSilentInGroup(code: GroupOutcomeCode): boolean {
+  return code === "own-copy" || code === "duplicate";
+}

@@ -63,7 +63,7 @@ function isAccount(
 
 /** @throws RangeError where a roster is of another state than the view's: keys would go to who has left. */
 export function checkRoster({ state }: GroupView, { stateHash }: GroupRoster): void {
-  if (!equal(state.hash, stateHash)) throw new RangeError("a roster of another state");
+  if (!equal(state.hash, stateHash)) throw new RangeError(); // a roster of another state
 }
 
 /** The device numbers of one's own account, in order. */

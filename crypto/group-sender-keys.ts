@@ -184,8 +184,7 @@ function verified(
   if (!roster.listed.has(head.sender)) return "untrusted-device";
   if (!equal(head.stateHash, sealedIn.hash)) return "wrong-state";
   if (theirs === undefined) return "unknown-chain";
-  if (theirs.group !== view.state.group || theirs.sender !== head.sender)
-    throw new RangeError("chains of another device");
+  if (theirs.group !== view.state.group || theirs.sender !== head.sender) throw new RangeError(); // chains of another device
   const chain = chainOf(theirs, head.chain);
   if (chain === undefined) return "unknown-chain";
   if (!ed25519Verify(chain.signingKey, signature, LABELS.signGroupMessage, context, message))

@@ -61,7 +61,7 @@ export function hearChain({ view, roster, senders, told, teller, now }: HearingC
   const { group } = view.state;
   if (told.group !== group) return { code: "wrong-group" };
   const known = senders ?? { group, sender: teller, chains: [] };
-  if (known.group !== group || known.sender !== teller) throw new RangeError("chains of another device");
+  if (known.group !== group || known.sender !== teller) throw new RangeError(); // chains of another device
   if (memberOf(view.state, accountOf(teller)) === undefined) return { code: "not-a-member" };
   if (!roster.listed.has(teller)) return { code: "untrusted-device" };
   const epoch = epochOf(view, told);

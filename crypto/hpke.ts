@@ -74,8 +74,7 @@ export class HpkeContext {
 
   /** VerifyPSKInputs of section 5.1. @throws RangeError for a short key or an empty name. */
   constructor(info: Uint8Array, psk?: Psk) {
-    if (psk !== undefined && (psk.key.length < MIN_PSK_BYTES || psk.id.length === 0))
-      throw new RangeError("a pre-shared key has 32 bytes or more, and a name");
+    if (psk !== undefined && (psk.key.length < MIN_PSK_BYTES || psk.id.length === 0)) throw new RangeError(); // a pre-shared key has 32 bytes or more, and a name
     this.#info = info;
     this.#psk = psk;
   }

@@ -130,7 +130,7 @@ export function accessKey(identity: Identity): Uint8Array {
 
 /** The access key that belongs to a profile key of 32 bytes, one's own or a contact's. */
 export function accessKeyOf(profileKey: Uint8Array): Uint8Array {
-  if (profileKey.length !== PROFILE_KEY_BYTES) throw new RangeError("a profile key is 32 bytes");
+  if (profileKey.length !== PROFILE_KEY_BYTES) throw new RangeError(); // a profile key is 32 bytes
   const from = { salt: new Uint8Array(0), ikm: [profileKey], info: [LABELS.accessKey] };
   return hkdfSha512({ ...from, length: ACCESS_KEY_BYTES });
 }
@@ -274,6 +274,6 @@ export function decodeIdentity(bytes: Uint8Array): Identity {
     (accountSeed === undefined || equal(ed25519Public(accountSeed.reveal()), certificate.accountKey)) &&
     own.account === certificate.account &&
     lists(own, certificate.device, certificateHash(certificateBytes));
-  if (!belongs) throw new MalformedError("an identity whose parts do not belong together");
+  if (!belongs) throw new MalformedError(); // an identity whose parts do not belong together
   return { certificate, certificateBytes, list: own, ...rest };
 }

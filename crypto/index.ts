@@ -33,7 +33,7 @@ export { envelopeIdFor, groupSealId, sealIdsOf } from "./group-envelope.ts";
 export type { JoinedGroup, JoiningGroup } from "./group-join.ts";
 export { joinGroup } from "./group-join.ts";
 export type { GroupOutcomeCode, GroupPolicy } from "./group-outcomes.ts";
-export { GROUP_OUTCOMES } from "./group-outcomes.ts";
+export { GROUP_OUTCOMES, isSilentInGroup, mayOpenLater } from "./group-outcomes.ts";
 export type { GroupRoster, RotationReason } from "./group-roster.ts";
 export { rosterOf } from "./group-roster.ts";
 export type { ChainToldRefusal, SenderChains } from "./group-senders.ts";
@@ -139,7 +139,7 @@ export type {
 } from "./open.ts";
 export { mayAskResend, open, unseal } from "./open.ts";
 export type { OutcomeCode, Policy } from "./outcomes.ts";
-export { OUTCOMES } from "./outcomes.ts";
+export { isSilent, mayBeResent, OUTCOMES } from "./outcomes.ts";
 export type {
   Encrypted,
   Encrypting,

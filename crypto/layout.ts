@@ -20,11 +20,11 @@ export function blob(max: number): Codec<Uint8Array> {
   return {
     read(r) {
       const length = r.u16();
-      if (length > max) throw new MalformedError("over the length limit");
+      if (length > max) throw new MalformedError(); // over the length limit
       return r.bytes(length).slice();
     },
     write(w, v) {
-      if (v.length > max) throw new RangeError("over the length limit");
+      if (v.length > max) throw new RangeError(); // over the length limit
       w.u16(v.length);
       w.bytes(v);
     },
@@ -44,7 +44,7 @@ export function secret(length: number): Codec<Secret> {
 export function formatByte(value: number): Codec<undefined> {
   return {
     read(r) {
-      if (r.u8() !== value) throw new MalformedError("unknown format");
+      if (r.u8() !== value) throw new MalformedError(); // unknown format
     },
     write: (w) => w.u8(value),
   };
@@ -56,11 +56,11 @@ export const KEY_TYPE = { x25519: 0x01, kem: 0x02, ed25519: 0x03 } as const;
 function typed(type: number, length: number, check: (key: Uint8Array) => boolean): Codec<Uint8Array> {
   return {
     read(r) {
-      if (r.u8() !== type) throw new MalformedError("wrong key type");
+      if (r.u8() !== type) throw new MalformedError(); // wrong key type
       return checked(r, length, check);
     },
     write(w, v) {
-      if (v.length !== length) throw new RangeError("wrong key length");
+      if (v.length !== length) throw new RangeError(); // wrong key length
       w.u8(type);
       w.bytes(v);
     },

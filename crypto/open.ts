@@ -17,7 +17,7 @@ import {
 import { HEADER_BYTES, type Header, isHeaderOf, readHeader } from "./header.ts";
 import { addressOfIdentity, type Identity } from "./identity.ts";
 import { total } from "./layout.ts";
-import { OUTCOMES, type OutcomeCode } from "./outcomes.ts";
+import { mayBeResent, type OutcomeCode } from "./outcomes.ts";
 import { isRemoved, learn, type PeerDevice, type PinnedAccount } from "./peer.ts";
 import { type Prelude, prelude, replayTagOf } from "./pqxdh.ts";
 import type { PrekeyId, PrekeyRecord } from "./prekeys.ts";
@@ -137,7 +137,7 @@ export type Outcome = Opened | OpenedWithoutContent | NotOpened;
 export function open(opening: Opening): Outcome {
   const { envelope, peer } = opening;
   const { seal, sender } = envelope;
-  if (peer !== undefined && peer.address !== sender) throw new RangeError("not the sender's device");
+  if (peer !== undefined && peer.address !== sender) throw new RangeError(); // not the sender's device
   if (sender === addressOfIdentity(opening.identity)) return { code: "untrusted-device", tagVerified: false };
   if (peer !== undefined && !tagIsGood(peer.tagKey.reveal(), seal))
     return { code: "bad-sender-tag", tagVerified: false };
@@ -233,5 +233,5 @@ function standing(said: ListView, held: DeviceList): ListStanding {
 
 /** Whether a resend may be asked for after this outcome. */
 export function mayAskResend(outcome: Outcome): boolean {
-  return OUTCOMES[outcome.code].resend && "tagVerified" in outcome && outcome.tagVerified;
+  return mayBeResent(outcome.code) && "tagVerified" in outcome && outcome.tagVerified;
 }

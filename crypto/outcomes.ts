@@ -41,3 +41,22 @@ export const OUTCOMES = {
 } as const satisfies Readonly<Record<string, Policy>>;
 
 export type OutcomeCode = keyof typeof OUTCOMES;
+
+const RESENT: readonly OutcomeCode[] = [
+  "key-expired",
+  "unknown-session",
+  "header-mac",
+  "aead-fail",
+  "too-far",
+  "forked",
+];
+
+/** As the table has it, without the table: a page that receives needs no more. */
+export function mayBeResent(code: OutcomeCode): boolean {
+  return RESENT.includes(code);
+}
+
+/** As the table has it. */
+export function isSilent(code: OutcomeCode): boolean {
+  return code === "duplicate";
+}

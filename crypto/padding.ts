@@ -20,7 +20,7 @@ export function bucketFor(length: number, smallest = SMALLEST): number | undefin
 /** The content padded. @throws RangeError where no bucket is large enough. */
 export function pad(content: Uint8Array, smallest = SMALLEST): Uint8Array {
   const bucket = bucketFor(content.length, smallest);
-  if (bucket === undefined) throw new RangeError("over the largest padding bucket");
+  if (bucket === undefined) throw new RangeError(); // over the largest padding bucket
   return fill(new Uint8Array(bucket), [content]);
 }
 

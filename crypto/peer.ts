@@ -224,7 +224,7 @@ export function decodePeer(bytes: Uint8Array): PeerDevice {
     !lists(list, certificate.device, certificateHash(certificateBytes)) ||
     list.account !== certificate.account
   )
-    throw new MalformedError("a peer whose parts do not belong together");
+    throw new MalformedError(); // a peer whose parts do not belong together
   const address = addressOf(certificate.account, certificate.device);
   return {
     address,

@@ -277,12 +277,10 @@ export function encodePrekey(record: PrekeyRecord): Uint8Array {
 export function decodePrekey(bytes: Uint8Array): PrekeyRecord {
   const { secret: own, upload, ...rest } = decodeAll(stored, bytes);
   const isKem = rest.kind === "lastResort" || rest.kind === "oneTimeKem";
-  if (own.length !== (isKem ? KEM_SEED_BYTES : X25519_BYTES))
-    throw new MalformedError("wrong private key length");
+  if (own.length !== (isKem ? KEM_SEED_BYTES : X25519_BYTES)) throw new MalformedError(); // wrong private key length
   const key = isKem ? kemPublic(own) : x25519Base(own);
   const id = keyId(isKem ? encode(kemKey, key, MAX_PREKEY_BYTES) : encode(x25519Key, key)) as PrekeyId;
   const record = { ...rest, id, secret: new Secret(own), upload };
-  if (!equal(publicKeyOf(record), key))
-    throw new MalformedError("a prekey that does not belong to its upload");
+  if (!equal(publicKeyOf(record), key)) throw new MalformedError(); // a prekey that does not belong to its upload
   return record;
 }

@@ -25,7 +25,7 @@ function exactly(bytes: Uint8Array, length: number): Uint8Array {
 }
 
 function succeeded(result: number): void {
-  if (result !== 0) throw new Error("libsodium refused a call that cannot fail");
+  if (result !== 0) throw new Error(); // libsodium refused a call that cannot fail
 }
 
 /** SHA-512 (FIPS 180-4) of the parts one after another. */

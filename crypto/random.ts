@@ -14,7 +14,7 @@ let used = POOL_BYTES;
 /** The system's cryptographic random source (Web Cryptography API, `getRandomValues`). */
 export const systemRandom: Random = {
   bytes(length) {
-    if (length > POOL_BYTES) throw new RangeError("more than the pool holds");
+    if (length > POOL_BYTES) throw new RangeError(); // more than the pool holds
     if (used + length > POOL_BYTES) {
       globalThis.crypto.getRandomValues(pool);
       used = 0;

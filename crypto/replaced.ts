@@ -11,7 +11,7 @@ const id = binary<RatchetId>(16, "ratchet id");
 const count: Codec<number> = {
   read(r) {
     const value = r.u32();
-    if (value > MAX_CHAIN + 1) throw new MalformedError("message number over its limit");
+    if (value > MAX_CHAIN + 1) throw new MalformedError(); // message number over its limit
     return value;
   },
   write: (w, v) => w.u32(v),
@@ -22,7 +22,7 @@ const counted = struct({ key: bareX25519Key, count });
 export const optionalEnd: Codec<ChainEnd | undefined> = {
   read(r) {
     const kind = r.u8();
-    if (kind > 1) throw new MalformedError("unknown end");
+    if (kind > 1) throw new MalformedError(); // unknown end
     return kind === 0 ? undefined : counted.read(r);
   },
   write(w, v) {
@@ -36,7 +36,7 @@ export const replaced: Codec<Replaced | undefined> = {
   read(r) {
     const kind = r.u8();
     if (kind === 0) return undefined;
-    if (kind > 3) throw new MalformedError("unknown kind of replacement");
+    if (kind > 3) throw new MalformedError(); // unknown kind of replacement
     const [which, generation] = [id.read(r), r.u32()];
     if (kind === 1) return { id: which, generation, end: undefined };
     const end = kind === 2 ? { key: undefined, count: count.read(r) } : counted.read(r);

@@ -129,7 +129,7 @@ export function lib(): Raw {
 export function room(length: number): Pointer {
   const at = top;
   top = (at + length + 15) & ~15;
-  if (top > base + SCRATCH_BYTES) throw new RangeError("input over the scratch area");
+  if (top > base + SCRATCH_BYTES) throw new RangeError(); // input over the scratch area
   return at;
 }
 
@@ -194,7 +194,7 @@ export async function load(): Promise<void> {
   const found = (await instantiate({ getRandomValue })) as Raw;
   for (const name of NEEDED)
     if (typeof found[name] !== "function") throw new Error(`libsodium has no ${name}`);
-  if (found._sodium_init() < 0) throw new Error("libsodium does not start");
+  if (found._sodium_init() < 0) throw new Error(); // libsodium does not start
   base = (found._malloc(SCRATCH_BYTES + 15) + 15) & ~15;
   top = base;
   raw = found;

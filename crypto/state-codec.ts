@@ -80,7 +80,7 @@ const past = list(struct({ peer: bareX25519Key, next: u32, lostBelow: u32, tags 
 const older: Codec<Uint8Array> = {
   read(r) {
     const count = r.u16();
-    if (count > MAX_OLDER_CHAINS) throw new MalformedError("too many chains");
+    if (count > MAX_OLDER_CHAINS) throw new MalformedError(); // too many chains
     return r.bytes(count * OLDER_CHAIN_BYTES).slice();
   },
   write(w, v) {
@@ -103,10 +103,10 @@ function readSkipped(r: Reader): SkippedKey[] {
   let before: Uint8Array | undefined;
   for (let runs = r.u16(); runs > 0; runs--) {
     const { peer, keys } = run.read(r);
-    if (before !== undefined && equal(before, peer)) throw new MalformedError("a run in two parts");
+    if (before !== undefined && equal(before, peer)) throw new MalformedError(); // a run in two parts
     before = peer;
     for (const { n, since, key: kept } of keys) out.push({ peer, n, since, key: kept });
-    if (out.length > MAX_SKIPPED) throw new MalformedError("too many skipped keys");
+    if (out.length > MAX_SKIPPED) throw new MalformedError(); // too many skipped keys
   }
   return out;
 }
@@ -135,7 +135,7 @@ const core: Codec<DoubleRatchet> = struct({
 const sealingIdOrNone: Codec<string> = {
   read(r) {
     const length = r.u8();
-    if (length !== 0 && length !== SEALING_ID_BYTES) throw new MalformedError("not a sealing key id");
+    if (length !== 0 && length !== SEALING_ID_BYTES) throw new MalformedError(); // not a sealing key id
     return r.binary(length);
   },
   write(w, v) {
@@ -174,6 +174,6 @@ export function decodeRatchet(bytes: Uint8Array): Ratchet {
     (ours.at === "due" || ours.next <= MAX_CHAIN + 1) &&
     (theirs.at === "none" || theirs.lostBelow <= theirs.next) &&
     ended.every((chain, i) => i === ended.length - 1 || chain.tags.length === 0);
-  if (!orderly) throw new MalformedError("a ratchet that cannot be");
+  if (!orderly) throw new MalformedError(); // a ratchet that cannot be
   return state;
 }

@@ -15,10 +15,14 @@ export const PATHS = {
   accessKey: "/v1/access-key",
   presence: "/v1/presence",
   linking: "/v1/linking",
+  policy: "/.well-known/lethe",
+} as const;
+
+/** What the operator, and whoever watches the relay, asks for. */
+export const OPERATOR_PATHS = {
   health: "/health",
   ready: "/ready",
   metrics: "/metrics",
-  policy: "/.well-known/lethe",
   document: "/openapi.json",
   adminFigures: "/admin/figures",
   adminInvites: "/admin/invites",

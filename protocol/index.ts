@@ -5,4 +5,5 @@ export * from "./ids.ts";
 export * from "./limits.ts";
 export * from "./problems.ts";
 export * from "./sentences.ts";
+export * from "./statuses.ts";
 export * from "./versions.ts";

@@ -1,6 +1,6 @@
-// The one table of everything that can be refused: code, wire number, HTTP status, WebSocket close status where the
-// connection ends, and whether trying again can help. Numbers are never given to another code. Each code's sentence is in
-// `sentences.ts`: a page loads this table, and does without them.
+// The one table of everything that can be refused: code, wire number, WebSocket close status where the connection ends, and
+// whether trying again can help. Numbers are never given to another code. Each code's sentence is in `sentences.ts`, its
+// HTTP status in `statuses.ts`: a page loads this table, and does without them.
 import { SENTENCES } from "./sentences.ts";
 
 export type Retry = "never" | "later" | "after-change";
@@ -8,64 +8,62 @@ export type Retry = "never" | "later" | "after-change";
 export interface Problem {
   /** Number in `refused`, `answer`, `goaway` and `error` frames. */
   readonly number: number;
-  /** HTTP status where the code is an HTTP answer. */
-  readonly http: number;
   /** WebSocket close status where the connection ends with it, else undefined. */
   readonly close: number | undefined;
   readonly retry: Retry;
 }
 
-function problem(number: number, http: number, close: number | undefined, retry: Retry): Problem {
-  return { number, http, close, retry };
+function problem(number: number, retry: Retry, close?: number): Problem {
+  return { number, close, retry };
 }
 
 export const PROBLEMS = {
-  "malformed-frame": problem(1, 400, 4400, "never"),
-  "unknown-frame": problem(2, 400, 4400, "never"),
-  "unexpected-frame": problem(3, 400, 4400, "never"),
-  "frame-too-large": problem(4, 413, 4413, "never"),
-  "version-unsupported": problem(5, 400, 4426, "never"),
-  "authentication-failed": problem(6, 401, 4401, "never"),
-  "authentication-timeout": problem(7, 408, 4408, "later"),
-  displaced: problem(8, 409, 4409, "never"),
-  "epoch-behind": problem(9, 409, 4410, "after-change"),
-  "device-removed": problem(10, 404, 4404, "never"),
-  "slow-reader": problem(11, 408, 4411, "later"),
-  "ping-timeout": problem(12, 408, 4412, "later"),
-  "too-many-connections": problem(13, 429, 4429, "later"),
-  "shutting-down": problem(14, 503, 1012, "later"),
-  fenced: problem(15, 503, 4503, "later"),
-  "not-permitted": problem(20, 403, undefined, "never"),
-  "unknown-name": problem(21, 404, undefined, "never"),
-  "no-device": problem(22, 404, undefined, "after-change"),
-  "stale-list": problem(23, 409, undefined, "after-change"),
-  "mailbox-full": problem(24, 507, undefined, "later"),
-  expired: problem(25, 410, undefined, "never"),
-  "envelope-too-large": problem(26, 413, undefined, "never"),
-  "rate-limited": problem(27, 429, undefined, "later"),
-  "storage-full": problem(28, 507, undefined, "later"),
-  "storage-failed": problem(29, 503, undefined, "later"),
-  busy: problem(30, 503, undefined, "later"),
-  "repeated-id": problem(31, 400, undefined, "never"),
-  "bad-request": problem(40, 400, undefined, "never"),
-  unauthorized: problem(41, 401, undefined, "never"),
-  "clock-skew": problem(42, 401, undefined, "after-change"),
-  replayed: problem(43, 401, undefined, "never"),
-  "name-invalid": problem(44, 400, undefined, "never"),
-  "name-taken": problem(45, 409, undefined, "never"),
-  "account-exists": problem(46, 409, undefined, "never"),
-  "not-found": problem(47, 404, undefined, "never"),
-  "list-conflict": problem(48, 409, undefined, "after-change"),
-  "too-many-prekeys": problem(49, 413, undefined, "never"),
-  "not-ready": problem(50, 503, undefined, "later"),
-  "registration-closed": problem(52, 403, undefined, "never"),
-  "ticket-required": problem(53, 401, undefined, "after-change"),
-  "ticket-invalid": problem(54, 403, undefined, "after-change"),
-  "identity-unreachable": problem(55, 503, undefined, "later"),
-  "linking-taken": problem(60, 409, undefined, "never"),
-  "linking-early": problem(61, 409, undefined, "after-change"),
-  "linking-ended": problem(62, 410, undefined, "never"),
-  internal: problem(51, 500, 1011, "later"),
+  "malformed-frame": problem(1, "never", 4400),
+  "unknown-frame": problem(2, "never", 4400),
+  "unexpected-frame": problem(3, "never", 4400),
+  "frame-too-large": problem(4, "never", 4413),
+  "version-unsupported": problem(5, "never", 4426),
+  "authentication-failed": problem(6, "never", 4401),
+  "authentication-timeout": problem(7, "later", 4408),
+  displaced: problem(8, "never", 4409),
+  "epoch-behind": problem(9, "after-change", 4410),
+  "device-removed": problem(10, "never", 4404),
+  "slow-reader": problem(11, "later", 4411),
+  "ping-timeout": problem(12, "later", 4412),
+  "too-many-connections": problem(13, "later", 4429),
+  "shutting-down": problem(14, "later", 1012),
+  fenced: problem(15, "later", 4503),
+  "not-permitted": problem(20, "never"),
+  "unknown-name": problem(21, "never"),
+  "no-device": problem(22, "after-change"),
+  "stale-list": problem(23, "after-change"),
+  "mailbox-full": problem(24, "later"),
+  expired: problem(25, "never"),
+  "envelope-too-large": problem(26, "never"),
+  "rate-limited": problem(27, "later"),
+  "storage-full": problem(28, "later"),
+  "storage-failed": problem(29, "later"),
+  busy: problem(30, "later"),
+  "repeated-id": problem(31, "never"),
+  "bad-request": problem(40, "never"),
+  unauthorized: problem(41, "never"),
+  "clock-skew": problem(42, "after-change"),
+  replayed: problem(43, "never"),
+  "name-invalid": problem(44, "never"),
+  "name-taken": problem(45, "never"),
+  "account-exists": problem(46, "never"),
+  "not-found": problem(47, "never"),
+  "list-conflict": problem(48, "after-change"),
+  "too-many-prekeys": problem(49, "never"),
+  "not-ready": problem(50, "later"),
+  "registration-closed": problem(52, "never"),
+  "ticket-required": problem(53, "after-change"),
+  "ticket-invalid": problem(54, "after-change"),
+  "identity-unreachable": problem(55, "later"),
+  "linking-taken": problem(60, "never"),
+  "linking-early": problem(61, "after-change"),
+  "linking-ended": problem(62, "never"),
+  internal: problem(51, "later", 1011),
 } as const satisfies Record<string, Problem>;
 
 export type ProblemCode = keyof typeof PROBLEMS;

@@ -5,6 +5,7 @@ import * as limits from "./limits.ts";
 import { PROBLEMS, type ProblemCode } from "./problems.ts";
 import { type Reaction, REMEDIES } from "./remedies.ts";
 import { SENTENCES } from "./sentences.ts";
+import { HTTP_STATUSES } from "./statuses.ts";
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
@@ -33,11 +34,11 @@ function problems(): string {
   return table(
     ["number", "code", "HTTP", "close", "again", "meaning"],
     codes.map((code) => {
-      const { number, http, close, retry } = PROBLEMS[code];
+      const { number, close, retry } = PROBLEMS[code];
       return [
         String(number),
         `\`${code}\``,
-        String(http),
+        String(HTTP_STATUSES[code]),
         close === undefined ? "" : String(close),
         retry,
         SENTENCES[code],

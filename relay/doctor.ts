@@ -7,7 +7,7 @@ import http from "node:http";
 import https from "node:https";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
-import { PATHS } from "@lethe/protocol";
+import { OPERATOR_PATHS, PATHS } from "@lethe/protocol";
 import { examineCluster } from "./doctor-cluster.ts";
 import { doubtful, type Finding, type Machine, well, wrong } from "./finding.ts";
 import { openRegistrar } from "./http/registration.ts";
@@ -156,7 +156,7 @@ async function answering(settings: Settings): Promise<Answering> {
   const policy = await ask(`${urlOf(settings)}${PATHS.policy}`);
   if (policy?.status !== 200 || !policy.body.includes('"lethe":"relay"')) return "nobody";
   const token = await readFile(join(settings.data, "admin-token"), "utf8").catch(() => "");
-  const figures = await ask(`${urlOf(settings)}${PATHS.adminFigures}`, `Bearer ${token.trim()}`);
+  const figures = await ask(`${urlOf(settings)}${OPERATOR_PATHS.adminFigures}`, `Bearer ${token.trim()}`);
   return figures?.status === 200 ? "this relay" : "another relay";
 }
 

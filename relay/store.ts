@@ -5,7 +5,7 @@ import { mkdir } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { PATHS, PROBLEMS, type Time } from "@lethe/protocol";
+import { OPERATOR_PATHS, HTTP_STATUSES, type Time } from "@lethe/protocol";
 import { type Backend, type Doubt, openBackend, type StoreEvent, StoreOpenError } from "@lethe/queue";
 import { problemJson } from "./http/raw-answers.ts";
 import type { Log } from "./log.ts";
@@ -103,8 +103,8 @@ async function listen(settings: Settings): Promise<Server> {
   const tls = await tlsOf(settings);
   const server = tls === undefined ? createServer() : createTlsServer(tls);
   server.on("request", (request, answer) => {
-    const isHealth = request.url === PATHS.health;
-    answer.writeHead(isHealth ? 200 : PROBLEMS["not-ready"].http, { "content-type": "application/json" });
+    const isHealth = request.url === OPERATOR_PATHS.health;
+    answer.writeHead(isHealth ? 200 : HTTP_STATUSES["not-ready"], { "content-type": "application/json" });
     answer.end(JSON.stringify(isHealth ? { status: "up" } : problemJson("not-ready", Date.now())));
   });
   server.listen({ host: settings.host, port: settings.port });

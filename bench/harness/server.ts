@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { PATHS } from "@lethe/protocol";
+import { OPERATOR_PATHS } from "@lethe/protocol";
 import type { Context } from "./case.ts";
 import { cpuSeconds, residentBytes } from "./cpu.ts";
 
@@ -102,7 +102,7 @@ export async function aFolder(): Promise<AsyncDisposable & { readonly path: stri
 
 /** One of the relay's own counters or gauges. */
 export async function metric(relay: Server, name: string): Promise<number> {
-  const text = await (await fetch(new URL(PATHS.metrics, relay.url))).text();
+  const text = await (await fetch(new URL(OPERATOR_PATHS.metrics, relay.url))).text();
   const found = new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1];
   if (found === undefined) throw new Error(`the relay has no metric ${name}`);
   return Number(found);

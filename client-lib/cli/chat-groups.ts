@@ -8,7 +8,7 @@ export interface ChatGroupsConfig {
   readonly client: Client;
   readonly note: (text: string) => void;
   /** Carried out after what was entered before. */
-  readonly then: (what: () => Promise<void>) => void;
+  readonly after: (what: () => Promise<void>) => void;
   /** One writes to this group from now on. */
   readonly turnTo: (tag: string) => void;
 }
@@ -57,39 +57,39 @@ export class ChatGroups {
 
   /** False: the command is none of these. `peer`: whom one writes to. */
   takes(name: string, words: readonly string[], peer: string | undefined): boolean {
-    const { then } = this.#config;
+    const { after } = this.#config;
     const { groups } = this.#config.client;
     const here = (): string => this.find(peer ?? "#").id;
     const [first = "", ...rest] = words;
     switch (name) {
       case "groups":
-        then(() => this.#list());
+        after(() => this.#list());
         return true;
       case "group":
         if (first === "" || rest.length === 0) return false;
-        then(() => this.#create(first, rest));
+        after(() => this.#create(first, rest));
         return true;
       case "members":
-        then(async () => this.#members(groups.get(here())));
+        after(async () => this.#members(groups.get(here())));
         return true;
       case "invite":
-        then(async () => this.#did(await groups.add(here(), words), `${words.join(", ")} invited`));
+        after(async () => this.#did(await groups.add(here(), words), `${words.join(", ")} invited`));
         return true;
       case "remove":
-        then(async () => this.#did(await groups.remove(here(), words), `${words.join(", ")} removed`));
+        after(async () => this.#did(await groups.remove(here(), words), `${words.join(", ")} removed`));
         return true;
       case "promote":
-        then(async () => this.#did(await groups.promote(here(), first), `${first} is an admin`));
+        after(async () => this.#did(await groups.promote(here(), first), `${first} is an admin`));
         return true;
       case "rename":
-        then(async () => this.#renamed(await groups.rename(here(), words.join(" "))));
+        after(async () => this.#renamed(await groups.rename(here(), words.join(" "))));
         return true;
       case "leave":
-        then(async () => this.#did(await groups.leave(first === "" ? here() : this.find(first).id), "left"));
+        after(async () => this.#did(await groups.leave(first === "" ? here() : this.find(first).id), "left"));
         return true;
       case "join":
         if (first === "") return false;
-        then(async () => this.#joined(await groups.join(this.find(first).id)));
+        after(async () => this.#joined(await groups.join(this.find(first).id)));
         return true;
       default:
         return false;

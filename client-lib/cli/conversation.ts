@@ -94,7 +94,7 @@ export class Chat {
     this.#groups = new ChatGroups({
       client,
       note: (text) => this.#note(text),
-      then: (what) => this.#then(what),
+      after: (what) => this.#then(what),
       turnTo: (tag) => this.#writeTo(tag),
     });
     this.connection = client.connection;
@@ -192,12 +192,13 @@ export class Chat {
 
   #listenToGroups(): void {
     const { client } = this;
-    client.on("group-message", ({ group, from, own, text, bytes, type, sentAt, late, read }) => {
+    client.on("group-message", (message) => {
+      const { group, from, own, text, bytes, type, sentAt, late } = message;
       const tag = this.#groups.tagOf(group);
       const shown = text ?? `[${bytes?.length ?? 0} bytes ${type ?? ""}]`;
       this.peer ??= tag;
       this.#add({ kind: "in", from: `${tag} ${own ? "you" : from}`, text: shown, at: sentAt, late });
-      read();
+      message.read();
     });
     client.on("group", ({ group, how }) => {
       const tag = this.#groups.tag(group);

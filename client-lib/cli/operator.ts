@@ -2,7 +2,7 @@
 // the token comes from the relay's data folder, so whoever may read that folder is the operator.
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { PATHS } from "@lethe/protocol";
+import { OPERATOR_PATHS } from "@lethe/protocol";
 import type { AdminArguments, StatusArguments } from "./arguments.ts";
 import { type Figures, statusView } from "./figures.ts";
 import { painter } from "./text.ts";
@@ -83,7 +83,7 @@ async function tokenOf(data: string): Promise<string> {
 /** One view in a pipe, or with --json; on a terminal one a second, until Ctrl-C. */
 export async function runStatus(args: StatusArguments, out: Output, signal: AbortSignal): Promise<number> {
   const paint = painter(out.colour);
-  const read = async (): Promise<Figures> => (await ask(args, "GET", PATHS.adminFigures)) as Figures;
+  const read = async (): Promise<Figures> => (await ask(args, "GET", OPERATOR_PATHS.adminFigures)) as Figures;
   if (args.json) {
     out.write(`${JSON.stringify(await read())}\n`);
     return 0;
@@ -110,7 +110,7 @@ export async function runAdmin(args: AdminArguments, out: Output): Promise<numbe
   const { act } = args;
   switch (act.do) {
     case "invite": {
-      const { invite, expires } = await ask(args, "POST", PATHS.adminInvites, {
+      const { invite, expires } = await ask(args, "POST", OPERATOR_PATHS.adminInvites, {
         uses: act.uses,
         days: act.days,
       });
@@ -125,7 +125,7 @@ export async function runAdmin(args: AdminArguments, out: Output): Promise<numbe
       return 0;
     }
     case "invites": {
-      const { invites } = (await ask(args, "GET", PATHS.adminInvites)) as {
+      const { invites } = (await ask(args, "GET", OPERATOR_PATHS.adminInvites)) as {
         invites: { mark: string; uses: number; expires: number }[];
       };
       if (invites.length === 0) out.write(paint("grey", "no invites are open\n"));
@@ -134,13 +134,16 @@ export async function runAdmin(args: AdminArguments, out: Output): Promise<numbe
       return 0;
     }
     case "withdraw":
-      await ask(args, "DELETE", `${PATHS.adminInvites}/${act.mark}`);
+      await ask(args, "DELETE", `${OPERATOR_PATHS.adminInvites}/${act.mark}`);
       out.write("withdrawn\n");
       return 0;
     case "show":
-      return show(await ask(args, "GET", `${PATHS.adminAccounts}/${encodeURIComponent(act.user)}`), out);
+      return show(
+        await ask(args, "GET", `${OPERATOR_PATHS.adminAccounts}/${encodeURIComponent(act.user)}`),
+        out,
+      );
     case "remove":
-      await ask(args, "DELETE", `${PATHS.adminAccounts}/${encodeURIComponent(act.user)}`);
+      await ask(args, "DELETE", `${OPERATOR_PATHS.adminAccounts}/${encodeURIComponent(act.user)}`);
       out.write(`${act.user} is removed, with mail, keys and devices; the name is free\n`);
       return 0;
   }

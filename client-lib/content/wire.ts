@@ -182,13 +182,13 @@ function kindIn(fields: Fields, field: number | undefined): Kind | undefined {
 
 function bytesIn(fields: Fields, field: number): Uint8Array {
   const value = fields.get(field)?.last ?? EMPTY;
-  if (typeof value === "bigint") throw new Error("a number where bytes belong");
+  if (typeof value === "bigint") throw new Error(); // a number where bytes belong
   return value;
 }
 
 function numberIn(fields: Fields, field: number): bigint {
   const value = fields.get(field)?.last ?? 0n;
-  if (typeof value !== "bigint") throw new Error("bytes where a number belongs");
+  if (typeof value !== "bigint") throw new Error(); // bytes where a number belongs
   return value;
 }
 

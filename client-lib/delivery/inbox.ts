@@ -389,7 +389,7 @@ function nameOf({ from, message, kind }: InboxRow): string {
 function contentOf({ kind, body }: InboxRow): Entry["content"] {
   if (kind === "note") {
     const note = decodeAll(ownNote, body);
-    if (note.kind !== "read" && note.kind !== "deleted") throw new Error("a note that is for the library");
+    if (note.kind !== "read" && note.kind !== "deleted") throw new Error(); // a note that is for the library
     const { conversation, messages } = note;
     return { kind: note.kind === "read" ? "read-elsewhere" : "deleted-elsewhere", conversation, messages };
   }

@@ -95,7 +95,7 @@ const decided = struct({ at: time, by: u16 });
 export const contactRow: Codec<Of<typeof contactOf1> & Of<typeof decided>> = {
   read(r) {
     const version = r.u8();
-    if (version !== 1 && version !== 2) throw new Error("a row of a later version of this library");
+    if (version !== 1 && version !== 2) throw new Error(); // a row of a later version of this library
     const contact = contactOf1.read(r);
     return { ...contact, ...(version === 1 ? { at: 0 as Time, by: 0 } : decided.read(r)) };
   },

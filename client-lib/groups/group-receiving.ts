@@ -11,12 +11,13 @@ import {
 } from "@lethe/protocol";
 import {
   type GroupId,
-  GROUP_OUTCOMES,
   type GroupOutcomeCode,
   type OpenedInGroup,
   parseGroupState,
   type SenderChains,
   groupSealId,
+  isSilentInGroup,
+  mayOpenLater,
   senderKeys,
   decodeTold,
 } from "@lethe/crypto";
@@ -139,16 +140,15 @@ export class GroupReceiving {
       return left.length > 0 && left.every(({ standing }) => standing === "left") ? "done" : "wait";
     }
     const { known, result } = opened;
-    const policy = GROUP_OUTCOMES[result.code];
     if (result.code === "unknown-chain") this.#missing.set(id, { group: known.id, sender: result.sender });
     if (result.code === "untrusted-device") this.#parts.reach.relist(turn, accountOf(result.sender));
-    if (policy.wait) return "wait";
+    if (mayOpenLater(result.code)) return "wait";
     if ("theirs" in result) store.putChains(turn, result.theirs);
     const read = result.code === "ok" ? readContent(result.plaintext) : undefined;
     if (result.code === "ok" && read !== undefined) {
       if (result.content === "lasting")
         inbox.opened(turn, { ...read, id, group: known.id, from: result.sender });
-    } else if (policy.inbox !== "silent")
+    } else if (!isSilentInGroup(result.code))
       inbox.quarantine(turn, id, ciphertext, result.code === "ok" ? "malformed-content" : result.code);
     return "done";
   }

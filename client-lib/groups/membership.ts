@@ -321,6 +321,6 @@ function viewAfter(before: GroupView | undefined, { state, sealKey, keys, now }:
     before === undefined
       ? joinGroup({ identity, bytes: state.bytes, signer, sealKey, known: undefined, now })
       : acceptGroupState({ view: before, bytes: state.bytes, signer, sealKey, now });
-  if (taken.code !== "ok") throw new Error(`one's own state: ${taken.code}`);
+  if (taken.code !== "ok") throw new Error(taken.code);
   return taken.view;
 }

@@ -106,7 +106,7 @@ export function learnCertificates(
 export function publishedDevices({ list, certificate, certificateBytes }: Identity, own: OwnDevices) {
   return list.devices.map(({ device }) => {
     const bytes = device === certificate.device ? certificateBytes : own.certificates.get(device);
-    if (bytes === undefined) throw new Error("the certificate of a listed device is not known");
+    if (bytes === undefined) throw new Error(); // the certificate of a listed device is not known
     return { device, signingKey: parseCertificate(bytes).signingKey, certificate: bytes };
   });
 }

@@ -26,6 +26,7 @@ import {
   type Identity,
   isCurrent,
   isRenewalDue,
+  isSilent,
   keepHeard,
   keepOwn,
   keepStep,
@@ -35,7 +36,6 @@ import {
   open,
   type Opened,
   type OpenedWithoutContent,
-  OUTCOMES,
   type PeerDevice,
   type Random,
   type Ratchet,
@@ -347,7 +347,7 @@ export class PairwiseCipher implements Cipher {
 
   #notOpened({ sender, content }: UnsealedEnvelope, outcome: NotOpened, now: Time): CipherOutcome {
     const { code, failed } = outcome;
-    if (OUTCOMES[code].inbox === "silent") return { outcome: "duplicate" };
+    if (isSilent(code)) return { outcome: "duplicate" };
     const writes: Write[] = [];
     // The seal was whole and the header is the peer's, so no relay has done it: one of the two states is a copy.
     const isCopy = code === "forked" || code === "superseded" || code === "aead-fail";

@@ -6,6 +6,7 @@ import {
   MAX_REQUEST_SKEW_MS,
   MAX_VERSION,
   PATHS,
+  HTTP_STATUSES,
   PROBLEMS,
   type ProblemCode,
   SENTENCES,
@@ -108,7 +109,7 @@ function refusals(codes: readonly ProblemCode[]): Record<string, object> {
       : {}),
     content: { "application/json": { schema: jsonSchema(problem(some), "output") } },
   });
-  const byStatus = Map.groupBy(codes, (code) => PROBLEMS[code].http);
+  const byStatus = Map.groupBy(codes, (code) => HTTP_STATUSES[code]);
   return Object.fromEntries([...byStatus].map(([status, some]) => [status, answer(some)]));
 }
 

@@ -1,6 +1,6 @@
 // Failures as answers. Always true: whatever fails, a handler, a body, a path that is no path, is a problem of the table as
 // JSON, with the relay's clock; only a fault of ours is logged.
-import { PROBLEMS, Refusal } from "@lethe/protocol";
+import { HTTP_STATUSES, Refusal } from "@lethe/protocol";
 import { StoreFailedError } from "@lethe/queue";
 import type { FastifyReply } from "fastify";
 import { retryAfter } from "../edge/client-socket.ts";
@@ -15,7 +15,7 @@ export function problemAnswers({ now, log, metrics }: HttpOptions) {
     if (code === "internal") log.error({ code, reason: String(error) }, "a request failed");
     metrics.refused(code);
     if (wait !== undefined) reply.header("retry-after", Math.ceil(wait / 1_000));
-    void reply.status(PROBLEMS[code].http).send(problemJson(code, now(), message, wait));
+    void reply.status(HTTP_STATUSES[code]).send(problemJson(code, now(), message, wait));
   };
 }
 

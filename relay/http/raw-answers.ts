@@ -3,7 +3,7 @@
 // the other side ends its own half.
 import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-import { PROBLEMS, type ProblemCode, type ProblemJson, SENTENCES } from "@lethe/protocol";
+import { HTTP_STATUSES, type ProblemCode, type ProblemJson, SENTENCES } from "@lethe/protocol";
 
 export function problemJson(
   code: ProblemCode,
@@ -21,7 +21,7 @@ export function turnAway(stream: Duplex, code: ProblemCode, now: number, retryAf
     stream.destroy();
     return;
   }
-  const { http } = PROBLEMS[code];
+  const http = HTTP_STATUSES[code];
   const body = JSON.stringify(problemJson(code, now, undefined, retryAfter));
   const wait = retryAfter === undefined ? "" : `Retry-After: ${Math.ceil(retryAfter / 1_000)}\r\n`;
   // A client that keeps its half open would keep the whole connection: nothing times out what has left the HTTP server.

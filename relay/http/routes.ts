@@ -1,6 +1,6 @@
 // Every HTTP route of the relay in one table: who may ask, with which body, and each answer that there is. Always true: a
 // body is checked by the shape that stands here, and the document at /openapi.json is made of nothing else.
-import { PATHS, type ProblemCode } from "@lethe/protocol";
+import { OPERATOR_PATHS, PATHS, type ProblemCode } from "@lethe/protocol";
 import type { z } from "zod";
 import * as answers from "./answers.ts";
 import * as shapes from "./shapes.ts";
@@ -44,7 +44,7 @@ const publicRoutes = {
   },
   health: {
     method: "GET",
-    path: PATHS.health,
+    path: OPERATOR_PATHS.health,
     asker: "anybody",
     says: "The process is up",
     answers: { 200: answers.up },
@@ -52,7 +52,7 @@ const publicRoutes = {
   },
   ready: {
     method: "GET",
-    path: PATHS.ready,
+    path: OPERATOR_PATHS.ready,
     asker: "anybody",
     says: "The relay takes connections",
     answers: { 200: answers.ready },
@@ -60,7 +60,7 @@ const publicRoutes = {
   },
   metrics: {
     method: "GET",
-    path: PATHS.metrics,
+    path: OPERATOR_PATHS.metrics,
     asker: "anybody",
     says: "Counts and sizes as Prometheus text",
     answers: { 200: "text" },
@@ -68,7 +68,7 @@ const publicRoutes = {
   },
   document: {
     method: "GET",
-    path: PATHS.document,
+    path: OPERATOR_PATHS.document,
     asker: "anybody",
     says: "This document",
     answers: { 200: "json" },
@@ -212,7 +212,7 @@ const linkingRoutes = {
 const operatorRoutes = {
   figures: {
     method: "GET",
-    path: PATHS.adminFigures,
+    path: OPERATOR_PATHS.adminFigures,
     asker: "operator",
     says: "What the relay does now",
     answers: { 200: answers.figures },
@@ -220,7 +220,7 @@ const operatorRoutes = {
   },
   makeInvite: {
     method: "POST",
-    path: PATHS.adminInvites,
+    path: OPERATOR_PATHS.adminInvites,
     asker: "operator",
     says: "Makes an invite",
     body: shapes.inviteBody,
@@ -229,7 +229,7 @@ const operatorRoutes = {
   },
   invites: {
     method: "GET",
-    path: PATHS.adminInvites,
+    path: OPERATOR_PATHS.adminInvites,
     asker: "operator",
     says: "The invites that are open, by their marks",
     answers: { 200: answers.invites },
@@ -237,7 +237,7 @@ const operatorRoutes = {
   },
   withdrawInvite: {
     method: "DELETE",
-    path: `${PATHS.adminInvites}/:mark`,
+    path: `${OPERATOR_PATHS.adminInvites}/:mark`,
     asker: "operator",
     says: "Withdraws an invite",
     params: shapes.inviteParams,
@@ -246,7 +246,7 @@ const operatorRoutes = {
   },
   account: {
     method: "GET",
-    path: `${PATHS.adminAccounts}/:name`,
+    path: `${OPERATOR_PATHS.adminAccounts}/:name`,
     asker: "operator",
     says: "An account's devices and how much mail waits for each",
     params: shapes.accountParams,
@@ -255,7 +255,7 @@ const operatorRoutes = {
   },
   removeAccount: {
     method: "DELETE",
-    path: `${PATHS.adminAccounts}/:name`,
+    path: `${OPERATOR_PATHS.adminAccounts}/:name`,
     asker: "operator",
     says: "Removes an account with everything of it",
     params: shapes.accountParams,

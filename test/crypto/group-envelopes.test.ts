@@ -5,6 +5,8 @@ import { stepChain } from "../../crypto/group-chain.ts";
 import {
   envelopeIdFor,
   GROUP_OUTCOMES,
+  isSilentInGroup,
+  mayOpenLater,
   type GroupOutcomeCode,
   MAX_JUMP,
   MAX_PLAINTEXT_BYTES,
@@ -265,7 +267,15 @@ describe("the limits of chains", () => {
   it("has a policy for every outcome, and delivers one alone", () => {
     const codes = Object.keys(GROUP_OUTCOMES) as GroupOutcomeCode[];
     expect(codes.filter((code) => GROUP_OUTCOMES[code].inbox === "deliver")).toEqual(["ok"]);
-    expect(codes.filter((code) => GROUP_OUTCOMES[code].wait)).toEqual(["unknown-seal-key", "untrusted-device", "unknown-chain"]);
+    expect(codes.filter(mayOpenLater)).toEqual(codes.filter((code) => GROUP_OUTCOMES[code].wait));
+    expect(codes.filter(isSilentInGroup)).toEqual(
+      codes.filter((code) => GROUP_OUTCOMES[code].inbox === "silent"),
+    );
+    expect(codes.filter((code) => GROUP_OUTCOMES[code].wait)).toEqual([
+      "unknown-seal-key",
+      "untrusted-device",
+      "unknown-chain",
+    ]);
   });
 });
 

@@ -1,6 +1,6 @@
 // The description of the HTTP half against the routes that run, the table of problems and the specification, both ways.
 import { readFileSync } from "node:fs";
-import { PATHS, PROBLEMS, type ProblemCode, SENTENCES } from "@lethe/protocol";
+import { OPERATOR_PATHS, PATHS, HTTP_STATUSES, type ProblemCode, SENTENCES } from "@lethe/protocol";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { describe, expect, it } from "vitest";
 import type { HttpOptions } from "../../relay/http/options.ts";
@@ -16,7 +16,7 @@ const options = {
 } as unknown as HttpOptions;
 const app = await openHttp(options);
 await app.ready();
-const served = await app.inject(PATHS.document);
+const served = await app.inject(OPERATOR_PATHS.document);
 const document = JSON.parse(served.body) as Document;
 const description = new Description(document);
 const described = [...description.operations.keys()].toSorted();
@@ -70,7 +70,7 @@ describe("the description", () => {
       const codes = description.codes(route) as ProblemCode[];
       expect([route, codes.length]).not.toEqual([route, 0]);
       for (const code of codes)
-        expect(responses[PROBLEMS[code].http]?.description).toContain(`\`${code}\`: ${SENTENCES[code]}`);
+        expect(responses[HTTP_STATUSES[code]]?.description).toContain(`\`${code}\`: ${SENTENCES[code]}`);
     }
   });
 

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { PATHS, PROBLEMS } from "@lethe/protocol";
+import { OPERATOR_PATHS, PATHS, HTTP_STATUSES } from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
 import { aPrekey, Person } from "../support/person.ts";
 import { RelayProcess } from "../support/relay-process.ts";
@@ -157,10 +157,10 @@ describe("a relay whose disk is full", () => {
         const person = Person.called("late");
         const answer = await person.request(full.relay, "POST", PATHS.accounts, person.registration);
         if (answer.status !== 201) refused = answer.code;
-        if (refused !== "") expect(answer.status).toBe(PROBLEMS["storage-full"].http);
+        if (refused !== "") expect(answer.status).toBe(HTTP_STATUSES["storage-full"]);
       }
       expect(["storage-full", ""]).toContain(refused);
-      expect((await fetch(`${full.relay.url}${PATHS.health}`)).status).toBe(200);
+      expect((await fetch(`${full.relay.url}${OPERATOR_PATHS.health}`)).status).toBe(200);
       expect((await ben.request(full.relay, "GET", PATHS.prekeys)).status).toBe(200);
     },
   );

@@ -1,7 +1,7 @@
 // A run of hostile inputs against one relay process, at its sockets and at its HTTP half, and the verdict afterwards.
 // Always true: the number of a connection decides its inputs, whichever lane leads it; the relay's memory is read at the
 // end of every part, when that part's connections are gone.
-import { PATHS } from "@lethe/protocol";
+import { OPERATOR_PATHS } from "@lethe/protocol";
 import { Chance } from "./chance.ts";
 import { anHttpTally, type HttpTally, liveHttp } from "./http-life.ts";
 import { Life, type Tally } from "./life.ts";
@@ -87,7 +87,7 @@ async function many<T>(count: number, one: () => Promise<T>): Promise<T[]> {
 export async function faultsAfter(relay: RelayProcess, { resident }: Outcome): Promise<string[]> {
   if (!relay.running) return ["the relay is gone"];
   const faults: string[] = [];
-  const health = await ask(relay, "GET", PATHS.health, Buffer.alloc(0));
+  const health = await ask(relay, "GET", OPERATOR_PATHS.health, Buffer.alloc(0));
   if (health.status !== 200) faults.push(`health answers ${health.status}`);
   if (relay.output.includes('"level":50')) faults.push("the relay has logged an error");
   const warm = Math.max(...resident.slice(2, 6));

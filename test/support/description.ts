@@ -1,6 +1,6 @@
 // The relay's own description of its HTTP half, and answers held against it. Always true: an answer passes only if its
 // status, content type and every field of its body are described for that very route.
-import { PATHS } from "@lethe/protocol";
+import { OPERATOR_PATHS } from "@lethe/protocol";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import type { Answer, At } from "./person.ts";
 
@@ -43,7 +43,9 @@ export class Description {
   }
 
   static async of(relay: At): Promise<Description> {
-    return new Description((await (await fetch(`${relay.url}${PATHS.document}`)).json()) as Document);
+    return new Description(
+      (await (await fetch(`${relay.url}${OPERATOR_PATHS.document}`)).json()) as Document,
+    );
   }
 
   operation(route: RouteText): Operation {

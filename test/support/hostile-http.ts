@@ -1,6 +1,6 @@
 // Hostile requests for the relay's HTTP half, and what must become of each. Always true: the oracle says beforehand which
 // statuses are right; whatever is not a success is a problem of the table, and nothing is ever `internal`.
-import { MAX_REQUEST_SKEW_MS, PATHS } from "@lethe/protocol";
+import { MAX_REQUEST_SKEW_MS, OPERATOR_PATHS, PATHS } from "@lethe/protocol";
 import { requestBytes } from "./bare-http.ts";
 import { upgradeRequest } from "./bare-socket.ts";
 import type { Chance } from "./chance.ts";
@@ -44,7 +44,7 @@ export type HttpKind = keyof typeof KINDS;
 export const HTTP_KINDS = Object.keys(KINDS) as HttpKind[];
 const SHARES = HTTP_KINDS.flatMap((kind) => Array.from({ length: KINDS[kind] }, () => kind));
 
-const PUBLIC = ["/", PATHS.policy, PATHS.health, PATHS.ready] as const;
+const PUBLIC = ["/", PATHS.policy, OPERATOR_PATHS.health, OPERATOR_PATHS.ready] as const;
 const SIGNED = [
   ["GET", PATHS.prekeys],
   ["PUT", PATHS.prekeys],
@@ -125,7 +125,11 @@ const DRAW: { readonly [K in HttpKind]: Draw } = {
   forged,
   shaped,
   unsigned: (chance) => {
-    const [method, path] = chance.pick([...SIGNED, ["POST", PATHS.accounts], ["GET", PATHS.adminFigures]]);
+    const [method, path] = chance.pick([
+      ...SIGNED,
+      ["POST", PATHS.accounts],
+      ["GET", OPERATOR_PATHS.adminFigures],
+    ]);
     const body = method === "GET" || method === "DELETE" ? Buffer.alloc(0) : Buffer.from("{}");
     const headers: Record<string, string> = { ...(body.length > 0 ? JSON_TYPE : {}) };
     if (chance.oneIn(2))
@@ -269,7 +273,13 @@ function shaped(chance: Chance, caller: Person): HttpInput {
 
 /** Targets that climb, repeat, encode, or are no paths. */
 function trick(chance: Chance): string {
-  const path = chance.pick([...PUBLIC, PATHS.prekeys, PATHS.accounts, PATHS.adminFigures, PATHS.metrics]);
+  const path = chance.pick([
+    ...PUBLIC,
+    PATHS.prekeys,
+    PATHS.accounts,
+    OPERATOR_PATHS.adminFigures,
+    OPERATOR_PATHS.metrics,
+  ]);
   return chance.pick<() => string>([
     () => `/..${path}`,
     () => `//relay.test${path}`,

@@ -1,6 +1,6 @@
 // One hostile HTTP connection from its beginning to its end: draws requests, sends them, and compares what becomes of them
 // with what the oracle has said beforehand. Throws where they differ, with the request that did it.
-import { PROBLEMS, type ProblemCode } from "@lethe/protocol";
+import { HTTP_STATUSES, type ProblemCode } from "@lethe/protocol";
 import { type BareAnswer, type BareExchange, BareHttp } from "./bare-http.ts";
 import type { Chance } from "./chance.ts";
 import { drawRequest, type HttpInput } from "./hostile-http.ts";
@@ -98,7 +98,7 @@ function note(
   } catch {
     throw wrong(`${status} came with a body that is no problem: ${body.slice(0, 100)}`);
   }
-  if (PROBLEMS[code]?.http !== status || code === "internal") throw wrong(`${status} came with ${code}`);
+  if (HTTP_STATUSES[code] !== status || code === "internal") throw wrong(`${status} came with ${code}`);
   count(tally.answers, `${status} ${code}`);
 }
 

@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { ConnectionKind } from "@lethe/protocol";
-import { PATHS } from "@lethe/protocol";
+import { OPERATOR_PATHS, PATHS } from "@lethe/protocol";
 import { eventually, within } from "./waiting.ts";
 
 const MAIN = fileURLToPath(new URL("../../relay/main.ts", import.meta.url));
@@ -140,7 +140,7 @@ export class RelayProcess {
 
   /** Every sample of the metrics page, by name with labels. */
   async metrics(): Promise<ReadonlyMap<string, number>> {
-    const text = await (await fetch(`${this.url}${PATHS.metrics}`)).text();
+    const text = await (await fetch(`${this.url}${OPERATOR_PATHS.metrics}`)).text();
     const samples = new Map<string, number>();
     for (const line of text.split("\n")) {
       const at = line.lastIndexOf(" ");

@@ -1,6 +1,6 @@
 // The HTTP half: registration, prekeys, device lists, access keys, deletion, and each refusal that they can get.
 import { randomBytes } from "node:crypto";
-import { type AccountId, MAX_REQUEST_SKEW_MS, PATHS } from "@lethe/protocol";
+import { type AccountId, MAX_REQUEST_SKEW_MS, OPERATOR_PATHS, PATHS } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { aFolder, filesHolding, type Folder, untilForgotten } from "../support/folder.ts";
 import { type Answer, aPrekey, aSigningKey, ask, Person } from "../support/person.ts";
@@ -102,7 +102,7 @@ describe("every answer that is not a success", () => {
       ["GET", PATHS.accounts],
       ["PATCH", PATHS.account],
       ["GET", "/%ff"],
-      ["GET", `${PATHS.metrics}/..%2f..%2fetc/passwd`],
+      ["GET", `${OPERATOR_PATHS.metrics}/..%2f..%2fetc/passwd`],
     ] as const) {
       const answer = await ask(relay, method, path, Buffer.alloc(0));
       expectProblem(answer, path === "/%ff" ? "bad-request" : "not-found");
@@ -306,9 +306,9 @@ describe("an account that is deleted", () => {
 describe("an operator", () => {
   it("sees health, readiness and metrics, and nobody's name", async () => {
     const ben = await someone("ben");
-    expect(await (await fetch(`${relay.url}${PATHS.health}`)).json()).toEqual({ status: "up" });
-    expect(await (await fetch(`${relay.url}${PATHS.ready}`)).json()).toEqual({ status: "ready" });
-    const page = await fetch(`${relay.url}${PATHS.metrics}`);
+    expect(await (await fetch(`${relay.url}${OPERATOR_PATHS.health}`)).json()).toEqual({ status: "up" });
+    expect(await (await fetch(`${relay.url}${OPERATOR_PATHS.ready}`)).json()).toEqual({ status: "ready" });
+    const page = await fetch(`${relay.url}${OPERATOR_PATHS.metrics}`);
     expect(page.headers.get("content-type")).toMatch("text/plain");
     const text = await page.text();
     expect(text).toMatch(/^lethe_connections \d+$/m);

@@ -1,6 +1,6 @@
 // What nodes tell each other beside mail: who is there, what has changed of accounts, which devices are gone; and what a node
 // does whose lease or store is lost.
-import { PATHS } from "@lethe/protocol";
+import { OPERATOR_PATHS, PATHS } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Chance } from "../support/chance.ts";
 import { CLUSTER_SECRET, Fleet } from "../support/fleet.ts";
@@ -214,15 +214,17 @@ describe("a node that", () => {
     const at = { url: `http://127.0.0.1:${port}` };
     const starting = RelayProcess.start({ data: `${fleet.folder}/waits`, port, flags });
     await eventually(PATIENCE_MS, "a relay that is up", async () =>
-      (await ask(at, "GET", PATHS.health, NOTHING).catch(() => undefined))?.status === 200 ? true : undefined,
+      (await ask(at, "GET", OPERATOR_PATHS.health, NOTHING).catch(() => undefined))?.status === 200
+        ? true
+        : undefined,
     );
-    expect(await ask(at, "GET", PATHS.ready, NOTHING)).toMatchObject({
+    expect(await ask(at, "GET", OPERATOR_PATHS.ready, NOTHING)).toMatchObject({
       status: 503,
       body: { code: "not-ready" },
     });
     await store.restart();
     await using relay = await starting;
-    expect(await ask(relay, "GET", PATHS.ready, NOTHING)).toMatchObject({
+    expect(await ask(relay, "GET", OPERATOR_PATHS.ready, NOTHING)).toMatchObject({
       status: 200,
       body: { status: "ready" },
     });
@@ -249,7 +251,7 @@ describe("a node that", () => {
       log: "warn",
       flags: flagsOf(weak),
     });
-    expect((await ask(relay, "GET", PATHS.ready, NOTHING)).body).toEqual({
+    expect((await ask(relay, "GET", OPERATOR_PATHS.ready, NOTHING)).body).toEqual({
       status: "ready",
       doubts: ["not-synced"],
     });

@@ -6,6 +6,7 @@ import {
   FRAMES,
   MAX_FRAME_BYTES,
   MAX_MESSAGE_BYTES,
+  OPERATOR_PATHS,
   PATHS,
   PROBLEMS,
 } from "@lethe/protocol";
@@ -221,7 +222,7 @@ describe("bytes that are no upgrade", () => {
       await within(PATIENCE_MS, "an end", tcpExchange(relay.port, Buffer.from(request, "latin1"), true))
     ).toString("latin1");
     expect(answer).toMatch(/^(?:HTTP\/1\.1 4\d\d |$)/);
-    expect((await ask(relay, "GET", PATHS.health, Buffer.alloc(0))).status).toBe(200);
+    expect((await ask(relay, "GET", OPERATOR_PATHS.health, Buffer.alloc(0))).status).toBe(200);
   });
 });
 

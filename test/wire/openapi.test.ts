@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { MAX_REQUEST_SKEW_MS, PATHS, type ProblemCode } from "@lethe/protocol";
+import { MAX_REQUEST_SKEW_MS, OPERATOR_PATHS, PATHS, type ProblemCode } from "@lethe/protocol";
 import { beforeAll, describe, expect, it } from "vitest";
 import { aRelay } from "../support/a-relay.ts";
 import { Description, type RouteText } from "../support/description.ts";
@@ -58,12 +58,16 @@ const methodAndPath = (route: RouteText, part = ""): [string, string] => {
 };
 
 describe("public routes", () => {
-  it.each(["/", PATHS.policy, PATHS.health, PATHS.ready, PATHS.metrics, PATHS.document])(
-    "GET %s answers as described",
-    async (path) => {
-      await answers(`GET ${path}`, 200, ask(open.at, "GET", path, NOTHING));
-    },
-  );
+  it.each([
+    "/",
+    PATHS.policy,
+    OPERATOR_PATHS.health,
+    OPERATOR_PATHS.ready,
+    OPERATOR_PATHS.metrics,
+    OPERATOR_PATHS.document,
+  ])("GET %s answers as described", async (path) => {
+    await answers(`GET ${path}`, 200, ask(open.at, "GET", path, NOTHING));
+  });
 });
 
 describe("registration", () => {
@@ -232,15 +236,16 @@ describe("what a new device asks of a linking mailbox", () => {
 describe("the operator's routes", () => {
   it("answer as described", async () => {
     const anna = await Person.called("anna").register(open.at);
-    await answers("GET /admin/figures", 200, open.admin("GET", PATHS.adminFigures));
-    await answers("POST /admin/invites", 201, open.admin("POST", PATHS.adminInvites, {}));
-    const { body } = await answers("GET /admin/invites", 200, open.admin("GET", PATHS.adminInvites));
+    await answers("GET /admin/figures", 200, open.admin("GET", OPERATOR_PATHS.adminFigures));
+    await answers("POST /admin/invites", 201, open.admin("POST", OPERATOR_PATHS.adminInvites, {}));
+    const { body } = await answers("GET /admin/invites", 200, open.admin("GET", OPERATOR_PATHS.adminInvites));
     const mark = (body["invites"] as { mark: string }[])[0]?.mark ?? "";
-    const invite = (of: string): Promise<Answer> => open.admin("DELETE", `${PATHS.adminInvites}/${of}`);
+    const invite = (of: string): Promise<Answer> =>
+      open.admin("DELETE", `${OPERATOR_PATHS.adminInvites}/${of}`);
     await answers("DELETE /admin/invites/{mark}", 204, invite(mark));
     await answers("DELETE /admin/invites/{mark}", "not-found", invite(mark));
     const account = (method: string, name = anna.name): Promise<Answer> =>
-      open.admin(method, `${PATHS.adminAccounts}/${name}`);
+      open.admin(method, `${OPERATOR_PATHS.adminAccounts}/${name}`);
     await answers("GET /admin/accounts/{name}", 200, account("GET"));
     await answers("DELETE /admin/accounts/{name}", 204, account("DELETE"));
     for (const method of ["GET", "DELETE"])
@@ -259,9 +264,13 @@ describe("the operator's routes", () => {
     await answers(
       "DELETE /admin/invites/{mark}",
       "bad-request",
-      open.admin("DELETE", `${PATHS.adminInvites}/x`),
+      open.admin("DELETE", `${OPERATOR_PATHS.adminInvites}/x`),
     );
-    await answers("POST /admin/invites", "bad-request", open.admin("POST", PATHS.adminInvites, { uses: 0 }));
+    await answers(
+      "POST /admin/invites",
+      "bad-request",
+      open.admin("POST", OPERATOR_PATHS.adminInvites, { uses: 0 }),
+    );
     for (const route of [
       "POST /admin/invites",
       "DELETE /admin/invites/{mark}",

@@ -6,7 +6,7 @@ import { request } from "node:https";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { connect, type TLSSocket } from "node:tls";
-import { PATHS, type PolicyJson } from "@lethe/protocol";
+import { OPERATOR_PATHS, PATHS, type PolicyJson } from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
 import { aFolder, filesHolding } from "../support/folder.ts";
 import { ask, Person } from "../support/person.ts";
@@ -137,7 +137,7 @@ describe("a relay with a certificate", () => {
       expect(relay.url).toMatch(/^https:/);
       expect(await shown(relay.port)).toBe("first.example");
       const answer = await new Promise<number | undefined>((resolve, reject) =>
-        request(`${relay.url}${PATHS.health}`, { rejectUnauthorized: false }, (response) => {
+        request(`${relay.url}${OPERATOR_PATHS.health}`, { rejectUnauthorized: false }, (response) => {
           response.resume();
           resolve(response.statusCode);
         })

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { PATHS } from "@lethe/protocol";
+import { OPERATOR_PATHS, PATHS } from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
 import { aRelay } from "../support/a-relay.ts";
 import { ask, Person } from "../support/person.ts";
@@ -29,7 +29,7 @@ describe("a relay by invitation", () => {
   const relay = aRelay(() => ["--registration", "invite"]);
 
   it("takes whoever has an invite, as often as it says, and nobody else", async () => {
-    const made = await relay.admin("POST", PATHS.adminInvites, { uses: 2, days: 1 });
+    const made = await relay.admin("POST", OPERATOR_PATHS.adminInvites, { uses: 2, days: 1 });
     expect(made.status).toBe(201);
     const invite = String(made.body["invite"]);
     const [anna, ben, carl] = [Person.called("anna"), Person.called("ben"), Person.called("carl")];
@@ -43,16 +43,16 @@ describe("a relay by invitation", () => {
   });
 
   it("forgets an invite that is withdrawn, and never shows one again", async () => {
-    const invite = String((await relay.admin("POST", PATHS.adminInvites, {})).body["invite"]);
-    const listed = (await relay.admin("GET", PATHS.adminInvites)).body["invites"] as {
+    const invite = String((await relay.admin("POST", OPERATOR_PATHS.adminInvites, {})).body["invite"]);
+    const listed = (await relay.admin("GET", OPERATOR_PATHS.adminInvites)).body["invites"] as {
       mark: string;
       uses: number;
     }[];
     expect(listed.length).toBe(1);
     expect(JSON.stringify(listed)).not.toContain(invite);
     const mark = listed[0]?.mark ?? "";
-    expect((await relay.admin("DELETE", `${PATHS.adminInvites}/${mark}`)).status).toBe(204);
-    expectProblem(await relay.admin("DELETE", `${PATHS.adminInvites}/${mark}`), "not-found");
+    expect((await relay.admin("DELETE", `${OPERATOR_PATHS.adminInvites}/${mark}`)).status).toBe(204);
+    expectProblem(await relay.admin("DELETE", `${OPERATOR_PATHS.adminInvites}/${mark}`), "not-found");
     expectProblem(await relay.register(Person.called("dora"), invite), "ticket-invalid");
   });
 });
@@ -62,26 +62,30 @@ describe("the operator's door", () => {
 
   it("opens with the token of the data folder, which only its owner can read, and with nothing else", async () => {
     expect((await stat(join(relay.folder, "admin-token"))).mode & 0o777).toBe(0o600);
-    for (const path of [PATHS.adminFigures, PATHS.adminInvites, `${PATHS.adminAccounts}/anna`])
+    for (const path of [
+      OPERATOR_PATHS.adminFigures,
+      OPERATOR_PATHS.adminInvites,
+      `${OPERATOR_PATHS.adminAccounts}/anna`,
+    ])
       for (const authorization of [undefined, "Bearer ", `Bearer ${randomBytes(32).toString("base64url")}`])
         expectProblem(await ask(relay.at, "GET", path, Buffer.alloc(0), authorization), "unauthorized");
   });
 
   it("shows figures, an account's mailboxes, and removes an account", async () => {
     const anna = await Person.called("anna").register(relay.at);
-    const figures = await relay.admin("GET", PATHS.adminFigures);
+    const figures = await relay.admin("GET", OPERATOR_PATHS.adminFigures);
     expect(figures.body).toMatchObject({ accounts: 1, connections: 0, envelopes: 0, forgetLagMs: 0 });
     expect(JSON.stringify(figures.body)).not.toContain(anna.name);
     await using device = await Wire.device(relay.at, anna);
     await device.take("drained");
-    const shown = await relay.admin("GET", `${PATHS.adminAccounts}/${anna.name}`);
+    const shown = await relay.admin("GET", `${OPERATOR_PATHS.adminAccounts}/${anna.name}`);
     expect(shown.body).toMatchObject({
       name: anna.name,
       devices: [{ device: 1, connected: true, node: "here", waiting: 0 }],
     });
-    expectProblem(await relay.admin("GET", `${PATHS.adminAccounts}/nobody`), "unknown-name");
-    expect((await relay.admin("DELETE", `${PATHS.adminAccounts}/${anna.name}`)).status).toBe(204);
+    expectProblem(await relay.admin("GET", `${OPERATOR_PATHS.adminAccounts}/nobody`), "unknown-name");
+    expect((await relay.admin("DELETE", `${OPERATOR_PATHS.adminAccounts}/${anna.name}`)).status).toBe(204);
     expect((await device.ending()).code).toBe("device-removed");
-    expectProblem(await relay.admin("GET", `${PATHS.adminAccounts}/${anna.name}`), "unknown-name");
+    expectProblem(await relay.admin("GET", `${OPERATOR_PATHS.adminAccounts}/${anna.name}`), "unknown-name");
   });
 });

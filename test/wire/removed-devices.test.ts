@@ -1,7 +1,7 @@
 // A device that is removed through one node, with its connection at another: within 10 s it has nothing left at either. On
 // Redis with two nodes, and on one node with the embedded store.
 import { DEFAULT_MAILBOX_LIMITS, openBackend } from "@lethe/queue";
-import { PATHS, problemOf } from "@lethe/protocol";
+import { OPERATOR_PATHS, PATHS, problemOf } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { aRelay } from "../support/a-relay.ts";
 import { Chance } from "../support/chance.ts";
@@ -110,9 +110,9 @@ describe("a removed device", () => {
     const { phone } = await loses(relay.at, relay.at);
     await using device = await Wire.device(relay.at, phone);
     await device.take("push"); // its own mail is as it was
-    expect((await relay.admin("GET", `${PATHS.adminAccounts}/${phone.name}`)).body["devices"]).toHaveLength(
-      1,
-    );
+    expect(
+      (await relay.admin("GET", `${OPERATOR_PATHS.adminAccounts}/${phone.name}`)).body["devices"],
+    ).toHaveLength(1);
   });
 });
 
