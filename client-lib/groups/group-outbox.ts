@@ -18,7 +18,7 @@ import type { Chance, MessageId, RefusalCode, StoredRows } from "../delivery/eve
 import { ANSWER_MS, KEY_RETRY_MS, KEY_WAIT_MS, RETRY_BASE_MS, RETRY_CAP_MS } from "../delivery/limits.ts";
 import { orderKey, orderOf, put, remove, readTable } from "../delivery/rows.ts";
 import type { Turn } from "../delivery/turn.ts";
-import { MAX_GROUP_OUT, MAX_UPLOADS } from "./limits.ts";
+import { MAX_GROUP_OUT, MAX_GROUP_OUT_ENVELOPES, MAX_UPLOADS } from "./limits.ts";
 import { type OutRow, outRow } from "./rows.ts";
 
 /** What keeps an account's devices from being sent to: its list or its key. */
@@ -75,7 +75,7 @@ export class GroupOutbox {
   }
 
   get hasRoom(): boolean {
-    return this.#uploads.size < MAX_GROUP_OUT;
+    return this.#uploads.size < MAX_GROUP_OUT && this.#byId.size < MAX_GROUP_OUT_ENVELOPES;
   }
 
   get wantsConnection(): boolean {

@@ -27,6 +27,8 @@ export const ROSTER_MS = 60_000;
 /** Uploads that are not settled: 36 MB of the largest; and how many are under way at once. */
 export const MAX_GROUP_OUT = 500;
 export const MAX_UPLOADS = 8;
+/** Their envelopes, over which no more is taken in: each is remembered in about 400 bytes. */
+export const MAX_GROUP_OUT_ENVELOPES = 100_000;
 /** Pairwise tellings that one step seals: 64 cost about 30 ms. */
 export const MAX_TELLINGS = 64;
 /** Sent messages whose receipts are counted; the oldest goes first. */

@@ -1,13 +1,25 @@
 // Groups in real client cores against members and strangers who take room, questions or messages from others, and against
 // their own moments without a relay, a list or an answer.
-import { type AccountId, type DeviceNumber, type EnvelopeId, PROBLEMS, type Time } from "@lethe/protocol";
+import {
+  type AccountId,
+  type DeviceNumber,
+  type EnvelopeId,
+  type GroupEnvelopeId,
+  MAX_GROUP_RECIPIENTS,
+  PROBLEMS,
+  type Time,
+} from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
-import { MAX_GROUPS, MAX_UNKNOWN_WAITING } from "../../client-lib/groups/limits.ts";
+import type { MessageId, StreamId } from "../../client-lib/delivery/events.ts";
+import { Turn } from "../../client-lib/delivery/turn.ts";
+import { GroupOutbox } from "../../client-lib/groups/group-outbox.ts";
+import { MAX_GROUP_OUT_ENVELOPES, MAX_GROUPS, MAX_UNKNOWN_WAITING } from "../../client-lib/groups/limits.ts";
 import { encodeTelling } from "../../client-lib/groups/told.ts";
 import {
   accessKey,
   createGroup,
   envelopeIdFor,
+  type GroupId,
   type PinnedAccount,
   ready,
   type Secret,
@@ -17,7 +29,7 @@ import { LIST_LIFETIME_MS } from "../../crypto/limits.ts";
 import { GroupWorld, sendControl, stateTelling, texts } from "./attack-group-world.ts";
 import type { Seen } from "./attack-world.ts";
 import { linkDevice } from "./linking-support.ts";
-import { seededRandom } from "./support.ts";
+import { seededRandom, START } from "./support.ts";
 
 await ready();
 
@@ -187,6 +199,36 @@ describe("groups that somebody wears out", () => {
     world.hostile = (mail) => mail.ciphertext;
     for (const { id, ciphertext } of held) world.inject(carla, id, ciphertext, "pairwise");
     expect(texts(ben)).toEqual(["one", "two"]);
+  });
+
+  it("uploads to the largest group, while the relay is not there, are taken only as far as memory bears", () => {
+    const nothing = (): undefined => undefined;
+    const chance = { bytes: (n: number) => new Uint8Array(n), fraction: () => 0 };
+    const self = "anna............" as AccountId;
+    const parts = { self, chance, ended: nothing, relist: nothing, keyOf: nothing };
+    const outbox = new GroupOutbox(parts, {});
+    const recipients = Array.from({ length: MAX_GROUP_RECIPIENTS }, (_, i) => ({
+      account: `${i}`.padStart(16, ".") as AccountId,
+      accessKey: new Uint8Array(16),
+      listVersion: 1,
+      devices: [1, 2].map((device) => device as DeviceNumber),
+    }));
+    let taken = 0;
+    for (; outbox.hasRoom && taken < 500; taken++)
+      outbox.add(new Turn(START), {
+        format: "one",
+        message: "message........." as MessageId,
+        group: "group..........." as GroupId,
+        sentAt: START,
+        expiry: START,
+        body: new Uint8Array(),
+        stream: "stream.." as StreamId,
+        sequence: taken,
+        groupEnvelope: `${taken}`.padStart(16, ".") as GroupEnvelopeId,
+        ciphertext: new Uint8Array(),
+        recipients,
+      });
+    expect(taken).toBe(Math.ceil(MAX_GROUP_OUT_ENVELOPES / (2 * MAX_GROUP_RECIPIENTS)));
   });
 
   it("a member whose mailbox is full for a while: that it was sent is told all the same, receipts of others before it", () => {
