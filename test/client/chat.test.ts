@@ -51,38 +51,38 @@ describe("lethe chat, in pipes", () => {
   });
 
   it("makes a group, writes to it, and changes it", async () => {
-    const [gina, hugo, ines] = [
-      chat("gina", "--with", "hugo"),
-      chat("hugo", "--with", "gina"),
-      chat("ines", "--with", "gina"),
+    const [greta, hans, ida] = [
+      chat("greta", "--with", "hans"),
+      chat("hans", "--with", "greta"),
+      chat("ida", "--with", "greta"),
     ];
-    gina.type("hello hugo");
-    await hugo.line(/^< gina: hello hugo$/);
-    hugo.type("hello gina");
-    await gina.line(/^< hugo: hello gina$/);
-    ines.type("hello gina");
-    await gina.line(/^request ines$/);
-    gina.type("/accept ines");
-    await gina.line(/^< ines: hello gina$/);
-    gina.type("/to ines", "hello ines");
-    await ines.line(/^< gina: hello ines$/);
-    gina.type("/group trip hugo ines", "who brings the tent?");
-    await hugo.line(/^group #trip joined 3$/);
-    await hugo.line(/^< #trip gina: who brings the tent\?$/);
-    await ines.line(/^< #trip gina: who brings the tent\?$/);
-    await gina.line(/^progress 3 2\/2 \d\/2$/);
-    hugo.type("/to #trip", "I do");
-    await ines.line(/^< #trip hugo: I do$/);
-    gina.type("/remove hugo");
-    await hugo.line(/^group #trip removed 2$/);
-    gina.type("without hugo");
-    await ines.line(/^< #trip gina: without hugo$/);
-    gina.type("/rename journey", "/members");
-    await ines.line(/^group #journey changed 2$/);
-    ines.type("/to #journey", "/rename mine");
-    await ines.line(/^error Only an admin/);
-    expect(hugo.lines.filter((line) => line.includes("without hugo"))).toEqual([]);
-    for (const each of [gina, hugo, ines]) expect(await each.end()).toBe(0);
+    greta.type("hello hans");
+    await hans.line(/^< greta: hello hans$/);
+    hans.type("hello greta");
+    await greta.line(/^< hans: hello greta$/);
+    ida.type("hello greta");
+    await greta.line(/^request ida$/);
+    greta.type("/accept ida");
+    await greta.line(/^< ida: hello greta$/);
+    greta.type("/to ida", "hello ida");
+    await ida.line(/^< greta: hello ida$/);
+    greta.type("/group trip hans ida", "who brings the tent?");
+    await hans.line(/^group #trip joined 3$/);
+    await hans.line(/^< #trip greta: who brings the tent\?$/);
+    await ida.line(/^< #trip greta: who brings the tent\?$/);
+    await greta.line(/^progress 3 2\/2 \d\/2$/);
+    hans.type("/to #trip", "I do");
+    await ida.line(/^< #trip hans: I do$/);
+    greta.type("/remove hans");
+    await hans.line(/^group #trip removed 2$/);
+    greta.type("without hans");
+    await ida.line(/^< #trip greta: without hans$/);
+    greta.type("/rename journey", "/members");
+    await ida.line(/^group #journey changed 2$/);
+    ida.type("/to #journey", "/rename mine");
+    await ida.line(/^error Only an admin/);
+    expect(hans.lines.filter((line) => line.includes("without hans"))).toEqual([]);
+    for (const each of [greta, hans, ida]) expect(await each.end()).toBe(0);
   });
 
   it("says when the other person comes and goes, and when they were last here", async () => {
