@@ -51,38 +51,38 @@ describe("lethe chat, in pipes", () => {
   });
 
   it("makes a group, writes to it, and changes it", async () => {
-    const [greta, hans, ida] = [
+    const [greta, hans, tilda] = [
       chat("greta", "--with", "hans"),
       chat("hans", "--with", "greta"),
-      chat("ida", "--with", "greta"),
+      chat("tilda", "--with", "greta"),
     ];
     greta.type("hello hans");
     await hans.line(/^< greta: hello hans$/);
     hans.type("hello greta");
     await greta.line(/^< hans: hello greta$/);
-    ida.type("hello greta");
-    await greta.line(/^request ida$/);
-    greta.type("/accept ida");
-    await greta.line(/^< ida: hello greta$/);
-    greta.type("/to ida", "hello ida");
-    await ida.line(/^< greta: hello ida$/);
-    greta.type("/group trip hans ida", "who brings the tent?");
+    tilda.type("hello greta");
+    await greta.line(/^request tilda$/);
+    greta.type("/accept tilda");
+    await greta.line(/^< tilda: hello greta$/);
+    greta.type("/to tilda", "hello tilda");
+    await tilda.line(/^< greta: hello tilda$/);
+    greta.type("/group trip hans tilda", "who brings the tent?");
     await hans.line(/^group #trip joined 3$/);
     await hans.line(/^< #trip greta: who brings the tent\?$/);
-    await ida.line(/^< #trip greta: who brings the tent\?$/);
+    await tilda.line(/^< #trip greta: who brings the tent\?$/);
     await greta.line(/^progress 3 2\/2 \d\/2$/);
     hans.type("/to #trip", "I do");
-    await ida.line(/^< #trip hans: I do$/);
+    await tilda.line(/^< #trip hans: I do$/);
     greta.type("/remove hans");
     await hans.line(/^group #trip removed 2$/);
     greta.type("without hans");
-    await ida.line(/^< #trip greta: without hans$/);
+    await tilda.line(/^< #trip greta: without hans$/);
     greta.type("/rename journey", "/members");
-    await ida.line(/^group #journey changed 2$/);
-    ida.type("/to #journey", "/rename mine");
-    await ida.line(/^error Only an admin/);
+    await tilda.line(/^group #journey changed 2$/);
+    tilda.type("/to #journey", "/rename mine");
+    await tilda.line(/^error Only an admin/);
     expect(hans.lines.filter((line) => line.includes("without hans"))).toEqual([]);
-    for (const each of [greta, hans, ida]) expect(await each.end()).toBe(0);
+    for (const each of [greta, hans, tilda]) expect(await each.end()).toBe(0);
   });
 
   it("says when the other person comes and goes, and when they were last here", async () => {
