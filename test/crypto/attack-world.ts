@@ -392,7 +392,7 @@ export class AttackWorld {
   devicesOf(of: Side, request: number): RelayFrame {
     const { bytes: deviceList, version, devices } = this.#list(of.account);
     const certificates = devices.map(
-      ({ device }) => this.at(addressOf(of.account, device)).identity.certificateBytes,
+      ({ device }) => this.at(addressOf(of.account, device)).keys.identity.certificateBytes,
     );
     return { frame: "has-devices", request, version, deviceList, certificates };
   }
