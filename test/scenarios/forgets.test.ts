@@ -68,8 +68,11 @@ async function givenBack(): Promise<{ person: Person; letter: Sealed }> {
   return { person, letter };
 }
 
-/** Until the relay says that nothing removed is in a file any more: by the bound, or it is broken. */
-async function forgotten(): Promise<void> {
+/** Until the relay keeps `left` envelopes and says that nothing removed is in a file any more: by the bound, or it is broken. */
+async function forgotten(left: number): Promise<void> {
+  await eventually(FORGET_MS, "every acknowledgement done", async () =>
+    (await relay.metric("lethe_mailbox_envelopes")) === left ? true : undefined,
+  );
   await eventually(FORGET_MS, "a forget lag of 0", async () =>
     (await relay.metric("lethe_forget_lag_seconds")) === 0 ? true : undefined,
   );
@@ -95,15 +98,15 @@ describe("mail that was stored", () => {
     await deliver(half, 20);
     await deliver(later, 0);
     await deliver(returned.person, 1);
-    await forgotten();
     const kept = [...of(half).slice(20), ...of(none), ...of(later)];
+    await forgotten(kept.length);
     expect(new Set(await foundIn(folder.path, everything))).toEqual(new Set(kept));
 
     await relay.kill(); // what is left survives, and what is gone stays gone
     relay = await RelayProcess.start({ data: folder.path, log: "debug" });
     expect(new Set(await foundIn(folder.path, everything))).toEqual(new Set(kept));
     await Promise.all([deliver(half, 20), deliver(none, 40), deliver(later, 40)]);
-    await forgotten();
+    await forgotten(0);
     expect(await foundIn(folder.path, everything)).toEqual([]);
     expect(await relay.metric("lethe_mailbox_envelopes")).toBe(0);
   }, 180_000);
