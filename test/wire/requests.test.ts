@@ -1,117 +1,205 @@
-// The quota of requests over real sockets: what a device submits without the recipient's access key, and what does not count.
-import type { GroupEnvelopeId, Time } from "@lethe/protocol";
-import { describe, expect, it } from "vitest";
-import { aRelay } from "../support/a-relay.ts";
-import { Person } from "../support/person.ts";
-import { anId, sealed, submitTo, textOf, Wire } from "../support/wire.ts";
+// The HTTP half under requests that no client of ours sends: every answer is a problem of the table, framings that two
+// servers would read differently are refused, and a connection that is turned away does not stay.
+import {
+  HTTP_STATUSES,
+  MAX_ONE_TIME_PREKEYS,
+  OPERATOR_PATHS,
+  PATHS,
+  type ProblemCode,
+} from "@lethe/protocol";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type BareAnswer, BareHttp, requestBytes } from "../support/bare-http.ts";
+import { upgradeRequest } from "../support/bare-socket.ts";
+import { aFolder, type Folder } from "../support/folder.ts";
+import { SMUGGLED, smuggledBytes } from "../support/hostile-http.ts";
+import { aPrekey, Person } from "../support/person.ts";
+import { expectProblem } from "../support/problems.ts";
+import { RelayProcess } from "../support/relay-process.ts";
+import { within } from "../support/waiting.ts";
 
-const FLAGS = { "--limit-local": "on", "--request-rate": "3", "--requests-daily": "7" };
-const relay = aRelay(() => Object.entries(FLAGS).flat());
+const PATIENCE_MS = 15_000;
+const MAX_BODY_BYTES = 1_572_864;
 
-const person = (name: string): Promise<Person> => Person.called(name).register(relay.at);
+let folder: Folder;
+let relay: RelayProcess;
+beforeAll(async () => {
+  folder = await aFolder();
+  relay = await RelayProcess.start({ data: folder.path, flags: ["--origins", "https://chat.example"] });
+});
+afterAll(async () => {
+  await relay.stop();
+  await folder[Symbol.asyncDispose]();
+});
 
-/** A person's device, on which everything that waited has come. */
-async function online(who: Person): Promise<Wire> {
-  const wire = await Wire.device(relay.at, who);
-  await wire.take("drained");
-  return wire;
+/** The one answer to these bytes, and whether the connection was ended with it. */
+async function one(bytes: Uint8Array): Promise<BareAnswer & { ended: boolean }> {
+  const http = new BareHttp(relay.port);
+  const { answers, ended } = await within(PATIENCE_MS, "an answer", http.exchange(bytes));
+  http.destroy();
+  const [answer] = answers;
+  if (answer === undefined) throw new Error("the connection ended without an answer");
+  return { ...answer, ended };
 }
 
-const HOUR_MS = 3_600_000;
-type Answer = "accepted" | { readonly code: string; readonly retryAfter: number };
-
-async function answerTo(wire: Wire): Promise<Answer> {
-  const frame = await wire.next();
-  if (frame.frame === "accepted") return "accepted";
-  if (frame.frame !== "refused") throw new Error(`${frame.frame} came`);
-  return { code: frame.code === 27 ? "rate-limited" : `${frame.code}`, retryAfter: frame.retryAfter };
+function expectTable({ status, body }: BareAnswer, code: ProblemCode): void {
+  expect([status, JSON.parse(body)]).toEqual([
+    HTTP_STATUSES[code],
+    expect.objectContaining({ code, says: expect.any(String), now: expect.any(Number) }),
+  ]);
 }
 
-/** Submits without a key. */
-function request(wire: Wire, to: Person, text = "may I?"): Promise<Answer> {
-  wire.send(submitTo(to, sealed(text), { accessKey: undefined }));
-  return answerTo(wire);
-}
+const json = { "content-type": "application/json" };
 
-describe("requests", () => {
-  it("of one account to another are taken up to the quota, then refused as rate-limited with the time to wait", async () => {
-    const [anna, ben, cleo] = [await person("anna"), await person("ben"), await person("cleo")];
-    await using annas = await online(anna);
-    for (let i = 0; i < 3; i++) expect(await request(annas, ben, `${i}`)).toBe("accepted");
-    const refused = await request(annas, ben);
-    expect(refused).toMatchObject({ code: "rate-limited" });
-    const { retryAfter } = refused as { retryAfter: number };
-    expect(retryAfter).toBeGreaterThan(HOUR_MS / 3 - 60_000);
-    expect(retryAfter).toBeLessThanOrEqual(HOUR_MS / 3);
-    await using cleos = await online(cleo);
-    expect(await request(cleos, ben), "another sender has a quota of its own").toBe("accepted");
-    await using bens = await Wire.device(relay.at, ben);
-    expect((await bens.pushes(4)).map(textOf)).toEqual(["0", "1", "2", "may I?"]);
+describe("a request that two servers would read differently", () => {
+  it.each(SMUGGLED)("is refused, and what is hidden in it is not answered: %s", async (_what, headers) => {
+    const http = new BareHttp(relay.port);
+    const { answers, ended } = await within(PATIENCE_MS, "the end", http.exchange(smuggledBytes(headers), 2));
+    expect([answers.length, ended]).toEqual([1, true]);
+    expectTable(answers[0] as BareAnswer, "bad-request");
+  });
+});
+
+describe("an answer from below the routes is a problem of the table", () => {
+  it.each<[string, string, ProblemCode]>([
+    ["no HTTP", "hello\r\n\r\n", "bad-request"],
+    [
+      "the first bytes of TLS",
+      "\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003",
+      "bad-request",
+    ],
+    ["HTTP of another version", "GET /health HTTP/3.0\r\nHost: a\r\n\r\n", "bad-request"],
+    ["a method that nobody knows", "EAT /health HTTP/1.1\r\nHost: a\r\n\r\n", "bad-request"],
+    ["no host", "GET /health HTTP/1.1\r\n\r\n", "bad-request"],
+    ["a header with a byte 0", "GET /health HTTP/1.1\r\nHost: a\r\nX: \u0000\r\n\r\n", "bad-request"],
+    ["a path that is no URL", "GET /%ff HTTP/1.1\r\nHost: a\r\n\r\n", "bad-request"],
+    [
+      "headers over 16 KiB",
+      `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(17_000)}\r\n\r\n`,
+      "frame-too-large",
+    ],
+    ["an expectation", "GET /health HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\n\r\n", "bad-request"],
+  ])("%s", async (_what, text, code) => {
+    expectTable(await one(Buffer.from(text, "latin1")), code);
   });
 
-  it("over a new connection are counted on: the quota is the account's", async () => {
-    const [anna, ben] = [await person("anna"), await person("ben")];
-    const first = await online(anna);
-    for (let i = 0; i < 3; i++) expect(await request(first, ben)).toBe("accepted");
-    await first.close();
-    await using again = await online(anna);
-    expect(await request(again, ben)).toMatchObject({ code: "rate-limited" });
+  it.each<[string, string, ProblemCode]>([
+    ["another path", upgradeRequest("device").replace(PATHS.deviceSocket, "/v1/other"), "not-found"],
+    [
+      "a path that climbs",
+      upgradeRequest("device").replace(PATHS.deviceSocket, `/..${PATHS.deviceSocket}`),
+      "not-found",
+    ],
+    ["no key", upgradeRequest("device").replace(/Sec-WebSocket-Key.*\r\n/, ""), "bad-request"],
+    ["another version", upgradeRequest("device").replace("Version: 13", "Version: 7"), "bad-request"],
+    ["POST", upgradeRequest("device").replace("GET", "POST"), "bad-request"],
+    [
+      "another origin",
+      upgradeRequest("device").replace("Host:", "Origin: https://evil.example\r\nHost:"),
+      "not-permitted",
+    ],
+  ])(
+    "an upgrade with %s; and the connection is ended although our half stays open",
+    async (_what, text, code) => {
+      const http = new BareHttp(relay.port);
+      const bytes = Buffer.from(text, "latin1");
+      const { answers, ended } = await within(PATIENCE_MS, "the end", http.exchange(bytes, 2));
+      expect([answers.length, ended]).toEqual([1, true]);
+      expectTable(answers[0] as BareAnswer, code);
+    },
+  );
+});
+
+describe("a body", () => {
+  const headers = (length: number): Record<string, string> => ({ ...json, "content-length": String(length) });
+
+  it("of the most bytes that it may have is read; with one more it is refused before it has come", async () => {
+    const full = Buffer.alloc(MAX_BODY_BYTES, " ");
+    expectTable(await one(requestBytes("POST", PATHS.accounts, json, full)), "bad-request");
+    const over = requestBytes("POST", PATHS.accounts, headers(MAX_BODY_BYTES + 1), Buffer.from("{"));
+    expectTable(await one(over), "frame-too-large");
   });
 
-  it("to all others have a quota a day, whoever they are to", async () => {
-    const anna = await person("anna");
-    await using annas = await online(anna);
-    const others = await Promise.all(Array.from({ length: 8 }, (_, i) => person(`other-${i}`)));
-    const answers: Answer[] = [];
-    for (const other of others) answers.push(await request(annas, other));
-    expect(answers.slice(0, 7)).toEqual(Array.from({ length: 7 }, () => "accepted"));
-    expect(answers[7]).toMatchObject({ code: "rate-limited" });
-    expect((answers[7] as { retryAfter: number }).retryAfter).toBeGreaterThan((24 * HOUR_MS) / 7 - 60_000);
+  it("in chunks is counted as it comes", async () => {
+    const chunk = Buffer.concat([Buffer.from("10000\r\n"), Buffer.alloc(65_536, " "), Buffer.from("\r\n")]);
+    const chunks = Buffer.concat(Array.from({ length: 25 }, () => chunk));
+    const bytes = requestBytes("POST", PATHS.accounts, { ...json, "transfer-encoding": "chunked" }, chunks);
+    expectTable(await one(bytes), "frame-too-large");
   });
 
-  it("in a group's submit and in signals are counted alike", async () => {
-    const [anna, ben] = [await person("anna"), await person("ben")];
-    await using annas = await online(anna);
-    await using bens = await online(ben);
-    annas.send({
-      frame: "submit-group",
-      groupEnvelope: anId() as string as GroupEnvelopeId,
-      expiry: (Date.now() + HOUR_MS) as Time,
-      recipients: [
-        { account: ben.account, accessKey: undefined, listVersion: ben.listVersion, devices: [ben.device] },
-      ],
-      ciphertext: new TextEncoder().encode("to the group"),
-    });
-    const push = await bens.take("push");
-    expect(textOf(push)).toBe("to the group");
-    bens.send({ frame: "delivered", ids: [push.id] });
-    expect(await answerTo(annas)).toBe("accepted");
-    for (const text of ["one", "two", "three"])
-      annas.send({
-        frame: "signal",
-        recipient: ben.account,
-        accessKey: undefined,
-        envelopes: [{ device: ben.device, ...sealed(text) }],
-      });
-    expect((await bens.pushes(2)).map(textOf)).toEqual(["one", "two"]);
-    expect(await request(annas, ben)).toMatchObject({ code: "rate-limited" });
+  it.each([
+    "text/plain",
+    "application/xml",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+  ])("of the type %s is not looked at", async (type) => {
+    expectTable(
+      await one(requestBytes("POST", PATHS.accounts, { "content-type": type }, Buffer.from("{}"))),
+      "bad-request",
+    );
   });
 
-  it("are not what an account sends to its own devices, nor what carries the access key", async () => {
-    const [anna, ben] = [await person("anna"), await person("ben")];
-    await using annas = await online(anna);
-    for (let i = 0; i < 20; i++) {
-      annas.send(submitTo(anna, sealed(`to myself ${i}`), { accessKey: undefined }));
-      const id = (await annas.pushes(1))[0]?.id;
-      annas.send({ frame: "delivered", ids: id === undefined ? [] : [id] });
-      expect(await answerTo(annas)).toBe("accepted");
-    }
-    await using anonymous = await Wire.anonymous(relay.at);
-    for (const wire of [anonymous, annas])
-      for (let i = 0; i < 20; i++) {
-        wire.send(submitTo(ben, sealed(`with the key ${i}`)));
-        expect(await answerTo(wire)).toBe("accepted");
-      }
-    expect(await request(annas, ben), "and the quota is whole").toBe("accepted");
+  it.each([
+    ["400,000 brackets", "[".repeat(400_000)],
+    ["200,000 of them closed", `${"[".repeat(200_000)}${"]".repeat(200_000)}`],
+    ["objects 100,000 deep", `${'{"a":'.repeat(100_000)}1${"}".repeat(100_000)}`],
+    ["a prototype", '{"__proto__":{"lastSeen":true}}'],
+    ["a field too many", '{"lastSeen":true,"more":1}'],
+    ["a number that is none", '{"lastSeen":1e999}'],
+  ])("that is signed, and holds %s, is a bad request", async (_what, text) => {
+    const anna = await Person.called("anna").register(relay);
+    const body = Buffer.from(text);
+    const authorization = anna.authorization("PUT", PATHS.presence, body);
+    expectTable(
+      await one(requestBytes("PUT", PATHS.presence, { ...json, authorization }, body)),
+      "bad-request",
+    );
+  });
+});
+
+describe("one-time prekeys", () => {
+  it("are kept up to 200 of a kind; one more is refused, in one request and over several", async () => {
+    const anna = await Person.called("anna").register(relay);
+    const keys = Array.from({ length: MAX_ONE_TIME_PREKEYS + 1 }, (_, i) => aPrekey(`key ${i}`));
+    const put = (oneTime: typeof keys) => anna.request(relay, "PUT", PATHS.prekeys, { oneTime });
+    expectProblem(await put(keys), "bad-request");
+    expect((await put(keys.slice(0, MAX_ONE_TIME_PREKEYS))).status).toBe(200);
+    expectProblem(await put(keys.slice(-1)), "too-many-prekeys");
+  });
+});
+
+describe("requests in one write", () => {
+  it("are answered all of them, in their order", async () => {
+    const paths = [OPERATOR_PATHS.health, OPERATOR_PATHS.ready, "/v1/nothing", OPERATOR_PATHS.health, "/"];
+    const bytes = Buffer.concat(paths.map((path) => requestBytes("GET", path)));
+    const http = new BareHttp(relay.port);
+    const { answers } = await within(PATIENCE_MS, "five answers", http.exchange(bytes, 5));
+    http.destroy();
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 404, 200, 200]);
+    expect(answers[0]?.body).toBe('{"status":"up"}');
+  });
+
+  it("behind one that is refused for its framing are not answered", async () => {
+    const bytes = Buffer.concat([
+      requestBytes("GET", OPERATOR_PATHS.health, { "content-length": "x" }),
+      requestBytes("GET", OPERATOR_PATHS.health),
+    ]);
+    const http = new BareHttp(relay.port);
+    const { answers, ended } = await within(PATIENCE_MS, "the end", http.exchange(bytes, 2));
+    expect([answers.map(({ status }) => status), ended]).toEqual([[400], true]);
+  });
+});
+
+describe("a path that climbs, repeats or encodes", () => {
+  it.each([
+    `/..${OPERATOR_PATHS.health}`,
+    `//relay.test${OPERATOR_PATHS.health}`,
+    `${OPERATOR_PATHS.health}/`,
+    `${OPERATOR_PATHS.health}//`,
+    `${OPERATOR_PATHS.health}%00`,
+    `${OPERATOR_PATHS.health}/%2e%2e/metrics`,
+    `${OPERATOR_PATHS.health.toUpperCase()}`,
+    `/v1/../health`,
+  ])("is nothing: %s", async (path) => {
+    expectTable(await one(requestBytes("GET", path)), "not-found");
   });
 });
