@@ -2,6 +2,7 @@
 // Always true: nothing is uploaded that is not in the store; a store belongs to one name at one relay from the moment
 // the relay has said yes, and to none before.
 import {
+  base64url,
   decodeAll,
   encode,
   isUserName,
@@ -22,7 +23,6 @@ import {
 } from "@lethe/crypto";
 import type { StoredRows, Write } from "./delivery/events.ts";
 import { CORE_TABLES } from "./delivery/rows.ts";
-import { base64url } from "./edge/base64url.ts";
 import { type Clock, pause } from "./edge/clock.ts";
 import type { RelayHttp, Signer } from "./edge/relay-http.ts";
 import { ClientError } from "./errors.ts";

@@ -1,6 +1,6 @@
 // Bytes as a text that people pass on, by camera or clipboard: base64url of the bytes and a short check. Always true: one
 // value has one text, and what is not the text of some bytes is undefined. The check is against slips, not against people.
-import { fromBytes, joined } from "@lethe/protocol";
+import { base64url, fromBase64url, joined, toBytes } from "@lethe/protocol";
 import { blake2b, equal } from "./primitives.ts";
 
 const CHECK_BYTES = 4;
@@ -9,20 +9,21 @@ const BASE64URL = /^[A-Za-z0-9_-]+$/;
 
 export function checkedText(bytes: Uint8Array, label: Uint8Array): string {
   const checked = joined(bytes, checkOf(bytes, label));
-  const shown = toBase64url(checked);
+  const shown = base64url(checked);
   checked.fill(0);
   return shown;
 }
 
 /** The bytes, to be wiped where they are secret; undefined for what is no such text, or is over `longest` characters. */
 export function readCheckedText(shown: string, label: Uint8Array, longest: number): Uint8Array | undefined {
-  if (shown.length > longest || shown.length % 4 === 1 || !BASE64URL.test(shown)) return undefined;
-  const decoded = atob(shown.replaceAll("-", "+").replaceAll("_", "/"));
-  const checked = Uint8Array.from(decoded, (character) => character.charCodeAt(0));
+  if (shown.length > longest || !BASE64URL.test(shown)) return undefined;
+  const decoded = fromBase64url(shown);
+  if (decoded === undefined) return undefined;
+  const checked = toBytes(decoded);
   const bytes = checked.slice(0, -CHECK_BYTES);
   const isWhole =
     bytes.length > 0 &&
-    toBase64url(checked) === shown &&
+    base64url(checked) === shown &&
     equal(checked.subarray(-CHECK_BYTES), checkOf(bytes, label));
   checked.fill(0);
   if (isWhole) return bytes;
@@ -32,8 +33,4 @@ export function readCheckedText(shown: string, label: Uint8Array, longest: numbe
 
 function checkOf(bytes: Uint8Array, label: Uint8Array): Uint8Array {
   return blake2b(32, label, bytes).subarray(0, CHECK_BYTES);
-}
-
-function toBase64url(bytes: Uint8Array): string {
-  return btoa(fromBytes(bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }

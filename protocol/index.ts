@@ -1,3 +1,4 @@
+export * from "./base64url.ts";
 export * from "./codec.ts";
 export * from "./frames.ts";
 export * from "./http.ts";

@@ -3,6 +3,7 @@
 import {
   type AccountId,
   AUTHORIZATION_SCHEME,
+  base64url,
   type DeviceNumber,
   encode,
   PATHS,
@@ -12,7 +13,6 @@ import {
 } from "@lethe/protocol";
 import { type Random, sha512 } from "@lethe/crypto";
 import { ClientError, isProblem } from "../errors.ts";
-import { base64url } from "./base64url.ts";
 import type { Clock } from "./clock.ts";
 
 export interface Signer {

@@ -2,7 +2,14 @@
 // Always true: a private key is durable before its public half is uploaded, and a repeat uploads the same bytes; the
 // relay never lists a key that the store does not hold once a round has ended; when one-time keys that were handed out
 // are replaced tells nobody when this device is there (Prekey Pogo).
-import { PATHS, type PrekeysHeld, type PrekeysRequest, type Time } from "@lethe/protocol";
+import {
+  base64url,
+  fromBase64url,
+  PATHS,
+  type PrekeysHeld,
+  type PrekeysRequest,
+  type Time,
+} from "@lethe/protocol";
 import {
   destroyAt,
   encodeIdentity,
@@ -24,7 +31,6 @@ import {
   signedPrekeysDueAt,
 } from "@lethe/crypto";
 import type { Write } from "../delivery/events.ts";
-import { base64url, fromBase64url } from "../edge/base64url.ts";
 import { pause } from "../edge/clock.ts";
 import {
   ACCESS_PENDING,

@@ -1,8 +1,7 @@
 // One's own device list on its way to the relay. Always true: it goes with the certificate of each device that it names,
 // until the relay has said that it has it; the same list again is fine.
-import { type DeviceListRequest, PATHS } from "@lethe/protocol";
+import { base64url, type DeviceListRequest, PATHS } from "@lethe/protocol";
 import { publicIdentity } from "@lethe/crypto";
-import { base64url } from "../edge/base64url.ts";
 import { LIST_PENDING, removeKey } from "./key-rows.ts";
 import { publishedDevices } from "./own-devices.ts";
 import type { KeeperConfig } from "./prekey-keeper.ts";

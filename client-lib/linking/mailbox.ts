@@ -1,8 +1,15 @@
 // The linking mailbox at the relay, from either device's side. Always true: what is waited for is waited for until its time
 // is over, whatever fails meanwhile; what the relay says no to ends the wait.
-import { PATHS, type LinkingMessage, type Time, toHex } from "@lethe/protocol";
+import {
+  base64url,
+  fromBase64url,
+  type LinkingMessage,
+  PATHS,
+  type Time,
+  toBytes,
+  toHex,
+} from "@lethe/protocol";
 import type { LinkingMailbox } from "@lethe/crypto";
-import { base64url, fromBase64url } from "../edge/base64url.ts";
 import type { Clock } from "../edge/clock.ts";
 import type { RelayHttp } from "../edge/relay-http.ts";
 import { ClientError } from "../errors.ts";
@@ -89,5 +96,5 @@ function messageIn(found: unknown): Uint8Array | undefined {
   if (typeof found !== "object" || found === null || !("message" in found)) return undefined;
   if (typeof found.message !== "string") return undefined;
   const bytes = fromBase64url(found.message);
-  return bytes === undefined ? undefined : Uint8Array.from(bytes, (character) => character.charCodeAt(0));
+  return bytes === undefined ? undefined : toBytes(bytes);
 }

@@ -1,7 +1,14 @@
 // Attacks on the life of prekeys: depletion, lost answers, crashes and restored stores. The directory is the relay's own.
-import { type AccountId, addressOf, type DeviceAddress, PATHS, type Time, toBytes } from "@lethe/protocol";
+import {
+  type AccountId,
+  addressOf,
+  type DeviceAddress,
+  fromBase64url,
+  PATHS,
+  type Time,
+  toBytes,
+} from "@lethe/protocol";
 import { beforeAll, describe, expect, it } from "vitest";
-import { fromBase64url } from "../../client-lib/edge/base64url.ts";
 import type { Write } from "../../client-lib/delivery/events.ts";
 import { KEY_TABLES, type KeyState, loadKeys, OWN, putKey } from "../../client-lib/keys/key-rows.ts";
 import { firstPrekeys, PrekeyKeeper, putPrekeys } from "../../client-lib/keys/prekey-keeper.ts";

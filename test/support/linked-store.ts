@@ -1,7 +1,13 @@
 // A second device of an account, as linking leaves it: its store, the primary's with the new list, and the list at the relay.
-import { type AccountId, type DeviceListRequest, type DeviceNumber, PATHS, type Time } from "@lethe/protocol";
+import {
+  type AccountId,
+  base64url,
+  type DeviceListRequest,
+  type DeviceNumber,
+  PATHS,
+  type Time,
+} from "@lethe/protocol";
 import { openMemoryStore, systemClock } from "@lethe/client";
-import { base64url } from "../../client-lib/edge/base64url.ts";
 import { RelayHttp } from "../../client-lib/edge/relay-http.ts";
 import { OWN, putKey } from "../../client-lib/keys/key-rows.ts";
 import { firstPrekeys, putPrekeys } from "../../client-lib/keys/prekey-keeper.ts";

@@ -1,5 +1,5 @@
 // Base64url without padding (RFC 4648, section 5), on what every platform has.
-import { fromBytes } from "@lethe/protocol";
+import { fromBytes } from "./ids.ts";
 
 export function base64url(bytes: Uint8Array): string {
   return btoa(fromBytes(bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
