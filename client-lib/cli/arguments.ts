@@ -279,9 +279,7 @@ function chat(args: readonly string[], env: Env): Command {
 }
 
 function contact(args: readonly string[], env: Env): Command {
-  const parsed = understood("contact", () =>
-    parseArgs({ args: [...args], allowPositionals: true, options: ACCOUNT }),
-  );
+  const parsed = parsedAccount("contact", args);
   if (parsed.values.help === true) return { run: "help", of: "contact" };
   return { run: "contact", contact: accountOf("contact", parsed, env) };
 }
@@ -293,6 +291,10 @@ const ACCOUNT = {
   ticket: { type: "string" },
   help: { type: "boolean", short: "h" },
 } as const;
+
+function parsedAccount(command: "contact" | "link" | "devices", args: readonly string[]) {
+  return understood(command, () => parseArgs({ args: [...args], allowPositionals: true, options: ACCOUNT }));
+}
 
 interface Parsed {
   readonly values: Readonly<Partial<Record<Exclude<keyof typeof ACCOUNT, "help">, string | undefined>>>;
@@ -320,17 +322,13 @@ function mustBeName(name: string): void {
 }
 
 function link(args: readonly string[], env: Env): Command {
-  const parsed = understood("link", () =>
-    parseArgs({ args: [...args], allowPositionals: true, options: ACCOUNT }),
-  );
+  const parsed = parsedAccount("link", args);
   if (parsed.values.help === true) return { run: "help", of: "link" };
   return { run: "link", link: accountOf("link", parsed, env) };
 }
 
 function devices(args: readonly string[], env: Env): Command {
-  const parsed = understood("devices", () =>
-    parseArgs({ args: [...args], allowPositionals: true, options: ACCOUNT }),
-  );
+  const parsed = parsedAccount("devices", args);
   if (parsed.values.help === true) return { run: "help", of: "devices" };
   const [user, act] = [parsed.positionals.slice(0, 1), parsed.positionals.slice(1)];
   const account = accountOf("devices", { values: parsed.values, positionals: user }, env);

@@ -82,14 +82,14 @@ export class ChatGroups {
         after(async () => this.#did(await groups.promote(here(), first), `${first} is an admin`));
         return true;
       case "rename":
-        after(async () => this.#renamed(await groups.rename(here(), words.join(" "))));
+        after(async () => this.#turnTo(await groups.rename(here(), words.join(" "))));
         return true;
       case "leave":
         after(async () => this.#did(await groups.leave(first === "" ? here() : this.find(first).id), "left"));
         return true;
       case "join":
         if (first === "") return false;
-        after(async () => this.#joined(await groups.join(this.find(first).id)));
+        after(async () => this.#turnTo(await groups.join(this.find(first).id)));
         return true;
       default:
         return false;
@@ -97,15 +97,10 @@ export class ChatGroups {
   }
 
   async #create(name: string, users: readonly string[]): Promise<void> {
-    const group = await this.#config.client.groups.create(name, users);
-    this.#config.turnTo(this.tag(group));
+    this.#turnTo(await this.#config.client.groups.create(name, users));
   }
 
-  #joined(group: Group): void {
-    this.#config.turnTo(this.tag(group));
-  }
-
-  #renamed(group: Group): void {
+  #turnTo(group: Group): void {
     this.#config.turnTo(this.tag(group));
   }
 

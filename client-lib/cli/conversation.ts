@@ -1,7 +1,7 @@
 // What a chat is about, whatever shows it: whom one talks to, what was said, how far one's own messages have come.
 // Always true: the list is capped; a message's state only goes forward; what a face shows follows from `changed`.
 import type { Client } from "../client.ts";
-import type { ClientEvents } from "../client-events.ts";
+import type { ClientEvents, ReceivedMessage } from "../client-events.ts";
 import { ClientError } from "../errors.ts";
 import type { GroupProgress } from "../groups/group-api.ts";
 import { adviceFor } from "./advice.ts";
@@ -63,6 +63,11 @@ export const TYPING_MS = 5_000;
 /** How often one's own writing is told, ms. */
 const TELL_TYPING_MS = 3_000;
 const RANK: Record<State, number> = { queued: 0, sent: 1, delivered: 2, read: 3, expired: 4, refused: 4 };
+
+/** What is said, or what kind of thing it is. */
+function shownOf(message: Pick<ReceivedMessage, "text" | "bytes" | "type">): string {
+  return message.text ?? `[${message.bytes?.length ?? 0} bytes ${message.type ?? ""}]`;
+}
 
 export class Chat {
   readonly client: Client;
@@ -138,15 +143,16 @@ export class Chat {
     });
     client.on("message", (message) => {
       this.typing.delete(message.from);
-      const text = message.text ?? `[${message.bytes?.length ?? 0} bytes ${message.type ?? ""}]`;
+      const text = shownOf(message);
       this.peer ??= message.from;
       this.#add({ kind: "in", from: message.from, text, at: message.sentAt, late: message.late });
       message.read();
       this.#watch(message.from);
     });
-    client.on("own-message", ({ user, text, bytes, type, sentAt }) => {
-      const shown = text ?? `[${bytes?.length ?? 0} bytes ${type ?? ""}]`;
-      this.#add({ kind: "in", from: `you → ${user}`, text: shown, at: sentAt, late: false });
+    client.on("own-message", (message) => {
+      const { user, sentAt } = message;
+      const text = shownOf(message);
+      this.#add({ kind: "in", from: `you → ${user}`, text, at: sentAt, late: false });
     });
     this.#listenToGroups();
     client.on("presence", (presence) => {
@@ -193,11 +199,11 @@ export class Chat {
   #listenToGroups(): void {
     const { client } = this;
     client.on("group-message", (message) => {
-      const { group, from, own, text, bytes, type, sentAt, late } = message;
+      const { group, from, own, sentAt, late } = message;
       const tag = this.#groups.tagOf(group);
-      const shown = text ?? `[${bytes?.length ?? 0} bytes ${type ?? ""}]`;
+      const text = shownOf(message);
       this.peer ??= tag;
-      this.#add({ kind: "in", from: `${tag} ${own ? "you" : from}`, text: shown, at: sentAt, late });
+      this.#add({ kind: "in", from: `${tag} ${own ? "you" : from}`, text, at: sentAt, late });
       message.read();
     });
     client.on("group", ({ group, how }) => {

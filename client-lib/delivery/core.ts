@@ -239,7 +239,6 @@ class Core implements ClientCore {
     if (account === this.#self) return;
     const before = this.#contacts.of(account);
     this.#receiving.decide(turn, account, decision);
-    if (decision === "blocked") this.#watching.unwatch(account);
     if (decision === "blocked" && before.decision !== "blocked")
       this.#mail.lockOut(turn, this.#groups?.fellows(account) ?? []);
   }

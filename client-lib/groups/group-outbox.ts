@@ -12,7 +12,7 @@ import {
   type FrameOf,
   type Time,
 } from "@lethe/protocol";
-import { envelopeIdFor } from "@lethe/crypto";
+import { envelopeIdFor, equal } from "@lethe/crypto";
 import { fullJitter, later, refusalOf, soonest } from "../delivery/connection-ends.ts";
 import type { Chance, MessageId, RefusalCode, StoredRows } from "../delivery/events.ts";
 import { ANSWER_MS, KEY_RETRY_MS, KEY_WAIT_MS, RETRY_BASE_MS, RETRY_CAP_MS } from "../delivery/limits.ts";
@@ -217,12 +217,9 @@ export class GroupOutbox {
   ): { readonly row: OutRow; readonly devices: readonly DeviceAddress[] }[] {
     const missed: { row: OutRow; devices: DeviceAddress[] }[] = [];
     for (const upload of this.#uploads.values()) {
+      if (upload.holds.get(account)?.for === "list") upload.holds.delete(account);
       const recipient = upload.row.recipients.find((each) => each.account === account);
-      if (recipient === undefined || recipient.listVersion === listVersion) {
-        if (recipient !== undefined && upload.holds.get(account)?.for === "list")
-          upload.holds.delete(account);
-        continue;
-      }
+      if (recipient === undefined || recipient.listVersion === listVersion) continue;
       if (devices === undefined) this.#strikeAll(upload, account);
       else {
         const had = recipient.devices.map((device) => addressOf(account, device));
@@ -233,7 +230,6 @@ export class GroupOutbox {
           each === recipient ? { ...recipient, listVersion, devices: stay } : each,
         );
         upload.row = { ...upload.row, recipients };
-        if (upload.holds.get(account)?.for === "list") upload.holds.delete(account);
         this.#write(turn, upload);
         const others = devices.filter((device) => !had.includes(device));
         if (others.length > 0) missed.push({ row: upload.row, devices: others });
@@ -259,12 +255,8 @@ export class GroupOutbox {
     if (upload.left.size === 0) return this.#end(turn, upload, upload.accepted > 0 ? "sent" : "refused");
     if (upload.at !== "under-way" || upload.awaited.size > 0) return;
     upload.at = "ready";
+    if (upload.since <= turn.now) this.#postpone(upload, turn.now, 0);
     upload.tries += 1;
-    if (upload.since <= turn.now)
-      upload.since = later(
-        turn.now,
-        fullJitter(this.#parts.chance, RETRY_BASE_MS, RETRY_CAP_MS, upload.tries - 1),
-      );
   }
 
   #end(turn: Turn, upload: Upload, how: Ended["how"]): void {
@@ -294,9 +286,7 @@ export class GroupOutbox {
   #rekey(turn: Turn, upload: Upload, account: AccountId, hold: Hold & { for: "key" }): void {
     const recipient = upload.row.recipients.find((each) => each.account === account);
     const key = this.#parts.keyOf(account);
-    const isNew =
-      key !== undefined && recipient !== undefined && key.some((byte, i) => byte !== recipient.accessKey[i]);
-    if (isNew) {
+    if (key !== undefined && recipient !== undefined && !equal(key, recipient.accessKey)) {
       const recipients = upload.row.recipients.map((each) =>
         each === recipient ? { ...each, accessKey: key } : each,
       );

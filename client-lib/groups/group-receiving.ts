@@ -13,7 +13,6 @@ import {
   type GroupId,
   type GroupOutcomeCode,
   type OpenedInGroup,
-  parseGroupState,
   type SenderChains,
   groupSealId,
   isSilentInGroup,
@@ -37,7 +36,7 @@ import {
   MAX_UNKNOWN_WAITING_BYTES,
   MISSING_CHAIN_MS,
 } from "./limits.ts";
-import type { Membership } from "./membership.ts";
+import { type Membership, stateIn } from "./membership.ts";
 import type { GroupKeys, Reach } from "./reach.ts";
 import { decodeTelling, encodeTelling, type GroupTelling } from "./told.ts";
 import type { Arrived, GroupWaiting, Share } from "./waiting.ts";
@@ -377,11 +376,7 @@ function groupOf(telling: GroupTelling): GroupId | undefined {
   if (telling.kind === "keys" || telling.kind === "ask") return telling.group;
   const told = decodeTold(telling.told);
   if (told?.kind === "chain") return told.group;
-  try {
-    return told === undefined ? undefined : parseGroupState(told.state).group;
-  } catch {
-    return undefined;
-  }
+  return told === undefined ? undefined : stateIn(told.state)?.group;
 }
 
 /** A group's id from its hexadecimal digits; undefined where they are none. */

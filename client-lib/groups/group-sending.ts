@@ -179,7 +179,7 @@ export class GroupSending {
   #refuse(turn: Turn, item: Unsealed, code: RefusalCode): void {
     this.#done(turn, item);
     if (item.only.length > 0) return;
-    this.#parts.sent.settle(turn, item.message, "refused");
+    this.#parts.sent.settle(turn, item.message, code === "expired" ? "expired" : "refused");
     turn.tellAfter({ tell: "group-refused", message: item.message, group: item.group, code });
   }
 
@@ -399,13 +399,7 @@ export class GroupSending {
   tick(turn: Turn): void {
     const relayNow = this.#parts.sending.relayNow(turn.now);
     for (const [group, waiting] of this.#unsealed) {
-      for (const item of waiting)
-        if (item.expiry <= relayNow) {
-          this.#done(turn, item);
-          if (item.only.length > 0) continue;
-          this.#parts.sent.settle(turn, item.message, "expired");
-          turn.tellAfter({ tell: "group-refused", message: item.message, group, code: "expired" });
-        }
+      for (const item of waiting) if (item.expiry <= relayNow) this.#refuse(turn, item, "expired");
       const first = this.#unsealed.get(group)?.[0];
       if (first?.since !== undefined && turn.now >= this.#patientUntil(first, turn.now))
         this.#stirred.add(group);

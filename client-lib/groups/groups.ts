@@ -1,6 +1,14 @@
 // Groups behind one door, for the core: what happens goes in, and what is staged, told and sent comes out with the turn. Always
 // true: everything that follows from one event is in its commit.
-import type { AccountId, ClientFrame, DeviceAddress, EnvelopeId, FrameOf, Time } from "@lethe/protocol";
+import {
+  type AccountId,
+  addressOf,
+  type ClientFrame,
+  type DeviceAddress,
+  type EnvelopeId,
+  type FrameOf,
+  type Time,
+} from "@lethe/protocol";
 import type { GroupId } from "@lethe/crypto";
 import type { Contacts } from "../delivery/contacts.ts";
 import type { Chance, Cipher, Happening, MessageId, StoredRows } from "../delivery/events.ts";
@@ -177,15 +185,8 @@ export class Groups {
     const known = cipher.peer(account, turn.now) !== undefined;
     const list = keys.account(account)?.list;
     const devices =
-      known && list !== undefined
-        ? list.devices.map(({ device }) => account + String.fromCharCode(device >> 8, device & 0xff))
-        : undefined;
-    for (const { row, devices: missed } of this.#outbox.relisted(
-      turn,
-      account,
-      list?.version ?? 0,
-      devices as DeviceAddress[] | undefined,
-    ))
+      known && list !== undefined ? list.devices.map(({ device }) => addressOf(account, device)) : undefined;
+    for (const { row, devices: missed } of this.#outbox.relisted(turn, account, list?.version ?? 0, devices))
       this.#sending.missed(turn, row, missed);
     this.#stirAll();
   }

@@ -207,7 +207,7 @@ export class Membership {
   hear(turn: Turn, from: DeviceAddress, plaintext: Uint8Array): "done" | "wait" {
     const told = decodeTold(plaintext);
     if (told?.kind !== "state") return "done";
-    const state = parsed(told.state);
+    const state = stateIn(told.state);
     if (state === undefined) return "done";
     const { keys, reach, store } = this.#parts;
     const signer = keys.signer(state.signer);
@@ -297,7 +297,8 @@ export class Membership {
   }
 }
 
-function parsed(bytes: Uint8Array): GroupState | undefined {
+/** Undefined: it is none. */
+export function stateIn(bytes: Uint8Array): GroupState | undefined {
   try {
     return parseGroupState(bytes);
   } catch {

@@ -121,9 +121,10 @@ export class OwedStates {
     const known = reach.account(turn, account);
     if (known === "nobody") return 0;
     if (known !== "known") return "later";
-    const states = reach.devices(account, turn.now).map((device) => reach.device(turn, device));
+    const listed = reach.devices(account, turn.now);
+    const states = listed.map((device) => reach.device(turn, device));
     if (states.includes("waits")) return "later";
-    const devices = reach.ready(account, turn.now);
+    const devices = listed.filter((_, i) => states[i] === "ready");
     if (devices.length === 0) return states.length === 0 ? 0 : "later";
     const sealKey = row.sealKey === undefined ? undefined : new Secret(row.sealKey);
     if (sealKey === undefined && memberOf(state, account) !== undefined) return 0;

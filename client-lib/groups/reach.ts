@@ -133,12 +133,6 @@ export class Reach {
     return (peer?.devices ?? []).map(({ device }) => addressOf(account, device));
   }
 
-  /** Devices of an account that mail can be sealed for now. */
-  ready(account: AccountId, now: Time): DeviceAddress[] {
-    const peer = this.#parts.cipher.peer(account, now);
-    return (peer?.devices ?? []).filter(({ ready }) => ready).map(({ device }) => addressOf(account, device));
-  }
-
   #isInVain(whom: AccountId | DeviceAddress, now: Time): boolean {
     return (this.#inVain.get(whom) ?? 0) > now;
   }

@@ -27,19 +27,6 @@ import { type GroupId, MAX_GROUP_NAME_BYTES, MAX_GROUP_STATE_BYTES } from "@leth
 import { messageId, orderKey, streamId } from "../delivery/rows.ts";
 import { MAX_BODY_BYTES } from "../delivery/limits.ts";
 
-export const GROUP_TABLES = [
-  "group",
-  "group-history",
-  "group-own",
-  "group-chains",
-  "group-owed",
-  "group-unsealed",
-  "group-out",
-  "group-sent",
-  "group-waiting",
-] as const;
-export type GroupTable = (typeof GROUP_TABLES)[number];
-
 const format = oneOf({ one: 1 });
 /** What `encodeGroupView` and the others make: their own codecs bound them closer. */
 const kept = bytes(1_048_576);
@@ -59,7 +46,7 @@ export const historyRow = struct({ format, state: bytes(MAX_GROUP_STATE_BYTES) }
 export const ownRow = struct({ format, stream: streamId, next: u64, keys: optional(kept) });
 
 /** A change of this device's, to be made again where it loses. */
-export const changeCodec = struct({
+const changeCodec = struct({
   kind: oneOf({ add: 1, remove: 2, promote: 3, demote: 4, rename: 5, writers: 6, renew: 7, leave: 8 }),
   accounts: list(accountId, MAX_GROUP_RECIPIENTS),
   name: text(MAX_GROUP_NAME_BYTES),
@@ -95,7 +82,7 @@ export const unsealedRow = struct({
   only: list(deviceAddress, MAX_DEVICES),
 });
 
-export const recipient = struct({
+const recipient = struct({
   account: accountId,
   accessKey: fixed(16),
   listVersion: u32,
@@ -134,7 +121,6 @@ export const waitingRow = struct({
 });
 
 export type GroupRow = Of<typeof groupRow>;
-export type OwnRow = Of<typeof ownRow>;
 export type OwedRow = Of<typeof owedRow>;
 export type UnsealedRow = Of<typeof unsealedRow>;
 export type OutRow = Of<typeof outRow>;

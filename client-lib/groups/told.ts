@@ -7,7 +7,6 @@
 //   keys     0x23 | group 16 | u16 n, n × (account 16 | access key 16)                of members, as far as known
 //   ask      0x24 | group 16 | epoch u32             tell me your chain, and the states behind this one, 0 for none, again
 import {
-  type AccountId,
   accountId,
   binary,
   type Codec,
@@ -51,8 +50,6 @@ type Layouts = typeof LAYOUTS;
 export type GroupTelling = {
   [K in keyof Layouts]: { readonly kind: K } & Readonly<Of<Layouts[K]>>;
 }[keyof Layouts];
-export type MemberKeys = readonly { readonly account: AccountId; readonly accessKey: Uint8Array }[];
-
 /** Whether the plaintext of a control message is about a group. */
 export function isTelling(plaintext: Uint8Array): boolean {
   return Object.values(KIND).includes(plaintext[0] as (typeof KIND)["chain"]);

@@ -138,11 +138,7 @@ export class PairwiseCipher implements Cipher {
       identity: () => this.#keys.identity,
       lists: () => `${this.#known.changes}/${this.#keys.identity.list.version}`,
       accessKey: () => accessKey(this.#keys.identity),
-      account: (account) => {
-        const { certificate, list } = this.#keys.identity;
-        if (account !== certificate.account) return this.#known.pinned(account);
-        return { accountKey: certificate.accountKey, list };
-      },
+      account: (account) => this.#known.pinned(account),
       signer: (device) => {
         const { identity } = this.#keys;
         return device === addressOfIdentity(identity)
@@ -445,11 +441,10 @@ export class PairwiseCipher implements Cipher {
     const { random } = this.#config;
     this.#keys.identity = renewSealing(this.#keys.identity, { random, now });
     this.#keys.replacePending = true;
-    this.#keys.accessPending = true;
     return [
       putKey("identity", OWN, encodeIdentity(this.#keys.identity)),
       putKey("identity", REPLACE_PENDING, new Uint8Array()),
-      putKey("identity", ACCESS_PENDING, new Uint8Array()),
+      this.#accessPending(),
       ...this.#ratchets.setAll((kept) => giveUp(kept, now, false)),
       ...this.#told.forgetAll(),
     ];
