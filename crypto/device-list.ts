@@ -121,7 +121,14 @@ export interface ListChange {
 
 /** What a newer list changes; at first sight, without a list before, all its devices are added. */
 export function listChange(known: DeviceListBody | undefined, next: DeviceListBody): ListChange {
-  const before = (known?.devices ?? []).map(({ device }) => device);
+  return changeFrom(
+    (known?.devices ?? []).map(({ device }) => device),
+    next,
+  );
+}
+
+/** The same against devices that are known by whatever list, in ascending order. */
+export function changeFrom(before: readonly DeviceNumber[], next: DeviceListBody): ListChange {
   const after = next.devices.map(({ device }) => device);
   return {
     added: after.filter((device) => !before.includes(device)),

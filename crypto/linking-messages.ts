@@ -8,6 +8,7 @@ import {
   type DeviceNumber,
   deviceNumber,
   isUserName,
+  joined,
   MAX_CERTIFICATE_BYTES,
   MAX_DEVICE_LIST_BYTES,
   MalformedError,
@@ -91,7 +92,7 @@ const offerMessage = struct({ kind: formatByte(KIND.offer), enc: bareX25519Key }
 const OFFER_HEAD_BYTES = 1 + ENC_BYTES;
 
 export function offerBytes(enc: Uint8Array, sealed: Uint8Array): Uint8Array {
-  return Uint8Array.of(...encode(offerMessage, { kind: undefined, enc }), ...sealed);
+  return joined(encode(offerMessage, { kind: undefined, enc }), sealed);
 }
 
 /** An offer's HPKE encapsulated key and ciphertext; undefined where it is malformed. */
@@ -120,7 +121,7 @@ export function transcript(before: Uint8Array, message: Uint8Array): Uint8Array 
 
 /** Six digits that both screens show: over the exporter and r, which was fixed before the offer and told after it. */
 export function digitsOf(exporter: HpkeExporter, opening: Uint8Array): string {
-  const out = exporter.export(Uint8Array.of(...LABELS.linkingDigits, ...opening), 6);
+  const out = exporter.export(joined(LABELS.linkingDigits, opening), 6);
   let value = 0;
   for (const byte of out) value = value * 256 + byte;
   return String(value % 1_000_000).padStart(6, "0");
@@ -142,7 +143,7 @@ export function sealAnswer(
   const sealed = xchachaSeal({ key, nonce, ad: [soFar] }, plain);
   key.fill(0);
   plain.fill(0);
-  return Uint8Array.of(KIND[kind], ...nonce, ...sealed);
+  return joined(Uint8Array.of(KIND[kind]), nonce, sealed);
 }
 
 /** The plaintext, or why there is none. */

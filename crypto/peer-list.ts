@@ -1,7 +1,14 @@
 // A newer device list of an account that is known already: whether it is believed, which devices came and went, and the
 // peers that are left under it. Always true: a removed device is not among `peers`, so nothing is encrypted for it.
 import { deviceOf, type DeviceNumber, type Time } from "@lethe/protocol";
-import { type DeviceList, isCurrent, type ListChange, succession, verifyDeviceList } from "./device-list.ts";
+import {
+  changeFrom,
+  type DeviceList,
+  isCurrent,
+  type ListChange,
+  succession,
+  verifyDeviceList,
+} from "./device-list.ts";
 import { total } from "./layout.ts";
 import { isListed, type PeerDevice, type PeerRefusal } from "./peer.ts";
 
@@ -45,9 +52,8 @@ function changeFor(known: readonly PeerDevice[], list: DeviceList): ListChange {
     before.add(deviceOf(peer.address));
     for (const { device } of peer.list.devices) before.add(device);
   }
-  const after = list.devices.map(({ device }) => device);
-  return {
-    added: after.filter((device) => !before.has(device)),
-    removed: [...before].filter((device) => !after.includes(device)).toSorted((a, b) => a - b),
-  };
+  return changeFrom(
+    [...before].toSorted((a, b) => a - b),
+    list,
+  );
 }

@@ -108,7 +108,8 @@ export class Reader {
   }
 }
 
-function sixteen(b: Uint8Array, o: number): string {
+/** 16 bytes as a binary string. Spelled out: a fifth of what a spread costs. */
+export function sixteen(b: Uint8Array, o: number): string {
   return String.fromCharCode(
     b[o] as number,
     b[o + 1] as number,

@@ -1,7 +1,7 @@
 // BLAKE2b (RFC 7693) for what is hashed on the way of every group's envelope: its ids and its payload's name. Node's OpenSSL
 // gives no digest but 64 bytes, and arithmetic of 64 bits costs JavaScript twenty times what it costs WebAssembly: the
 // compression function is one, made here at the start. Always true: one hash at a time, from beginning to end, in one memory.
-import type { DeviceAddress, EnvelopeId, GroupEnvelopeId } from "@lethe/protocol";
+import { type DeviceAddress, type EnvelopeId, type GroupEnvelopeId, sixteen } from "@lethe/protocol";
 import { type PayloadId } from "@lethe/queue";
 
 /** As much of the platform's interface as is used; its types come with those of browsers only. */
@@ -187,27 +187,5 @@ export function groupIdOf(group: GroupEnvelopeId, address: DeviceAddress): Envel
   for (let i = 0; i < 18; i++) bytes[STATE_BYTES + 16 + i] = address.charCodeAt(i);
   bytes.fill(0, STATE_BYTES + TUPLE_BYTES, STATE_BYTES + BLOCK_BYTES);
   compress(STATE_BYTES, TUPLE_BYTES, 1);
-  return sixteen(bytes) as EnvelopeId;
-}
-
-/** Spelled out: a fifth of what a spread costs. */
-function sixteen(b: Uint8Array): string {
-  return String.fromCharCode(
-    b[0] as number,
-    b[1] as number,
-    b[2] as number,
-    b[3] as number,
-    b[4] as number,
-    b[5] as number,
-    b[6] as number,
-    b[7] as number,
-    b[8] as number,
-    b[9] as number,
-    b[10] as number,
-    b[11] as number,
-    b[12] as number,
-    b[13] as number,
-    b[14] as number,
-    b[15] as number,
-  );
+  return sixteen(bytes, 0) as EnvelopeId;
 }

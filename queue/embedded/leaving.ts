@@ -5,9 +5,9 @@ import type { Entry } from "../mailbox.ts";
 import type { Copied, Settled, Staged } from "./group.ts";
 import { COPY_ROUND_BYTES } from "./limits.ts";
 import type { StoreParts } from "./parts.ts";
-import { REFERENCE_BODY_BYTES, REFERENCE_BYTES } from "./payload-record.ts";
+import { REFERENCE_BYTES } from "./payload-record.ts";
 import type { Payload } from "./payloads.ts";
-import { envelopeBytes, IDENTITY_BYTES } from "./record.ts";
+import { envelopeBytes, IDENTITY_BYTES, REFERENCE_BODY_BYTES } from "./record.ts";
 import type { Segment } from "./segments.ts";
 
 /** A copy, and what is done with it once it is in the log. */

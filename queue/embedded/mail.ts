@@ -7,8 +7,7 @@ import type { Box, Boxes } from "./boxes.ts";
 import { EntryTable } from "./entries.ts";
 import { ExpiryBuckets } from "./expiry.ts";
 import { type Payload, Payloads } from "./payloads.ts";
-import { REFERENCE_BODY_BYTES } from "./payload-record.ts";
-import { type EntryFields, IDENTITY_BYTES } from "./record.ts";
+import { type EntryFields, IDENTITY_BYTES, REFERENCE_BODY_BYTES } from "./record.ts";
 import type { Segment, Segments } from "./segments.ts";
 
 export interface MailCounts {

@@ -10,7 +10,9 @@ import {
   HEADER_BYTES,
   IDENTITY_BYTES,
   LAYOUT_BYTE,
+  PAYLOAD_HEAD_BYTES,
   readU64,
+  REFERENCE_BODY_BYTES,
   recordBytes,
   seal,
   writeBinary,
@@ -19,9 +21,6 @@ import {
   writeU64,
 } from "./record.ts";
 
-/** What stands before a payload's ciphertext. */
-export const PAYLOAD_HEAD_BYTES = 32;
-export const REFERENCE_BODY_BYTES = IDENTITY_BYTES + 12;
 export const REFERENCE_BYTES = recordBytes(REFERENCE_BODY_BYTES);
 
 export interface ReferenceFields extends EntryFields {

@@ -3,7 +3,8 @@
 // a start which finds a payload without references, or references without their payload, finds only what was removed.
 import type { Position, Time } from "@lethe/protocol";
 import type { PayloadId } from "../mailbox.ts";
-import { PAYLOAD_HEAD_BYTES, payloadBytes } from "./payload-record.ts";
+import { payloadBytes } from "./payload-record.ts";
+import { PAYLOAD_HEAD_BYTES } from "./record.ts";
 import type { Segment, Segments } from "./segments.ts";
 
 export class Payload {
@@ -16,7 +17,7 @@ export class Payload {
   state: "pending" | "kept" | "gone" = "pending";
   /** Entries that refer to it, those under way to the disk among them. */
   held = 0;
-  /** Number of the segment, and the record's offset in it. While pending: the offset in the group. */
+  /** Number of the segment, and the record's offset in it. */
   segment = 0;
   offset = 0;
   /** Where it is in the tail; serial 0 is nowhere. */

@@ -6,13 +6,13 @@ import type { StoreEvent } from "../backend.ts";
 import type { Entry } from "../mailbox.ts";
 import { EXTENT_BYTES, EXTENT_GAP, READS_AT_ONCE } from "./limits.ts";
 import type { Mail } from "./mail.ts";
-import { PAYLOAD_HEAD_BYTES } from "./payload-record.ts";
 import type { Payload } from "./payloads.ts";
 import {
   bodyLengthAt,
   envelopeBytes,
   HEADER_BYTES,
   IDENTITY_BYTES,
+  PAYLOAD_HEAD_BYTES,
   isBodySound,
   positionAt,
 } from "./record.ts";

@@ -8,11 +8,14 @@
 // behind it, and nothing is left but a length and a position. Checksums start from the segment's secret seed, so bytes
 // that somebody sends are never taken for a record. Big endian.
 import { crc32 } from "node:zlib";
-import type { DeviceAddress, EnvelopeId, Position, Time } from "@lethe/protocol";
+import { type DeviceAddress, type EnvelopeId, type Position, sixteen, type Time } from "@lethe/protocol";
 import type { EnvelopeKind } from "../mailbox.ts";
 
 export const HEADER_BYTES = 24;
 export const IDENTITY_BYTES = 48;
+/** A reference's whole body, and what stands before a payload's ciphertext (see payload-record.ts). */
+export const REFERENCE_BODY_BYTES = IDENTITY_BYTES + 12;
+export const PAYLOAD_HEAD_BYTES = 32;
 const ALIGNMENT = 8;
 
 /** All eight bits differ: no flip of fewer than eight turns mail into a tombstone. */
@@ -24,7 +27,12 @@ const KINDS: readonly EnvelopeKind[] = ["pairwise", "group"];
 export type Layout = "envelope" | "reference" | "payload";
 /** By the layout byte: what the body is, and how long it is at least. Bytes of other layouts are no record. */
 const LAYOUTS: readonly (Layout | undefined)[] = [undefined, "envelope", "reference", "payload"];
-const LEAST_BODY: readonly number[] = [Number.POSITIVE_INFINITY, 48, 60, 32];
+const LEAST_BODY: readonly number[] = [
+  Number.POSITIVE_INFINITY,
+  IDENTITY_BYTES,
+  REFERENCE_BODY_BYTES,
+  PAYLOAD_HEAD_BYTES,
+];
 export const LAYOUT_BYTE = { envelope: 1, reference: 2, payload: 3 } as const;
 
 /** No body is longer: it bounds what a search for the next record believes. */
@@ -226,25 +234,7 @@ export function addressAt(b: Buffer, at: number): DeviceAddress {
 
 /** Spelled out, as the address is: half the cost of `toString("latin1")` for so few bytes. */
 export function idAt(b: Buffer, at: number): EnvelopeId {
-  const o = at + HEADER_BYTES + 18;
-  return String.fromCharCode(
-    b[o] as number,
-    b[o + 1] as number,
-    b[o + 2] as number,
-    b[o + 3] as number,
-    b[o + 4] as number,
-    b[o + 5] as number,
-    b[o + 6] as number,
-    b[o + 7] as number,
-    b[o + 8] as number,
-    b[o + 9] as number,
-    b[o + 10] as number,
-    b[o + 11] as number,
-    b[o + 12] as number,
-    b[o + 13] as number,
-    b[o + 14] as number,
-    b[o + 15] as number,
-  ) as EnvelopeId;
+  return sixteen(b, at + HEADER_BYTES + 18) as EnvelopeId;
 }
 
 export function kindAt(bytes: Buffer, at: number): EnvelopeKind {

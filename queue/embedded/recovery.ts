@@ -6,7 +6,7 @@ import type { StoreEvent } from "../backend.ts";
 import type { Box } from "./boxes.ts";
 import type { FileLayer, StoreFile } from "./files.ts";
 import type { Mail } from "./mail.ts";
-import { payloadIdAt, PAYLOAD_HEAD_BYTES, referredAt } from "./payload-record.ts";
+import { payloadIdAt, referredAt } from "./payload-record.ts";
 import { Payload } from "./payloads.ts";
 import {
   addressAt,
@@ -15,6 +15,7 @@ import {
   expiryAt,
   findRecord,
   IDENTITY_BYTES,
+  PAYLOAD_HEAD_BYTES,
   idAt,
   isBodySound,
   isBodyZero,

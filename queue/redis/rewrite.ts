@@ -25,8 +25,7 @@ export class Rewrite {
     const dirty = await this.#each("begin-rewrite", keys.allCounters());
     const masters = connection.masters();
     const present = new Map<Server, readonly Address[]>();
-    for (const master of masters)
-      present.set(master, replicasIn(await infoOf(master, "replication")).filter(isOnline));
+    for (const master of masters) present.set(master, replicasIn(await infoOf(master, "replication")));
     const known = await this.#remembered();
     const here = new Set([...present.values()].flat().map(nameOf));
     // One that comes back may have a file from before.
@@ -36,7 +35,7 @@ export class Rewrite {
     for (const [master, replicas] of present) rewritten += await this.#master(master, replicas);
     await this.#remember(here);
     const leads = new Set(masters.map(nameOf));
-    const away = [...known.keys()].filter((name) => !here.has(name) && !leads.has(name));
+    const away = [...known].filter((name) => !here.has(name) && !leads.has(name));
     if (away.length > 0)
       throw new StoreFailedError("storage-failed", `${away.length} replicas are away with their files`);
     await this.#each("end-rewrite", dirty);
@@ -44,13 +43,13 @@ export class Rewrite {
   }
 
   /** The replicas that were there within the last day. */
-  async #remembered(): Promise<ReadonlyMap<string, number>> {
+  async #remembered(): Promise<ReadonlySet<string>> {
     const { connection, keys } = this.#parts;
     const flat = (await connection.call(keys.replicas, "HGETALL", [keys.replicas])) as Buffer[];
-    const known = new Map<string, number>();
+    const known = new Set<string>();
     for (let i = 0; i + 1 < flat.length; i += 2) {
       const [name, seen] = [String(flat[i]), Number(flat[i + 1])];
-      if (Date.now() - seen < REMEMBERED_MS) known.set(name, seen);
+      if (Date.now() - seen < REMEMBERED_MS) known.add(name);
       else await connection.call(keys.replicas, "HDEL", [keys.replicas, name]);
     }
     return known;
@@ -129,22 +128,11 @@ async function infoOf(server: Server, section: string): Promise<ReadonlyMap<stri
   return new Map(lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]));
 }
 
-interface Replica extends Address {
-  readonly state: string;
-}
-
-function isOnline({ state }: Replica): boolean {
-  return state === "online";
-}
-
-/** `slave0:ip=…,port=…,state=online,…` of each replica that is there. */
-function replicasIn(info: ReadonlyMap<string, string>): Replica[] {
+/** `slave0:ip=…,port=…,state=online,…` of each replica that is there, but for those that are not online. */
+function replicasIn(info: ReadonlyMap<string, string>): Address[] {
   return [...info]
     .filter(([name]) => /^slave\d+$/.test(name))
     .map(([, says]) => new Map(says.split(",").map((part) => part.split("=") as [string, string])))
-    .map((fields) => ({
-      host: fields.get("ip") ?? "",
-      port: Number(fields.get("port")),
-      state: fields.get("state") ?? "",
-    }));
+    .filter((fields) => fields.get("state") === "online")
+    .map((fields) => ({ host: fields.get("ip") ?? "", port: Number(fields.get("port")) }));
 }

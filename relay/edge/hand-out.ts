@@ -3,6 +3,7 @@
 // and whoever is forgotten is as if new.
 import type { DeviceAddress } from "@lethe/protocol";
 import { SAME_PREKEYS_MS } from "@lethe/queue";
+import { remember } from "./remember.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 /** One more request for the same device is allowed each so often, ms (Signal-Server's PRE_KEYS limit has the same shape). */
@@ -71,7 +72,7 @@ export class HandOut {
     const known = this.#askers.get(key);
     if (known === undefined) {
       const asker = { bucket: new TokenBucket(1_000 / TOKEN_MS, this.#fetches, now), given: [] };
-      remember(this.#askers, key, asker);
+      remember(this.#askers, key, asker, MAX_REMEMBERED);
       return asker;
     }
     known.given = known.given.filter((given) => now - given.at < SAME_PREKEYS_MS);
@@ -82,17 +83,7 @@ export class HandOut {
     const bucket =
       this.#strangers.get(target) ?? new TokenBucket(STRANGERS_KEYS / HOUR_S, STRANGERS_KEYS, now);
     if (bucket.take(1, now) > 0) return false;
-    remember(this.#strangers, target, bucket);
+    remember(this.#strangers, target, bucket, MAX_REMEMBERED);
     return true;
-  }
-}
-
-function remember<Key, Value>(map: Map<Key, Value>, key: Key, value: Value): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size <= MAX_REMEMBERED) return;
-  for (const oldest of map.keys()) {
-    map.delete(oldest);
-    return;
   }
 }

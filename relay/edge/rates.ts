@@ -1,5 +1,6 @@
 // Token buckets by whom they are for. Always true: so many are remembered at most, the longest unused are forgotten first;
 // a bucket that is full is worth nothing, so forgetting gives little away.
+import { remember } from "./remember.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 const MAX_REMEMBERED = 10_000;
@@ -18,15 +19,10 @@ export class Rates {
   }
 
   /** 0, or ms to wait. */
-  take(whose: string, count = 1): number {
+  take(whose: string): number {
     const now = this.#now();
     const bucket = this.#buckets.get(whose) ?? new TokenBucket(this.#rate, this.#burst, now);
-    this.#buckets.delete(whose);
-    this.#buckets.set(whose, bucket);
-    for (const oldest of this.#buckets.keys()) {
-      if (this.#buckets.size <= MAX_REMEMBERED) break;
-      this.#buckets.delete(oldest);
-    }
-    return bucket.take(count, now);
+    remember(this.#buckets, whose, bucket, MAX_REMEMBERED);
+    return bucket.take(1, now);
   }
 }

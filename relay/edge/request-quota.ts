@@ -3,6 +3,7 @@
 // down or told to other nodes, so that an account has it at each node and after each start anew; what is remembered is
 // capped, and whoever is forgotten is as if new.
 import type { AccountId } from "@lethe/protocol";
+import { remember } from "./remember.ts";
 import { TokenBucket } from "./token-bucket.ts";
 
 export interface RequestLimits {
@@ -62,8 +63,6 @@ export class RequestQuota {
 /** The bucket of a key, made where there is none, as the one used last. */
 function used<Key>(known: Map<Key, TokenBucket>, key: Key, make: () => TokenBucket): TokenBucket {
   const bucket = known.get(key) ?? make();
-  known.delete(key);
-  known.set(key, bucket);
-  if (known.size > MAX_REMEMBERED) known.delete(known.keys().next().value as Key);
+  remember(known, key, bucket, MAX_REMEMBERED);
   return bucket;
 }

@@ -87,7 +87,7 @@ export class Submitting {
 
   /** Every rate that the envelopes count in, and for a first contact its quota; ms to wait where one is used up. */
   overLimits(socket: ClientSocket, cached: Cached, to: To, count: number): number {
-    const wait = this.overRate(socket, cached, count);
+    const wait = this.#overRate(socket, cached, count);
     if (wait > 0 || to.accessKey !== undefined) return wait;
     const { greeting, address } = socket;
     // Without a key only a device that has proved itself is admitted.
@@ -97,7 +97,7 @@ export class Submitting {
   }
 
   /** Takes `count` envelopes from every bucket that they count in; ms to wait where one is empty. */
-  overRate(socket: ClientSocket, cached: Cached, count: number): number {
+  #overRate(socket: ClientSocket, cached: Cached, count: number): number {
     const at = socket.lastHeard;
     const own = socket.envelopes.take(count, at);
     if (own > 0) return own;

@@ -1,8 +1,9 @@
 // Linking mailboxes over HTTP (clauses L-SLOT to L-FEW). Always true: nothing here reads what the messages say, or keeps whose they
 // are; only a registered device offers and grants; what is read or answered unsigned is known by the mailbox's name alone.
-import { type AccountId, Refusal } from "@lethe/protocol";
+import { type AccountId, fromHex, ID_BYTES, Refusal } from "@lethe/protocol";
 import type { LinkingGet, LinkingMailboxId, LinkingSlot } from "@lethe/queue";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { z } from "zod";
 import { Rates } from "../edge/rates.ts";
 import { LinkingWaits } from "./linking-waits.ts";
 import type { HttpOptions } from "./options.ts";
@@ -38,7 +39,7 @@ export function linkingRoutes(app: FastifyInstance, options: HttpOptions, signed
     return remote;
   };
   const put = async (slot: LinkingSlot, request: FastifyRequest, message: Buffer) => {
-    const outcome = await linking.put(mailboxOf(request), slot, message);
+    const outcome = await linking.put(idOf(paramsOf(linkingParams, request)), slot, message);
     if (outcome === "taken") throw new Refusal("linking-taken");
     if (outcome === "early") throw new Refusal("linking-early");
     if (outcome === "ended") throw new Refusal("linking-ended");
@@ -67,8 +68,9 @@ export function linkingRoutes(app: FastifyInstance, options: HttpOptions, signed
 
   serve(app, "getLinking", async (request, reply) => {
     const remote = counted(request);
-    const mailbox = mailboxOf(request);
-    const { slot } = linkingSlotParams.parse(request.params);
+    const params = paramsOf(linkingSlotParams, request);
+    const { slot } = params;
+    const mailbox = idOf(params);
     const gone = new AbortController();
     reply.raw.once("close", () => gone.abort());
     const found = await waits.wait({
@@ -85,7 +87,7 @@ export function linkingRoutes(app: FastifyInstance, options: HttpOptions, signed
 
   serve(app, "endLinking", async (request, reply) => {
     counted(request);
-    await linking.end(mailboxOf(request));
+    await linking.end(idOf(paramsOf(linkingParams, request)));
     return reply.status(204).send();
   });
 }
@@ -100,10 +102,12 @@ function allowed(wait: number): void {
 }
 
 /** @throws Refusal bad-request */
-function mailboxOf(request: FastifyRequest): LinkingMailboxId {
-  const params = request.params as { readonly slot?: string };
-  const shape = params.slot === undefined ? linkingParams : linkingSlotParams;
+function paramsOf<Params>(shape: z.ZodType<Params>, { params }: FastifyRequest): Params {
   const parsed = shape.safeParse(params);
   if (!parsed.success) throw new Refusal("bad-request", "no linking mailbox");
-  return Buffer.from(parsed.data.mailbox, "hex").toString("latin1") as LinkingMailboxId;
+  return parsed.data;
+}
+
+function idOf({ mailbox }: { readonly mailbox: string }): LinkingMailboxId {
+  return fromHex<LinkingMailboxId>(mailbox, ID_BYTES);
 }

@@ -26,8 +26,9 @@ export interface Gathering {
 
 /** Writes a frame, with what it gathers for the turn's end: what shares its ciphertext with others goes out with them. */
 export function gatherDelivery(frame: LinkFrame, ends: Ends, { offers, write }: Gathering): void {
-  if (frame.is !== "offer" || !frame.envelopes.some(({ payload }) => payload !== undefined)) {
-    if (frame.is === "offer") offers.flush(write); // a mailbox's own are not overtaken
+  if (frame.is !== "offer") return writeDelivery(frame, ends, write);
+  if (frame.envelopes.every(({ payload }) => payload === undefined)) {
+    offers.flush(write); // a mailbox's own are not overtaken
     return writeDelivery(frame, ends, write);
   }
   const { owner, address, envelopes } = frame;
@@ -35,9 +36,10 @@ export function gatherDelivery(frame: LinkFrame, ends: Ends, { offers, write }: 
   const { session } = owner;
   for (const envelope of envelopes) {
     const { id, payload } = envelope;
-    const isFull = payload !== undefined && offers.add(payload, envelope, { address, session, id });
-    if (payload === undefined || isFull) offers.flush(write);
-    if (payload === undefined) write({ frame: "offer", address, session, envelopes: [envelope] });
+    if (payload === undefined) {
+      offers.flush(write);
+      write({ frame: "offer", address, session, envelopes: [envelope] });
+    } else if (offers.add(payload, envelope, { address, session, id })) offers.flush(write);
   }
 }
 

@@ -110,7 +110,7 @@ export class Links {
     if (link === undefined) return;
     const ends = { me: link.me, peer };
     const write = (wire: WireFrame): void => link.send(wire);
-    if (link.version < 2) return writeDelivery(frame, ends, write);
+    if (link.version < 2 || frame.is !== "offer") return writeDelivery(frame, ends, write);
     gatherDelivery(frame, ends, { offers: this.#gatheredFor(link), write });
   }
 
