@@ -38,7 +38,6 @@ afterAll(async () => {
 interface Talker {
   readonly client: Client;
   readonly lines: string[];
-  readonly news: string[];
 }
 
 async function talker(name: string, options: Partial<ClientOptions> = {}): Promise<Talker> {
@@ -51,15 +50,12 @@ async function talker(name: string, options: Partial<ClientOptions> = {}): Promi
     ...options,
   });
   open.add(client);
-  const [lines, news]: string[][] = [[], []];
+  const lines: string[] = [];
   client.on("group-message", ({ from, text }) => {
-    lines?.push(`${from.split("-")[0]}: ${text}`);
+    lines.push(`${from.split("-")[0]}: ${text}`);
   });
   client.on("message", () => undefined);
-  client.on("group", ({ how, group }) => {
-    news?.push(`${how} ${group.name} ${group.members.length}`);
-  });
-  return { client, lines: lines ?? [], news: news ?? [] };
+  return { client, lines };
 }
 
 /** Sockets of a client that keep its mail for one account back for a while. */
@@ -297,10 +293,7 @@ describe("a group", () => {
     );
     await ben.client.groups.promote(id, stranger.client.user);
     await promoted;
-    const theirs = await stranger.client.groups.create(
-      "spam",
-      [carla.client.user].map((user) => user),
-    );
+    const theirs = await stranger.client.groups.create("spam", [carla.client.user]);
     await stranger.client.groups.queue(theirs.id, "buy");
     const { group } = await next(carla.client, "group", ({ how }) => how === "invited");
     expect(group).toMatchObject({ name: "spam", standing: "invited" });

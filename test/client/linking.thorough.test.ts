@@ -21,6 +21,7 @@ import { contactRow } from "../../client-lib/delivery/rows.ts";
 import { Chance } from "../support/chance.ts";
 import { Fleet } from "../support/fleet.ts";
 import { aFolder, type Folder } from "../support/folder.ts";
+import { lastingStore } from "../support/linked-store.ts";
 import { eventually, within } from "../support/waiting.ts";
 import { RelayProcess } from "./support/relay-process.ts";
 
@@ -71,17 +72,9 @@ async function someone(
   return kept(await Client.create({ relay: at, user, store, ...shared, ...rest }));
 }
 
-/** A store that can be looked into, and opened again, after its client has closed it. */
-const lasting = (store: ClientStore): ClientStore => ({
-  get: (table, key) => store.get(table, key),
-  list: (table) => store.list(table),
-  commit: (writes) => store.commit(writes),
-  close: () => Promise.resolve(),
-});
-
 /** A new device, from its code on. */
 class Fresh {
-  readonly store = lasting(openMemoryStore());
+  readonly store = lastingStore();
   readonly clock = new Ahead();
   readonly code: Promise<string>;
   readonly compared: Promise<{ digits: string; user: string }>;

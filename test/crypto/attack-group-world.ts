@@ -63,7 +63,7 @@ export const texts = (side: Side): string[] =>
   side.texts.filter((text) => !text.startsWith("hello") && !text.startsWith("so,"));
 
 export function stateTelling(by: Side, made: ChangedGroup, to: AccountId): Uint8Array {
-  if (made.code !== "ok" || made.sealKey === undefined) throw new Error("no state");
+  if (made.code !== "ok") throw new Error("no state");
   const told = tellState(made.state, made.sealKey, to);
   return encodeTelling({ kind: "state", accessKey: accessKey(by.keys.identity), name: by.user, told });
 }

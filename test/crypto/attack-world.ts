@@ -45,6 +45,15 @@ export interface Seen {
   readonly ciphertext: Uint8Array;
 }
 
+/** What is for the devices of one account, with a key that opens it or without. */
+interface Submitted {
+  readonly account: AccountId;
+  readonly listVersion: number;
+  readonly isPermitted: boolean;
+  readonly envelopes: FrameOf<"submit">["envelopes"];
+  readonly kind: MailKind;
+}
+
 export { Side } from "./attack-side.ts";
 
 export class AttackWorld {
@@ -312,24 +321,32 @@ export class AttackWorld {
   }
 
   #submit(side: Side, on: SocketName, frame: FrameOf<"submit">): void {
-    const { recipient, accessKey, envelopes } = frame;
-    const to = this.#of(recipient);
+    const { recipient: account, accessKey, listVersion, envelopes } = frame;
+    const isPermitted = accessKey === undefined || this.#opens(accessKey, account);
+    this.#take(side, on, { account, listVersion, isPermitted, envelopes, kind: "pairwise" });
+  }
+
+  #opens(key: Uint8Array, account: AccountId): boolean {
+    return equal(accessKeyHash(key), this.#of(account).accessHash);
+  }
+
+  #take(side: Side, on: SocketName, mail: Submitted): void {
+    const { account, listVersion, isPermitted, envelopes, kind } = mail;
     const ids = envelopes.map(({ id }) => id);
-    if (accessKey !== undefined && !equal(accessKeyHash(accessKey), to.accessHash)) {
+    if (!isPermitted) {
       const code = PROBLEMS["not-permitted"].number;
       return this.#answer(side, on, { frame: "refused", code, retryAfter: 0, ids });
     }
     const given = envelopes.map(({ device }) => device);
-    const stale = this.#stale(recipient, frame.listVersion, given, ids);
+    const stale = this.#stale(account, listVersion, given, ids);
     this.#answer(side, on, stale ?? { frame: "accepted", ids });
     if (stale !== undefined) return;
     for (const { device, id, ciphertext } of envelopes) {
-      const at = this.at(addressOf(recipient, device));
-      const mail = { from: side.name, to: at.name, on, id, ciphertext: ciphertext.slice() };
-      this.seen.push(mail);
-      const passed = this.hostile(mail);
-      if (passed === undefined) continue;
-      this.#deliver(at, { id, ciphertext: passed }, "pairwise");
+      const at = this.at(addressOf(account, device));
+      const seen = { from: side.name, to: at.name, on, id, ciphertext: ciphertext.slice() };
+      this.seen.push(seen);
+      const passed = this.hostile(seen);
+      if (passed !== undefined) this.#deliver(at, { id, ciphertext: passed }, kind);
     }
   }
 
@@ -361,24 +378,14 @@ export class AttackWorld {
 
   /** One ciphertext for many accounts: each stands alone. */
   #submitGroup(side: Side, on: SocketName, frame: FrameOf<"submit-group">): void {
+    const { groupEnvelope, ciphertext } = frame;
     for (const { account, accessKey, devices, listVersion } of frame.recipients) {
-      const to = this.#of(account);
-      const ids = devices.map((device) => envelopeIdFor(frame.groupEnvelope, addressOf(account, device)));
-      if (accessKey === undefined || !equal(accessKeyHash(accessKey), to.accessHash)) {
-        const code = PROBLEMS["not-permitted"].number;
-        this.#answer(side, on, { frame: "refused", code, retryAfter: 0, ids });
-        continue;
-      }
-      const stale = this.#stale(account, listVersion, devices, ids);
-      this.#answer(side, on, stale ?? { frame: "accepted", ids });
-      if (stale !== undefined) continue;
-      for (const [i, id] of ids.entries()) {
-        const at = this.at(addressOf(account, devices[i] as never));
-        const mail = { from: side.name, to: at.name, on, id, ciphertext: frame.ciphertext.slice() };
-        this.seen.push(mail);
-        const passed = this.hostile(mail);
-        if (passed !== undefined) this.#deliver(at, { id, ciphertext: passed }, "group");
-      }
+      const isPermitted = accessKey !== undefined && this.#opens(accessKey, account);
+      const envelopes = devices.map((device) => {
+        const id = envelopeIdFor(groupEnvelope, addressOf(account, device));
+        return { device, id, ciphertext };
+      });
+      this.#take(side, on, { account, listVersion, isPermitted, envelopes, kind: "group" });
     }
   }
 

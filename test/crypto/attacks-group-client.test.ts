@@ -3,9 +3,8 @@ import { toBytes } from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
 import type { MessageId } from "../../client-lib/delivery/events.ts";
 import type { Change } from "../../client-lib/groups/rows.ts";
-import { encodeTelling } from "../../client-lib/groups/told.ts";
-import { accessKey, changeGroup, type GroupId, memberOf, ready, tellState } from "../../crypto/index.ts";
-import { GroupWorld, NO_CHANGE, sendControl, texts } from "./attack-group-world.ts";
+import { changeGroup, type GroupId, memberOf, ready } from "../../crypto/index.ts";
+import { GroupWorld, NO_CHANGE, sendControl, stateTelling, texts } from "./attack-group-world.ts";
 import type { Side } from "./attack-world.ts";
 import { seededRandom } from "./support.ts";
 
@@ -33,7 +32,7 @@ describe("groups in the client", () => {
     const world = new GroupWorld("anna", "ben", "carla").found("trip", "anna", "ben", "carla");
     const before = world.hash("carla");
     const ben = world.side("ben");
-    const { state, sealKey } = world.known("ben").view;
+    const { state } = world.known("ben").view;
     // Ben's library refuses; Ben makes the state past it, from an admin's words about himself.
     const refused = changeGroup({
       identity: ben.keys.identity,
@@ -54,16 +53,8 @@ describe("groups in the client", () => {
       change: { kind: "rename", name: "mine" },
       random: seededRandom(2),
     });
-    if (made.code !== "ok" || sealKey === undefined) throw new Error("no state");
-    const told = tellState(made.state, made.sealKey, world.side("carla").account);
-    const telling = encodeTelling({
-      kind: "state",
-      accessKey: accessKey(ben.keys.identity),
-      name: "ben",
-      told,
-    });
     world.befriend("ben", "carla");
-    sendControl(world, "ben", "carla", telling);
+    sendControl(world, "ben", "carla", stateTelling(ben, made, world.side("carla").account));
     expect(world.hash("carla")).toBe(before);
     expect(world.known("carla").view.state.name).toBe("trip");
   });

@@ -120,6 +120,19 @@ function sealed(
   return [input.key, plain];
 }
 
+/** Chance, with a copy of every secret that it has given. */
+function aWatchedChance() {
+  const drawn: Uint8Array[] = [];
+  const watched = {
+    bytes(length: number) {
+      const bytes = random.bytes(length);
+      if (length >= 32) drawn.push(bytes.slice());
+      return bytes;
+    },
+  };
+  return { drawn, watched };
+}
+
 describe("attack 50: the wasm memory", () => {
   it.each(Object.entries(USES))("holds no secret after %s", (_, use) => {
     expect(piecesLeft(...use())).toBe(0);
@@ -143,14 +156,7 @@ describe("attack 50: the wasm memory", () => {
   });
 
   it("holds no chance, no key of any state and no text after a conversation", () => {
-    const drawn: Uint8Array[] = [];
-    const watched = {
-      bytes(length: number) {
-        const bytes = random.bytes(length);
-        if (length >= 32) drawn.push(bytes.slice());
-        return bytes;
-      },
-    };
+    const { drawn, watched } = aWatchedChance();
     const [alice, bob] = [new Device(watched), new Device(watched)];
     alice.start(bob);
     const states: Uint8Array[] = [];
@@ -169,14 +175,7 @@ describe("attack 50: the wasm memory", () => {
   });
 
   it("holds no chance, and no secret of the account, after a linking", () => {
-    const drawn: Uint8Array[] = [];
-    const watched = {
-      bytes(length: number) {
-        const bytes = random.bytes(length);
-        if (length >= 32) drawn.push(bytes.slice());
-        return bytes;
-      },
-    };
+    const { drawn, watched } = aWatchedChance();
     const primary = createIdentity({ random: watched, now: START });
     const showing = showLinkingCode({ relay: RELAY, random: watched, now: START });
     const secret = showing.code.secret.reveal().slice();

@@ -1,11 +1,12 @@
 // One ciphertext for a group's devices, some of them away, while relays are killed in the middle of handing it out: what
 // was accepted comes once and in order, and nothing of it is left behind.
-import { ready } from "@lethe/crypto";
+import { envelopeIdFor, ready } from "@lethe/crypto";
+import { toHex } from "@lethe/protocol";
 import { Redis } from "ioredis";
 import { beforeAll, expect, it } from "vitest";
 import { Keys } from "../../queue/redis/keys.ts";
 import { Chance } from "../support/chance.ts";
-import { GroupDevice, GroupSender, idFor, markOf, Notes } from "../support/crowd/group-wire.ts";
+import { GroupDevice, GroupSender, markOf, Notes } from "../support/crowd/group-wire.ts";
 import { judgeWire } from "../support/crowd/wire-judge.ts";
 import { Fleet } from "../support/fleet.ts";
 import { aFolder, contentsOf } from "../support/folder.ts";
@@ -151,7 +152,7 @@ class Group {
       const first = new Map<string, string>();
       for (const { id, mark } of taken) if (!first.has(id)) first.set(id, mark);
       const wanted = this.sender.uploads.map(({ groupEnvelope, ciphertext }) => [
-        Buffer.from(idFor(groupEnvelope, person), "latin1").toString("hex"),
+        toHex(envelopeIdFor(groupEnvelope, person.address)),
         markOf(ciphertext),
       ]);
       expect([...first]).toEqual(wanted);

@@ -162,14 +162,7 @@ async function play(stage: Stage, folder: string): Promise<void> {
     await again.says(id, "is it gone?");
     await laptop.shows("carla in trip: is it gone?");
     expect(await stage.stored("lethe_mailbox_envelopes")).toBe(0);
-    const found = await Client.create({
-      ...shared,
-      user: "anna",
-      relay: at(1),
-      store: join(folder, "phone.db"),
-    });
-    open.add(found);
-    const thief = new Screen(found);
+    const thief = await device("anna", 1, "phone");
     await thief.event("stopped");
     expect(thief.lines.filter((line) => /phone as well|is it gone/.test(line))).toEqual([]);
   } finally {

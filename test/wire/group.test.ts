@@ -1,14 +1,11 @@
 // One upload for many accounts, against a real relay: each account is judged alone, the answers come gathered, and the store
 // holds the ciphertext once until the last member has it, whatever ends the relay meanwhile.
 import { randomBytes } from "node:crypto";
-import { blake2b, ready } from "@lethe/crypto";
+import { envelopeIdFor, ready } from "@lethe/crypto";
 import {
-  encode,
   type EnvelopeId,
   type FrameOf,
-  fromBytes,
   type GroupEnvelopeId,
-  groupIdTuple,
   MAX_ENVELOPE_BYTES,
   type Time,
 } from "@lethe/protocol";
@@ -41,7 +38,7 @@ function uploadTo(recipients: Recipient[], change: Partial<Omit<Upload, "frame">
 }
 
 function idFor({ groupEnvelope }: Upload, { address }: Pick<Person, "address">): EnvelopeId {
-  return fromBytes<EnvelopeId>(blake2b(16, encode(groupIdTuple, { groupEnvelope, address })));
+  return envelopeIdFor(groupEnvelope, address);
 }
 
 async function people(at: RelayProcess, count: number): Promise<Person[]> {

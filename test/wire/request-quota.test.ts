@@ -3,7 +3,7 @@ import type { GroupEnvelopeId, Time } from "@lethe/protocol";
 import { describe, expect, it } from "vitest";
 import { aRelay } from "../support/a-relay.ts";
 import { Person } from "../support/person.ts";
-import { anId, sealed, submitTo, textOf, Wire } from "../support/wire.ts";
+import { anId, named, sealed, submitTo, textOf, Wire } from "../support/wire.ts";
 
 const FLAGS = { "--limit-local": "on", "--request-rate": "3", "--requests-daily": "7" };
 const relay = aRelay(() => Object.entries(FLAGS).flat());
@@ -24,7 +24,7 @@ async function answerTo(wire: Wire): Promise<Answer> {
   const frame = await wire.next();
   if (frame.frame === "accepted") return "accepted";
   if (frame.frame !== "refused") throw new Error(`${frame.frame} came`);
-  return { code: frame.code === 27 ? "rate-limited" : `${frame.code}`, retryAfter: frame.retryAfter };
+  return { code: named(frame.code), retryAfter: frame.retryAfter };
 }
 
 /** Submits without a key. */

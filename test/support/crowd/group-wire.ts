@@ -2,18 +2,16 @@
 // end with relays and come back. Always true: what is not answered is sent again under its ids, in its order; what passes
 // is noted before anybody acts on it.
 import { createHash, randomBytes } from "node:crypto";
-import { blake2b } from "@lethe/crypto";
+import { envelopeIdFor } from "@lethe/crypto";
 import {
   type ClientFrame,
   type ConnectionKind,
   decodeFrames,
-  encode,
   encodeFrames,
   type EnvelopeId,
   type FrameOf,
   fromBytes,
   type GroupEnvelopeId,
-  groupIdTuple,
   MAX_VERSION,
   MIN_VERSION,
   type RelayFrame,
@@ -255,7 +253,9 @@ export class GroupSender {
     const { members, bytes, window } = this.#o;
     while (this.#isReady && this.uploads.length < this.#allowed && this.underWay < window) {
       const groupEnvelope = fromBytes<GroupEnvelopeId>(randomBytes(16));
-      const left = new Map(members.map((person) => [toHex(idFor(groupEnvelope, person)), person]));
+      const left = new Map(
+        members.map((person) => [toHex(envelopeIdFor(groupEnvelope, person.address)), person]),
+      );
       const expiry = (Date.now() + 3_600_000) as Time;
       const upload = { groupEnvelope, ciphertext: randomBytes(bytes), expiry, left };
       this.uploads.push(upload);
@@ -275,10 +275,6 @@ export class GroupSender {
     }));
     raw.send({ frame: "submit-group", groupEnvelope, expiry, ciphertext, recipients });
   }
-}
-
-export function idFor(groupEnvelope: GroupEnvelopeId, { address }: Person): EnvelopeId {
-  return fromBytes<EnvelopeId>(blake2b(16, encode(groupIdTuple, { groupEnvelope, address })));
 }
 
 /** What a ciphertext is known by. */
