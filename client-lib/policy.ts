@@ -63,11 +63,25 @@ export function readPolicy(json: unknown): RelayPolicy {
       idleAccountMs: retention["idleAccountMs"] === null ? null : numberIn(retention, "idleAccountMs"),
       forgetMs: numberIn(retention, "forgetMs"),
     },
+    media: mediaIn(all),
     durability: {
       accepted: wordIn(durability, "accepted", ACCEPTED),
       copies: numberIn(durability, "copies"),
     },
     now: numberIn(all, "now"),
+  };
+}
+
+/** Relays that keep no media need not say so. */
+function mediaIn({ media }: Fields): RelayPolicy["media"] {
+  if (media === undefined || media === null) return null;
+  const fields = fieldsOf(media, "media");
+  return {
+    bytes: numberIn(fields, "bytes"),
+    accountBytes: numberIn(fields, "accountBytes"),
+    accountBlobs: numberIn(fields, "accountBlobs"),
+    keepMs: numberIn(fields, "keepMs"),
+    direct: fields["direct"] === true,
   };
 }
 

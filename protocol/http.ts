@@ -15,6 +15,7 @@ export const PATHS = {
   accessKey: "/v1/access-key",
   presence: "/v1/presence",
   linking: "/v1/linking",
+  media: "/v1/media",
   policy: "/.well-known/lethe",
 } as const;
 
@@ -78,6 +79,18 @@ export interface PolicyJson {
     /** How long bytes of delivered mail may still be in a file. */
     readonly forgetMs: number;
   };
+  /** What it keeps of files; null: none. */
+  readonly media: {
+    /** The largest blob. */
+    readonly bytes: number;
+    /** What one account may have waiting for others, in bytes and in blobs. */
+    readonly accountBytes: number;
+    readonly accountBlobs: number;
+    /** How long a blob is kept at most. */
+    readonly keepMs: number;
+    /** Parts are put to, and had from, the object store itself: the relay answers with where. */
+    readonly direct: boolean;
+  } | null;
   /** What `accepted` means: `synced` to a disk, or `replicated` to so many stores. */
   readonly durability: { readonly accepted: "synced" | "replicated"; readonly copies: number };
   /** The relay's clock. */
@@ -127,6 +140,51 @@ export interface PresenceRequest {
 export interface LinkingMessage {
   readonly message: string;
 }
+
+/**
+ * `PUT /v1/media/{media}`, signed by the device (clause H-SIGN): begins an upload. `{media}` is 16 random bytes, hexadecimal.
+ * The same again answers the same. Everything further of the upload is asked for with `Authorization: LetheMedia KEY`, where
+ * KEY is the upload key, 32 random bytes, base64url.
+ */
+export interface MediaBeginRequest {
+  /** Bytes of the whole blob. */
+  readonly bytes: number;
+  /** `capabilityMark` of the upload key. */
+  readonly uploadKey: string;
+}
+
+/** What `GET /v1/media/{media}` answers to the upload key, and `PUT` to the device. */
+export interface MediaUploadJson {
+  readonly bytes: number;
+  /** `open`: parts are taken. `ready`: all are there, and it can be had. */
+  readonly state: "open" | "ready";
+  /** Parts that are there, in rising order. */
+  readonly parts: readonly number[];
+  /** When it is removed in any case, by the relay's clock. */
+  readonly expires: number;
+  readonly now: number;
+}
+
+/** `GET /v1/media/{media}/parts/{part}/place`: where a part is to be put, where parts are put directly. */
+export interface MediaPlaceJson {
+  /** A presigned URL for `PUT`. */
+  readonly url: string;
+  readonly now: number;
+}
+
+/** `PUT /v1/media/{media}/tokens`, with the upload key: marks of release tokens, one for each recipient device. */
+export interface MediaTokensRequest {
+  readonly add: readonly string[];
+  /** Of devices that are gone: as if they had released it. */
+  readonly strike: readonly string[];
+  /** None is added any more: the blob goes when all are struck. */
+  readonly close: boolean;
+}
+
+/** A release token and an upload key, bytes; what the relay keeps of one: the first bytes of its BLAKE2b-256. */
+export const CAPABILITY_BYTES = 32;
+export const CAPABILITY_MARK_BYTES = 16;
+export const MEDIA_SCHEME = "LetheMedia";
 
 /** Every answer that is not a success. */
 export interface ProblemJson {

@@ -34,3 +34,11 @@ export const MAX_LINKING_MESSAGE_BYTES = 2_048;
 export const LINKING_MAILBOX_MS = 240_000;
 /** Watches of one anonymous connection. */
 export const MAX_WATCHES = 1_024;
+/** One part of a blob, bytes: 32 chunks of 64 KiB with 17 bytes each. Only a blob's last part is shorter. */
+export const MEDIA_PART_BYTES = 2_097_696;
+/** The largest blob, bytes: 64 GiB, in 32,760 parts; what a relay takes is its own, smaller setting. */
+export const MAX_MEDIA_BYTES = 68_719_476_736;
+/** Release tokens of one blob, struck ones included: 256 accounts with 16 devices each. */
+export const MAX_MEDIA_TOKENS = 4_096;
+/** Release tokens in one request. */
+export const MAX_TOKENS_AT_ONCE = 1_024;

@@ -63,6 +63,16 @@ export const PROBLEMS = {
   "linking-taken": problem(60, "never"),
   "linking-early": problem(61, "after-change"),
   "linking-ended": problem(62, "never"),
+  "media-off": problem(70, "never"),
+  "media-too-large": problem(71, "never"),
+  "media-quota": problem(72, "later"),
+  "media-taken": problem(73, "never"),
+  "media-gone": problem(74, "never"),
+  "media-unfinished": problem(75, "after-change"),
+  "media-not-permitted": problem(76, "after-change"),
+  "media-part-wrong": problem(77, "never"),
+  "media-range": problem(78, "never"),
+  "media-closed": problem(79, "never"),
   internal: problem(51, "later", 1011),
 } as const satisfies Record<string, Problem>;
 

@@ -8,7 +8,14 @@ import type { ProblemCode } from "./problems.ts";
  */
 export type Reaction = "again" | "mends" | "told" | "ended";
 
-export type Place = "connection" | "message" | "look-up" | "registration" | "background" | "linking";
+export type Place =
+  | "connection"
+  | "message"
+  | "look-up"
+  | "registration"
+  | "background"
+  | "linking"
+  | "media";
 
 export interface Remedy {
   readonly met: Place;
@@ -33,6 +40,8 @@ const ends = met("linking", "told", "`linkDevice` or `Client.createLinked` throw
 
 const NOTHING = "Nothing.";
 const REPORT = "Report it: library and relay disagree, or something between them changes bytes.";
+
+const media = met("media", "told", "`sendMedia`, `save`, ... throw");
 
 export const REMEDIES: Readonly<Record<ProblemCode, Remedy>> = {
   "malformed-frame": reconnects(REPORT),
@@ -110,5 +119,19 @@ export const REMEDIES: Readonly<Record<ProblemCode, Remedy>> = {
   "linking-ended": ends(
     "Say that it took too long, or was given up, and have the new device show another code.",
   ),
+  "media-off": media("Do not offer files at this relay: `/.well-known/lethe` says so."),
+  "media-too-large": media("Say how large a file may be: `/.well-known/lethe` has it."),
+  "media-quota": media("Say that earlier files wait for their recipients, and try again later."),
+  "media-taken": media(REPORT),
+  "media-gone": media("Say that the file is no longer there; ask the sender for it."),
+  "media-unfinished": met("media", "mends", "")(NOTHING),
+  "media-not-permitted": met(
+    "media",
+    "again",
+    "`save`, ... throw after a while",
+  )("Try again later; if it lasts, ask the sender for the file."),
+  "media-part-wrong": media(REPORT),
+  "media-range": media(REPORT),
+  "media-closed": media(REPORT),
   internal: met("message", "again", "`waiting`")("Nothing. The operator has it in the log."),
 };

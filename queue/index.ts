@@ -6,6 +6,7 @@ export * from "./backend.ts";
 export * from "./directory.ts";
 export * from "./linking.ts";
 export * from "./mailbox.ts";
+export * from "./media.ts";
 export { type MemoryConfig, openMemoryBackend } from "./memory/index.ts";
 
 /** Every configuration names its backend. */

@@ -119,6 +119,7 @@ function policyOf(settings: Settings): Omit<PolicyJson, "now"> {
       idleAccountMs: idleMsOf(settings) ?? null,
       forgetMs: settings.store === "embedded" ? FORGET_MS : settings.storeRewrite * 1_000 + REWRITE_MS,
     },
+    media: null,
     durability: {
       accepted: settings.storeReplicas === 0 ? "synced" : "replicated",
       copies: settings.storeReplicas + 1,

@@ -34,6 +34,15 @@ export const policy: z.ZodType<PolicyJson> = z.strictObject({
       .describe("After how long without a connection an account is removed, ms; null: never"),
     forgetMs: ms.describe("How long bytes of delivered mail may still be in a file, ms"),
   }),
+  media: z
+    .strictObject({
+      bytes: bytes.describe("The largest file, sealed, bytes"),
+      accountBytes: bytes.describe("What one account may have waiting for others, bytes"),
+      accountBlobs: count,
+      keepMs: ms.describe("How long a file is kept at most, ms"),
+      direct: z.boolean().describe("Parts go to the object store itself"),
+    })
+    .nullable(),
   durability: z.strictObject({ accepted: z.enum(["synced", "replicated"]), copies: count }),
   now: clock,
 });

@@ -20,6 +20,7 @@ const POLICY: RelayPolicy = {
     devices: 16,
   },
   retention: { mailMs: 86_400_000, idleAccountMs: null, forgetMs: 60_000 },
+  media: null,
   durability: { accepted: "synced", copies: 1 },
   now: 1_700_000_000_000,
 };
