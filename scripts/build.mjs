@@ -1,10 +1,12 @@
 // Builds the published client library: JavaScript and declarations by tsc, one folder as npm packs it, and with `--pack`
 // the tarball. Always true: the tarball brings @lethe/protocol and @lethe/crypto within it and takes everything else from
-// the registry at exact versions; nothing of the relay is in it. Extra: `--out FOLDER` (default: dist).
+// the registry at exact versions; nothing of the relay is in it. For bundles of browsers alone, it brings libsodium packed
+// more densely (`pack-libsodium.mjs`). Extra: `--out FOLDER` (default: dist).
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { packLibsodium } from "./pack-libsodium.mjs";
 import { root } from "./run.mjs";
 
 const { values } = parseArgs({
@@ -69,6 +71,21 @@ function stage(room, folder, manifest) {
   write(join(folder, "package.json"), manifest);
 }
 
+/** Bundlers for browsers take it where `crypto` says `libsodium`; Node takes the registry's own. */
+function stageLibsodium(folder) {
+  const from = join(root, "node_modules", "libsodium");
+  const source = readFileSync(join(from, "dist", "modules-esm", "libsodium.mjs"), "utf8");
+  const packed = packLibsodium(source, readFileSync(join(from, "LICENSE"), "utf8"));
+  writeFileSync(join(folder, "dist", "libsodium-packed.js"), packed);
+  const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  // Its own map too, for what it takes of Node.
+  const browser = {
+    ...read("node_modules/libsodium/package.json").browser,
+    libsodium: "./dist/libsodium-packed.js",
+  };
+  write(join(folder, "package.json"), { ...manifest, browser });
+}
+
 rmSync(compiled, { recursive: true, force: true });
 rmSync(client, { recursive: true, force: true });
 run("tsc", ["-p", "client-lib/tsconfig.build.json", "--outDir", compiled], root);
@@ -89,6 +106,7 @@ stage("client-lib", client, {
   bundleDependencies: inner.map(([, { name }]) => name),
 });
 for (const [room, manifest] of inner) stage(room, join(client, "node_modules", manifest.name), manifest);
+stageLibsodium(join(client, "node_modules", "@lethe/crypto"));
 cpSync(join(root, "client-lib", "bin"), join(client, "bin"), { recursive: true });
 // Bundlers look for their map, and the command for its version, in the nearest package.json.
 const { version, type, browser } = own;
