@@ -8,7 +8,6 @@ import type {
   EncryptingForGroup,
   GroupCipher,
   GroupContentKind,
-  InGroup,
   OpenedInGroup,
   OpeningInGroup,
   TellingKeys,
@@ -159,11 +158,10 @@ function open(opening: OpeningInGroup<SenderChains>): OpenedInGroup<SenderChains
   if (typeof seal === "string") return { code: seal };
   const { sender } = seal.head;
   if (sender === recipient) return { code: "own-copy" };
-  const theirs = opening.theirs(sender);
-  const chain = verified(opening, seal, theirs);
-  if (chain === "untrusted-device") return { code: chain, sender };
-  if (theirs === undefined || chain === "unknown-chain") return { code: "unknown-chain", sender };
-  if (typeof chain === "string") return { code: chain };
+  const found = verified(opening, seal);
+  if (found === "untrusted-device" || found === "unknown-chain") return { code: found, sender };
+  if (typeof found === "string") return { code: found };
+  const { theirs, chain } = found;
   const message = { n: seal.head.n, ad: [seal.context], sealed: seal.message, now };
   const received = receiveOn(chain, message);
   if (received.code !== "ok") return { code: received.code };
@@ -173,16 +171,22 @@ function open(opening: OpeningInGroup<SenderChains>): OpenedInGroup<SenderChains
   return { code: "ok", theirs: advanced, sender, ...content, epoch: seal.sealedIn.epoch };
 }
 
-/** The chain whose key has signed an envelope that its sender may send, before any step of it. */
+interface Signed {
+  readonly theirs: SenderChains;
+  readonly chain: ReceivingChain;
+}
+
+/** The sender's chains, and the one whose key has signed an envelope that it may send, before any step of it. */
 function verified(
-  { view, roster }: InGroup,
+  opening: OpeningInGroup<SenderChains>,
   { head, sealedIn, context, signature, message }: OpenGroupSeal,
-  theirs: SenderChains | undefined,
-): ReceivingChain | Failed {
+): Signed | Failed {
+  const { view, roster } = opening;
   const by = memberOf(view.state, accountOf(head.sender));
   if (by === undefined) return "not-a-member";
   if (!roster.listed.has(head.sender)) return "untrusted-device";
   if (!equal(head.stateHash, sealedIn.hash)) return "wrong-state";
+  const theirs = opening.theirs(head.sender);
   if (theirs === undefined) return "unknown-chain";
   if (theirs.group !== view.state.group || theirs.sender !== head.sender) throw new RangeError(); // chains of another device
   const chain = chainOf(theirs, head.chain);
@@ -192,5 +196,5 @@ function verified(
   const { removedAt } = view;
   if (chain.toldIn.epoch < removedAt && sealedIn.epoch >= removedAt) return "stale-chain";
   if (view.state.writers === "admins" && by.role !== "admin") return "not-allowed";
-  return chain;
+  return { theirs, chain };
 }

@@ -44,6 +44,9 @@ describe("attack 40: out of place", () => {
     const { sealKeyHash } = anna.group.state;
     const view = { ...moved, state: { ...moved.state, sealKeyHash } };
     expect(refused(ben, forge(anna, { view })), "with the first group's state").toBe("!wrong-state");
+    ben.theirs.delete(anna.address);
+    expect(refused(ben, forge(anna, { view })), "whose chain was never told").toBe("!wrong-state");
+    ben.theirs.set(anna.address, { ...theirs, group: ben.group.state.group });
     const hash = anna.group.state.hash;
     const cross = { ...view, state: { ...view.state, hash } };
     expect(refused(ben, forge(anna, { view: cross })), "signed for the first group").toBe("!bad-signature");

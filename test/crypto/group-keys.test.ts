@@ -86,6 +86,8 @@ describe("attack 35: a member that was removed", () => {
     const old = ben.keys;
     everybody([anna, ben], anna.made({ kind: "remove", accounts: [carl.account] }));
     expect(refused(ben, underWay)).toBe("!not-a-member");
+    ben.theirs.delete(carl.address);
+    expect(refused(ben, underWay), "whose chain was never told").toBe("!not-a-member");
     expect(ben.hear(carl, announcement(carl, ben))).toBe("not-a-member");
     ben.prepare();
     ben.own = old; // a sender that does not rotate
