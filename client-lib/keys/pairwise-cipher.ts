@@ -371,7 +371,7 @@ export class PairwiseCipher implements Cipher {
     if (opened.code !== "ok") return failed;
     if (content === "control" && isTelling(opened.plaintext)) {
       const control = { kind: "group", told: opened.plaintext.slice() } as const;
-      return { outcome: "control", from: sender, control, writes };
+      return { outcome: "control", from: sender, control, relisted, writes };
     }
     if (content === "control") {
       const control = decodeControl(opened.plaintext);

@@ -1,9 +1,10 @@
 // What the devices of one account tell each other: real client cores on the real cryptography, and a relay that does what
 // the test wants.
 import { beforeAll, describe, expect, it } from "vitest";
-import { encode, PROBLEMS, type Time } from "@lethe/protocol";
+import { encode, type EnvelopeId, fromBytes, PROBLEMS, type Time } from "@lethe/protocol";
 import type { MessageId } from "@lethe/client";
 import { noteBody } from "../../client-lib/content/content.ts";
+import type { Control } from "../../client-lib/delivery/events.ts";
 import { ownNote } from "../../client-lib/delivery/own-notes.ts";
 import { accessKey, publicIdentity, ready } from "../../crypto/index.ts";
 import { AttackWorld, type Side } from "../crypto/attack-world.ts";
@@ -48,6 +49,29 @@ describe("a device that is new", () => {
     world.start(phone);
     world.pass(10_000);
     expect(world.submitsOf("phone")).toHaveLength(before);
+  });
+});
+
+describe("a newer list of devices", () => {
+  const CONTROLS: readonly Control[] = [
+    { kind: "access-key", accessKey: new Uint8Array(16) },
+    { kind: "group", told: Uint8Array.of(0x24, ...new Uint8Array(20)) },
+  ];
+
+  it.each(CONTROLS)("is learned from a control message of kind $kind as well", (control) => {
+    const world = new AttackWorld("phone", "ben");
+    world.befriend("phone", "ben");
+    world.link("phone", "laptop");
+    const [phone, ben] = [world.side("phone"), world.side("ben")];
+    const request = { to: ben.address, now: world.now };
+    const arrive = (seed: number) => {
+      const id: EnvelopeId = fromBytes(new Uint8Array(16).fill(seed));
+      const { code, ciphertext } = phone.cipher.sealControl({ ...request, id, control });
+      if (ciphertext === undefined) throw new Error(code);
+      return ben.cipher.open({ id, kind: "pairwise", ciphertext, now: world.now });
+    };
+    expect(arrive(1)).toMatchObject({ outcome: "control", relisted: [phone.account] });
+    expect(arrive(2), "which is known now").toMatchObject({ outcome: "control", relisted: [] });
   });
 });
 
