@@ -6,6 +6,7 @@ import {
   decodeAll,
   encode,
   isUserName,
+  type Of,
   PATHS,
   type RegisterRequest,
   struct,
@@ -62,8 +63,7 @@ export interface Enrolled {
 export async function enrol(enrolling: Enrolling): Promise<Enrolled> {
   const { store, user } = enrolling;
   if (!isUserName(user)) throw new ClientError("name-invalid", user);
-  const stored = await store.get(OWNER.table, OWNER.key);
-  const owner = stored === undefined ? undefined : decodeAll(ownerRow, stored);
+  const owner = await readOwner(store);
   if (owner !== undefined && owner.name !== user) throw new ClientError("store-of-another", owner.name);
   const keys = loadKeys(await load(store, KEY_TABLES)) ?? (await begin(enrolling));
   const signer = signerOf(keys);
@@ -73,8 +73,8 @@ export async function enrol(enrolling: Enrolling): Promise<Enrolled> {
 
 /** Whose the store is: a name, or "" where an account was begun and is not registered. Undefined: it is new. */
 export async function ownerOf(store: ClientStore): Promise<string | undefined> {
-  const stored = await store.get(OWNER.table, OWNER.key);
-  if (stored !== undefined) return decodeAll(ownerRow, stored).name;
+  const owner = await readOwner(store);
+  if (owner !== undefined) return owner.name;
   return (await store.get("identity", OWN)) === undefined ? undefined : "";
 }
 
@@ -84,7 +84,7 @@ export async function beginLinked(
   { identity, name, relay }: { readonly identity: Identity; readonly name: string; readonly relay: string },
 ): Promise<void> {
   const prekeys = await firstPrekeysInPieces({ identity, random, now: clock.now() });
-  const owner = { ...OWNER, value: encode(ownerRow, { format: 1, name, relay }) };
+  const owner = putOwner(name, relay);
   await store.commit([putKey("identity", OWN, encodeIdentity(identity)), ...putPrekeys(prekeys), owner]);
 }
 
@@ -94,6 +94,15 @@ export async function erase(store: ClientStore): Promise<void> {
   for (const table of [...KEY_TABLES, ...CORE_TABLES])
     for (const { key } of await store.list(table)) writes.push({ table, key, value: undefined });
   await store.commit(writes);
+}
+
+async function readOwner(store: ClientStore): Promise<Of<typeof ownerRow> | undefined> {
+  const stored = await store.get(OWNER.table, OWNER.key);
+  return stored === undefined ? undefined : decodeAll(ownerRow, stored);
+}
+
+function putOwner(name: string, relay: string): Write {
+  return { ...OWNER, value: encode(ownerRow, { format: 1, name, relay }) };
 }
 
 async function load(store: ClientStore, tables: readonly string[]): Promise<StoredRows> {
@@ -154,7 +163,6 @@ async function register(
     ...(ticket === undefined ? {} : { ticket }),
   };
   await http.signed("POST", PATHS.accounts, request, signer, relay);
-  const value = encode(ownerRow, { format: 1, name: user, relay });
-  await store.commit([{ ...OWNER, value }]);
+  await store.commit([putOwner(user, relay)]);
   return relay;
 }

@@ -29,9 +29,10 @@ import type { MessageId, Row, StoredRows, StreamId, Write } from "./events.ts";
 
 export const messageId: Codec<MessageId> = binary(16, "message id");
 export const streamId: Codec<StreamId> = binary(8, "stream id");
+export const groupId: Codec<GroupId> = binary(16, "group id");
+export const place = struct({ stream: streamId, sequence: u64 });
 
 const body = bytes(MAX_ENVELOPE_BYTES);
-const place = struct({ stream: streamId, sequence: u64 });
 
 /** What has a row, by table. The first byte of each row is its layout's version. */
 function versioned<T>(codec: Codec<T>): Codec<T> {
@@ -123,12 +124,12 @@ export const receiptBody = struct({
   read: listOf(messageId),
 });
 /** What was said to a group. */
-export const groupBody = struct({ group: binary<GroupId>(16, "group id"), body });
+export const groupBody = struct({ group: groupId, body });
 /** What another device of one's own has sent, and to whom. */
 export const ownBody = struct({ conversation: accountId, body });
 /** The numbers that are missing, both included. */
 export const gapBody = struct({ first: u64, last: u64 });
-export const groupGapBody = struct({ group: binary<GroupId>(16, "group id"), first: u64, last: u64 });
+export const groupGapBody = struct({ group: groupId, first: u64, last: u64 });
 
 /** A u8 count, then that many items. */
 function listOf<T>(item: Codec<T>): Codec<T[]> {

@@ -3,7 +3,6 @@
 import {
   accountId,
   bytes,
-  type Codec,
   type DeviceAddress,
   deviceAddress,
   deviceNumber,
@@ -24,7 +23,7 @@ import {
   u64,
 } from "@lethe/protocol";
 import { type GroupId, MAX_GROUP_NAME_BYTES, MAX_GROUP_STATE_BYTES } from "@lethe/crypto";
-import { messageId, orderKey, streamId } from "../delivery/rows.ts";
+import { groupId, messageId, orderKey, place, streamId } from "../delivery/rows.ts";
 import { MAX_BODY_BYTES } from "../delivery/limits.ts";
 
 const format = oneOf({ one: 1 });
@@ -69,7 +68,7 @@ export const owedRow = struct({
 
 const said = {
   message: messageId,
-  group: fixedId(),
+  group: groupId,
   sentAt: time,
   expiry: time,
   body: bytes(MAX_BODY_BYTES + 1_024),
@@ -78,7 +77,7 @@ const said = {
 export const unsealedRow = struct({
   format,
   ...said,
-  place: optional(struct({ stream: streamId, sequence: u64 })),
+  place: optional(place),
   only: list(deviceAddress, MAX_DEVICES),
 });
 
@@ -101,7 +100,7 @@ export const outRow = struct({
 /** Accounts of a message's recipients, and how far it got with each. */
 export const sentRow = struct({
   format,
-  group: fixedId(),
+  group: groupId,
   at: time,
   state: oneOf({ queued: 0, sent: 1, expired: 4, refused: 5 }),
   /** Accounts that it went to. */
@@ -126,10 +125,6 @@ export type UnsealedRow = Of<typeof unsealedRow>;
 export type OutRow = Of<typeof outRow>;
 export type SentRow = Of<typeof sentRow>;
 export type WaitingRow = Of<typeof waitingRow>;
-
-function fixedId(): Codec<GroupId> {
-  return messageId as unknown as Codec<GroupId>; // 16 bytes as well
-}
 
 export function chainsKey(group: GroupId, device: DeviceAddress): string {
   return group + device;

@@ -8,7 +8,6 @@
 //   ask      0x24 | group 16 | epoch u32             tell me your chain, and the states behind this one, 0 for none, again
 import {
   accountId,
-  binary,
   type Codec,
   decodeAll,
   encode,
@@ -23,11 +22,9 @@ import {
   u64,
   joined,
 } from "@lethe/protocol";
-import type { GroupId } from "@lethe/crypto";
-import { streamId } from "../delivery/rows.ts";
+import { groupId, streamId } from "../delivery/rows.ts";
 
 const KIND = { chain: 0x21, state: 0x22, keys: 0x23, ask: 0x24 } as const;
-const group = binary<GroupId>(16, "group id");
 const name = text(MAX_USER_NAME_BYTES);
 
 /** All bytes that are left, copied. */
@@ -40,10 +37,10 @@ const LAYOUTS = {
   chain: struct({ accessKey: fixed(16), stream: streamId, next: u64, name, told: rest }),
   state: struct({ accessKey: fixed(16), name, told: rest }),
   keys: struct({
-    group,
+    group: groupId,
     keys: list(struct({ account: accountId, accessKey: fixed(16) }), MAX_GROUP_RECIPIENTS),
   }),
-  ask: struct({ group, epoch: u32 }),
+  ask: struct({ group: groupId, epoch: u32 }),
 } as const;
 
 type Layouts = typeof LAYOUTS;
