@@ -1,10 +1,11 @@
 // The contracts, held by the embedded backend and by its twin in memory.
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Backend, openMemoryBackend } from "@lethe/queue";
 import { openEmbedded } from "../../queue/embedded/open.ts";
 import { SHIPPED } from "../../queue/embedded/limits.ts";
+import { copiesIn } from "../support/folder.ts";
 import { choresContract } from "./chores.ts";
 import { directoryContract } from "./directory.ts";
 import { directoryPeopleContract } from "./directory-people.ts";
@@ -51,8 +52,8 @@ const embedded: BackendUnderTest = {
         await elapse(clock, SHIPPED.forgetMs, backend);
         await backend.forget("due");
       },
-      holds: async (bytes) => (await copies(folder, bytes)) > 0,
-      payloads: { copies: (bytes) => copies(folder, bytes), shardOf: () => 0 },
+      holds: async (bytes) => (await copiesIn(folder, bytes)) > 0,
+      payloads: { copies: (bytes) => copiesIn(folder, bytes), shardOf: () => 0 },
       async [Symbol.asyncDispose]() {
         await backend.close();
         await rm(folder, { recursive: true });
@@ -60,16 +61,6 @@ const embedded: BackendUnderTest = {
     };
   },
 };
-
-async function copies(folder: string, bytes: Uint8Array): Promise<number> {
-  let found = 0;
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const held = await readFile(join(entry.parentPath, entry.name));
-    for (let at = held.indexOf(bytes); at >= 0; at = held.indexOf(bytes, at + 1)) found++;
-  }
-  return found;
-}
 
 const memory: BackendUnderTest = {
   name: "memory",

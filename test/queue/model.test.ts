@@ -15,6 +15,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { all, anAddress } from "../contracts/world.ts";
 import { chanceOf } from "./disk.ts";
+import { occurrences } from "../support/folder.ts";
 import { TestDirectory, TestStore } from "./support.ts";
 
 let directory: TestDirectory;
@@ -194,10 +195,7 @@ class Pair {
   }
 
   #copies(bytes: Buffer): number {
-    let copies = 0;
-    for (const { shown } of this.real.disk.files())
-      for (let at = shown.indexOf(bytes); at >= 0; at = shown.indexOf(bytes, at + 1)) copies++;
-    return copies;
+    return this.real.disk.files().reduce((copies, { shown }) => copies + occurrences(shown, bytes), 0);
   }
 
   #addressOf(n: number): DeviceAddress {

@@ -55,9 +55,7 @@ it("loses nothing that was answered when the master is killed and the Sentinel p
   await using replica = await RedisServer.start({
     configuration: { replicaof: `127.0.0.1 ${master.port}` },
   });
-  await eventually(PATIENCE_MS, "the replica", async () =>
-    (await master.cli("info", "replication")).includes("state=online") ? true : undefined,
-  );
+  await master.hasReplica();
   await using sentinel = await startSentinel(folder.path, master.port);
   await eventually(PATIENCE_MS, "a replica that the sentinel knows", async () =>
     (await runCli("redis-server", ["-p", String(sentinel.port), "sentinel", "replicas", NAME])).includes(

@@ -112,9 +112,7 @@ describe("the redis backend", () => {
     await using server = await RedisServer.start();
     const configuration = { replicaof: `127.0.0.1 ${server.port}` };
     await using replica = await RedisServer.start({ configuration });
-    await eventually(PATIENCE_MS, "the replica", async () =>
-      (await server.cli("info", "replication")).includes("state=online") ? true : undefined,
-    );
+    await server.hasReplica();
     await using on = await open(server.url, { replicas: 1, commandMs: 800 });
     const address = anAddress();
     await store(on.backend, address, anEnvelope(clock));
@@ -149,9 +147,7 @@ describe("a lease", () => {
     await using server = await RedisServer.start();
     const configuration = { replicaof: `127.0.0.1 ${server.port}` };
     await using replica = await RedisServer.start({ configuration });
-    await eventually(PATIENCE_MS, "the replica", async () =>
-      (await server.cli("info", "replication")).includes("state=online") ? true : undefined,
-    );
+    await server.hasReplica();
     await using on = await open(server.url, { replicas: 1, commandMs: 2_000 });
     const { leases } = on.backend;
     const node = anOwner().node;
@@ -172,11 +168,7 @@ describe("a rewrite of files", () => {
     await using server = await RedisServer.start();
     const configuration = { replicaof: `127.0.0.1 ${server.port}` };
     await using replica = await RedisServer.start({ configuration });
-    const online = () =>
-      eventually(PATIENCE_MS, "the replica", async () =>
-        (await server.cli("info", "replication")).includes("state=online") ? true : undefined,
-      );
-    await online();
+    await server.hasReplica();
     await using on = await open(server.url);
     const rewrite = () => on.backend.mailbox.rewriteAofs();
     const address = anAddress();
@@ -194,7 +186,7 @@ describe("a rewrite of files", () => {
     const mark = Buffer.from(second?.ciphertext ?? new Uint8Array());
     expect(await filesHolding(replica.folder, mark)).not.toEqual([]); // else the search shows nothing
     await replica.restart();
-    await online();
+    await server.hasReplica();
     expect(await rewrite()).toBe(2);
     expect(await filesHolding(replica.folder, mark)).toEqual([]);
     expect(await rewrite()).toBe(0);

@@ -35,6 +35,18 @@ export async function filesHolding(folder: string, needle: Uint8Array): Promise<
   return files.filter(({ bytes }) => bytes.includes(Buffer.from(needle))).map(({ path }) => path);
 }
 
+/** How often the bytes stand in the files of the folder. */
+export async function copiesIn(folder: string, needle: Uint8Array): Promise<number> {
+  const files = await contentsOf(folder);
+  return files.reduce((copies, { bytes }) => copies + occurrences(bytes, needle), 0);
+}
+
+export function occurrences(bytes: Buffer, needle: Uint8Array): number {
+  let found = 0;
+  for (let at = bytes.indexOf(needle); at >= 0; at = bytes.indexOf(needle, at + 1)) found++;
+  return found;
+}
+
 /** Waits until none of these bytes stand in any file of the folder, no longer than the forget bound. */
 export async function untilForgotten(
   folder: string,

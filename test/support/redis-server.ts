@@ -6,7 +6,7 @@ import { mkdir } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { aFolder, type Folder } from "./folder.ts";
-import { within } from "./waiting.ts";
+import { eventually, within } from "./waiting.ts";
 
 const PATIENCE_MS = 30_000;
 
@@ -104,6 +104,12 @@ export class RedisServer implements AsyncDisposable {
   /** What `redis-cli` says to a command. */
   cli(...args: readonly string[]): Promise<string> {
     return runCli(this.#program, ["-p", String(this.port), ...args]);
+  }
+
+  /** Resolves when a replica is at its side and has caught up. */
+  async hasReplica(): Promise<void> {
+    const isOnline = async () => (await this.cli("info", "replication")).includes("state=online");
+    await eventually(PATIENCE_MS, "the replica", async () => ((await isOnline()) ? true : undefined));
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -11,7 +11,7 @@ import {
 } from "@lethe/protocol";
 import { beforeAll, describe, expect, it } from "vitest";
 import { aRelay } from "../support/a-relay.ts";
-import { aFolder, contentsOf } from "../support/folder.ts";
+import { aFolder, copiesIn } from "../support/folder.ts";
 import { Person } from "../support/person.ts";
 import { RelayProcess } from "../support/relay-process.ts";
 import { anId, named, Wire } from "../support/wire.ts";
@@ -69,18 +69,6 @@ async function answers(sender: Wire, count: number): Promise<Answers> {
     seen += frame.ids.length;
   }
   return { of, stale, frames };
-}
-
-async function copiesIn(folder: string, bytes: Uint8Array): Promise<number> {
-  let copies = 0;
-  for (const file of await contentsOf(folder))
-    for (
-      let at = file.bytes.indexOf(bytes as Buffer);
-      at >= 0;
-      at = file.bytes.indexOf(bytes as Buffer, at + 1)
-    )
-      copies++;
-  return copies;
 }
 
 describe("an upload for a group", () => {
