@@ -60,7 +60,7 @@ export class Payloads {
     return payload;
   }
 
-  /** The record is in the log. */
+  /** The record is in the log; where a start has found it there, it may be known to the system alone. */
   keep(payload: Payload, id: PayloadId, segment: Segment, offset: number): void {
     payload.id = id;
     payload.state = "kept";
@@ -68,7 +68,11 @@ export class Payloads {
     payload.offset = offset;
     this.#segments.count(segment, payload.bodyBytes);
     this.#kept.add(payload);
-    this.#byId.set(id, payload);
+  }
+
+  /** The records of these, which a start has found, are synced: new references may be made to them. */
+  offer(payloads: Iterable<Payload>): void {
+    for (const payload of payloads) if (payload.id !== undefined) this.#byId.set(payload.id, payload);
   }
 
   /** Its group failed: what refers to it cannot be stored. */

@@ -1,10 +1,11 @@
 // From segment files to mail in memory, when the store is opened. Always true: every record's checksums are checked; a
 // torn tail is cut; damage in the middle is stepped over, reported, and its segment marked to be copied out of; mail of
-// retired devices and double copies are buried; each mailbox is in order of position; every reference has its payload.
+// retired devices and double copies are buried; each mailbox is in order of position; every reference has its payload;
+// new references are made to no payload that is not synced.
 import type { Position, Time } from "@lethe/protocol";
 import type { StoreEvent } from "../backend.ts";
 import type { Box } from "./boxes.ts";
-import type { FileLayer, StoreFile } from "./files.ts";
+import { codeOf, type FileLayer, type StoreFile } from "./files.ts";
 import type { Mail } from "./mail.ts";
 import { payloadIdAt, referredAt } from "./payload-record.ts";
 import { Payload } from "./payloads.ts";
@@ -71,9 +72,27 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
   await loading;
   const doubles = recovery.dropDoubles();
   recovery.dropUnresolved();
+  await offerPayloads(parts);
   const { envelopes } = parts.mail.counts;
   parts.report({ is: "recovered", envelopes, segments: segments.length, ms: parts.now() - started });
   return { maxPosition: recovery.maxPosition, doubles };
+}
+
+/**
+ * A process that was killed between write and sync leaves records that are known to the system alone. Nobody was told that
+ * such mail is stored; but it would be said of new references to such a payload, which the next loss of power then takes.
+ */
+async function offerPayloads({ mail, report }: RecoveryParts): Promise<void> {
+  for (const [number, payloads] of Map.groupBy(mail.payloads.all(), ({ segment }) => segment)) {
+    const segment = mail.segments.get(number);
+    try {
+      await segment.file.sync();
+      mail.payloads.offer(payloads);
+    } catch (error) {
+      segment.state = "spoiled";
+      report({ is: "sync-failed", code: codeOf(error) });
+    }
+  }
 }
 
 async function openSegments({ files, mail }: RecoveryParts): Promise<{ segment: Segment; size: number }[]> {

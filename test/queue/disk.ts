@@ -87,6 +87,8 @@ export class Disk {
   capacity = Number.POSITIVE_INFINITY;
   faults: Faults = () => undefined;
   writesShort = false;
+  /** What a process that is gone has of every call: the system never hears of it. */
+  readonly #dead = failure("EIO");
   readonly calls: { readonly verb: FileVerb; readonly name: string }[] = [];
 
   constructor(chance: Chance) {
@@ -98,7 +100,7 @@ export class Disk {
     const life = this.#life;
     const call = async (verb: FileVerb, name: string): Promise<void> => {
       await new Promise((resolve) => setImmediate(resolve));
-      if (life !== this.#life) throw failure("EIO");
+      if (life !== this.#life) throw this.#dead;
       this.calls.push({ verb, name });
       const code = this.faults(verb, name);
       if (code !== undefined) throw failure(code);
@@ -193,7 +195,7 @@ export class Disk {
       sync: async () => {
         await call("sync", name).catch((error: unknown) => {
           // The system shows the bytes still, and has forgotten that they are not on the platter.
-          file.pending = [];
+          if (error !== this.#dead) file.pending = [];
           throw error;
         });
         file.sync();

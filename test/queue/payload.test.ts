@@ -10,7 +10,8 @@ import { payloadBytes, REFERENCE_BYTES } from "../../queue/embedded/payload-reco
 import { HEADER_BYTES } from "../../queue/embedded/record.ts";
 import { aPayload, plain, sharing } from "../contracts/mailbox-payload.ts";
 import { all, anAddress, anEnvelope, Clock, messages, remove, ROOMY, store } from "../contracts/world.ts";
-import { aFolder } from "../support/folder.ts";
+import { aFolder, occurrences } from "../support/folder.ts";
+import { anId } from "../support/wire.ts";
 import type { Disk } from "./disk.ts";
 import { TestDirectory, TestStore } from "./support.ts";
 
@@ -221,6 +222,41 @@ describe("a payload in the log", () => {
     expect(await messages(all(opened.backend, second))).toEqual([plain(two)]);
     await opened.crash("power");
     expect(await messages(all(opened.backend, second))).toContainEqual(plain(two));
+  });
+
+  it("that a killed process had written and not synced is synced before anything new refers to it", async () => {
+    for (let seed = 0; seed < 16; seed++) {
+      const opened = await TestStore.open(directory, { seed });
+      const [first, second] = [anAddress(), anAddress()];
+      const shared = aPayload(300);
+      opened.disk.faults = (verb) => {
+        if (verb === "write") opened.disk.killProcess(); // this write comes to the system still, and nothing after it
+        return undefined;
+      };
+      expect(await append(opened, first, sharing(opened.clock, shared))).toMatchObject({ is: "failed" });
+      opened.disk.faults = () => undefined;
+      await opened.crash("process");
+      expect(await all(opened.backend, first)).toHaveLength(1); // else the test shows nothing
+      const late = sharing(opened.clock, shared);
+      await store(opened.backend, second, late);
+      await opened.crash("power");
+      expect(await messages(all(opened.backend, second))).toEqual([plain(late)]);
+    }
+  });
+
+  it("is kept anew for new references where it cannot be synced at the start", async () => {
+    const { disk, name, addresses, envelopes } = await aSegment();
+    disk.faults = (verb, of) => (verb === "sync" && of === name ? "EIO" : undefined);
+    const opened = await TestStore.open(directory, { disk });
+    expect(opened.eventsOf("sync-failed")).toEqual([{ is: "sync-failed", code: "EIO" }]);
+    const late = { ...envelopes[1], id: anId() };
+    await store(opened.backend, addresses[1], late);
+    const copies = disk.files().reduce((sum, { shown }) => sum + occurrences(shown, late.ciphertext), 0);
+    expect(copies).toBe(2);
+    await opened.forget("all");
+    expect(disk.files().map((file) => file.name)).not.toContain(name);
+    await opened.crash("power");
+    expect(await messages(all(opened.backend, addresses[1]))).toEqual([envelopes[1], late].map(plain));
   });
 
   it("is looked for by those who wait for room, too: many references to it at once are one record", async () => {
