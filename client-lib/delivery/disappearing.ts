@@ -2,10 +2,12 @@
 // deadline is durable in the commit in which the message was sent or read, and gone in the one that makes it an entry of
 // the inbox, which comes until it is settled; of two timers of a conversation the one that was set later stands.
 import { type AccountId, accountOf, type DeviceAddress, encode, joined } from "@lethe/protocol";
+import type { GroupId } from "@lethe/crypto";
 import { isMessage, type ReadBody, readBody, staysFor } from "../content/content.ts";
 import type { Entry, MessageId, StoredRows, Where } from "./events.ts";
 import type { Inbox } from "./inbox.ts";
 import { MAX_CLOCK_AHEAD_MS, MAX_DISAPPEARED_IDS, MAX_DISAPPEARING, MAX_TIMERS } from "./limits.ts";
+import type { NotedTimer } from "./own-notes.ts";
 import {
   disappearBody,
   type DisappearRow,
@@ -44,7 +46,7 @@ export class Disappearing {
   goes(turn: Turn, where: Where, message: MessageId, body: Uint8Array): Uint8Array {
     const said = whole(body);
     const self = accountOf(this.#self);
-    if (said?.kind?.is === "timer") this.#set(turn, where, { ...said.kind, by: self });
+    if (said?.kind?.is === "timer") this.set(turn, where, { ...said.kind, by: self });
     const { ms } = this.timer(where);
     if (ms === 0 || !isMessage(said?.kind)) return body;
     this.#keep(turn, self + message, { ...NOWHERE, ...where, ms, since: turn.now, at: turn.now + ms });
@@ -60,7 +62,7 @@ export class Disappearing {
         ? { group: content.group }
         : { conversation: "conversation" in content ? content.conversation : author };
     const said = whole(content.body);
-    if (said?.kind?.is === "timer") return this.#set(turn, where, { ...said.kind, by: author });
+    if (said?.kind?.is === "timer") return this.set(turn, where, { ...said.kind, by: author });
     const ms = said?.disappearsMs ?? 0;
     if (ms === 0 || !isMessage(said?.kind)) return true;
     const at = author === accountOf(this.#self) ? Math.min(sentAt, turn.now) + ms : 0;
@@ -76,10 +78,15 @@ export class Disappearing {
     }
   }
 
-  /** A clock that is far ahead must not keep everybody else from ever setting a later one. */
-  #set(turn: Turn, where: Where, { ms, setAt, by }: TimerRow): boolean {
+  /** Of every conversation that has one. */
+  timers(): NotedTimer[] {
+    return [...this.#timers].map(([key, timer]) => ({ ...whereOf(key), timer }));
+  }
+
+  /** False: it changes nothing. A clock that is far ahead must not keep everybody else from ever setting a later one. */
+  set(turn: Turn, where: Where, { ms, setAt, by }: TimerRow): boolean {
     const known = this.timer(where);
-    const isLater = setAt !== known.setAt ? setAt > known.setAt : by > known.by;
+    const isLater = setAt !== known.setAt ? setAt > known.setAt : by > known.by && ms !== known.ms;
     if (!isLater || setAt > turn.now + MAX_CLOCK_AHEAD_MS) return false;
     const [key, row] = [keyOf(where), { ms, setAt, by }];
     this.#timers.delete(key);
@@ -162,4 +169,11 @@ function whole(body: Uint8Array): ReadBody | undefined {
 
 function keyOf({ conversation, group }: Where): string {
   return group === undefined ? `1${conversation}` : `g${group}`;
+}
+
+function whereOf(key: string): Omit<NotedTimer, "timer"> {
+  const id = key.slice(1);
+  return key.startsWith("g")
+    ? { conversation: undefined, group: id as GroupId }
+    : { conversation: id as AccountId, group: undefined };
 }

@@ -133,7 +133,8 @@ export const sentRow = versioned(
 );
 /** How long what is said in a conversation stays, ms; 0: as long as one likes. When that was set, and by whom. */
 export const timerRow = versioned(struct({ ms: u64, setAt: u64, by: accountId }));
-const where = {
+/** A conversation with one account, or a group's. */
+export const where = {
   conversation: optional(accountId),
   group: optional(binary<GroupId>(16, "group id")),
 } as const;

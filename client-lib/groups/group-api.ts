@@ -89,7 +89,10 @@ export class GroupsApi extends Conversing<SentToGroup> {
 
   /** @throws ClientError not-admin, already-member, not-a-contact, group-full */
   async add(id: string, users: readonly string[]): Promise<Group> {
-    return this.#change(id, { kind: "add", accounts: await this.#accounts(users) });
+    const group = await this.#change(id, { kind: "add", accounts: await this.#accounts(users) });
+    const { ms, setAt } = await this.timerOf(id);
+    if (ms > 0) await this.say(id, { is: "timer", ms, setAt }, {}); // who is new has not heard it
+    return group;
   }
 
   /** Whoever is removed cannot read what is sent from then on. @throws ClientError not-admin, unknown-member */
