@@ -25,6 +25,7 @@ import {
 import { ownNote } from "./own-notes.ts";
 import { Requests } from "./requests.ts";
 import {
+  disappearBody,
   gapBody,
   gapRow,
   groupBody,
@@ -280,6 +281,14 @@ export class Inbox {
     turn.afterwards({ next: "hand", entry: entryOf({ order, row: kept }) });
   }
 
+  /** An entry of this device's own, for the application. */
+  tell(turn: Turn, from: DeviceAddress, said: Pick<InboxRow, "kind" | "body">): void {
+    const order = this.#nextOrder++;
+    const message = orderKey(order).repeat(2) as MessageId;
+    const row = { ...said, from, message, sentAt: turn.now, arrivedAt: turn.now, place: undefined } as const;
+    this.keepForApplication(turn, { order, row: { ...row, state: "new", late: "no" } });
+  }
+
   /** Keeps an entry until the person has decided about its sender. */
   keepAsRequest(turn: Turn, { order, row }: Ready): void {
     const kept: InboxRow = { ...row, state: "request" };
@@ -377,13 +386,16 @@ function keptOf(
     return { kind, body: encode(receiptBody, { delivered: [...delivered], read: [...read] }) };
   }
   if (group !== undefined && content.kind !== "note")
-    return { kind: "group", body: encode(groupBody, { group, body: content.body }) };
+    return {
+      kind: content.kind === "message" ? "group" : "group-silent",
+      body: encode(groupBody, { group, body: content.body }),
+    };
   if (conversation === undefined || content.kind === "note") return content;
   return { kind: "own", body: encode(ownBody, { conversation, body: content.body }) };
 }
 
 function nameOf({ from, message, kind }: InboxRow): string {
-  return kind === "message" || kind === "unknown" ? accountOf(from) + message : "";
+  return kind === "message" || kind === "unknown" || kind === "update" ? accountOf(from) + message : "";
 }
 
 function contentOf({ kind, body }: InboxRow): Entry["content"] {
@@ -397,7 +409,8 @@ function contentOf({ kind, body }: InboxRow): Entry["content"] {
   if (kind === "receipt") return { kind, ...decodeAll(receiptBody, body) };
   if (kind === "gap") return { kind, ...decodeAll(gapBody, body) };
   if (kind === "group-gap") return { kind: "gap", ...decodeAll(groupGapBody, body) };
-  if (kind === "group") return { kind, ...decodeAll(groupBody, body) };
+  if (kind === "disappear") return { kind, ...decodeAll(disappearBody, body) };
+  if (kind === "group" || kind === "group-silent") return { kind, ...decodeAll(groupBody, body) };
   return { kind, body };
 }
 
@@ -409,5 +422,5 @@ function streamOf(key: string): Pick<Stream, "from" | "group" | "id"> {
 }
 
 function groupOf({ kind, body }: InboxRow): GroupId | undefined {
-  return kind === "group" ? decodeAll(groupBody, body).group : undefined;
+  return kind === "group" || kind === "group-silent" ? decodeAll(groupBody, body).group : undefined;
 }

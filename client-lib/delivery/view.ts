@@ -10,7 +10,8 @@ import type { SentLog } from "./sent-log.ts";
 import type { Watching } from "./watching.ts";
 import type { KnownGroup } from "../groups/group-store.ts";
 import type { SentRow as GroupSentRow } from "../groups/rows.ts";
-import type { MessageId, Presence } from "./events.ts";
+import type { Disappearing } from "./disappearing.ts";
+import type { MessageId, Presence, Where } from "./events.ts";
 import type { ContactRow, SentRow } from "./rows.ts";
 
 /** What the application may look at between steps. */
@@ -25,6 +26,8 @@ export interface CoreView {
   /** The last that is known of somebody who is watched; unknown of everybody else. */
   presence(account: AccountId): Presence;
   sent(message: MessageId): Readonly<SentRow> | undefined;
+  /** How long what is said in a conversation stays, ms, 0: as long as one likes; and when that was set. */
+  timer(where: Where): { readonly ms: number; readonly setAt: number };
   groups(): Iterable<KnownGroup>;
   group(group: GroupId): KnownGroup | undefined;
   groupSent(message: MessageId): Readonly<GroupSentRow> | undefined;
@@ -38,10 +41,12 @@ export interface Viewed {
   readonly watching: Watching;
   readonly inbox: Inbox;
   readonly sent: SentLog;
+  readonly disappearing: Disappearing;
   readonly groups: Groups | undefined;
 }
 
-export function viewOf({ connections, outbox, contacts, watching, inbox, sent, groups }: Viewed): CoreView {
+export function viewOf(viewed: Viewed): CoreView {
+  const { connections, outbox, contacts, watching, inbox, sent, disappearing, groups } = viewed;
   return {
     connection: connections.state,
     outbox: outbox.size + (groups?.unsettled ?? 0),
@@ -51,6 +56,7 @@ export function viewOf({ connections, outbox, contacts, watching, inbox, sent, g
     presence: (account) => watching.of(account),
     requests: () => inbox.requests.accounts(),
     sent: (message) => sent.of(message),
+    timer: (where) => disappearing.timer(where),
     groups: () => groups?.all() ?? [],
     group: (group) => groups?.of(group),
     groupSent: (message) => groups?.sent(message),

@@ -71,6 +71,8 @@ export class AttackWorld {
   dying: { readonly who: string; readonly edge: number } | undefined;
   edges = 0;
   ownJitterMs = 0;
+  /** What becomes of strangers' mail, from the next `start` of a side on. */
+  requests: "ask" | "accept" = "accept";
   /** Whether applications settle what they are handed. */
   settles = true;
   #agenda: (() => void)[] = [];
@@ -114,7 +116,7 @@ export class AttackWorld {
       cipher: side.cipher,
       chance: { bytes: (n) => random.bytes(n), fraction: () => random.below(1_000_000) / 1_000_000 },
       rows,
-      requests: "accept",
+      requests: this.requests,
       urls: 1,
       groups: side.cipher.groupKeys(),
       receiptJitterMs: 100,
@@ -182,16 +184,13 @@ export class AttackWorld {
     const { content } = entry;
     if (content.kind === "receipt") side.receipts.push(...content.delivered, ...content.read);
     else if (content.kind === "gap") side.texts.push(`gap ${content.last - content.first + 1}`);
-    else if (content.kind === "own") {
-      const said = readBody(content.body);
-      side.own.push(`${this.#of(content.conversation).user}: ${said.is === "text" ? said.text : said.is}`);
-    } else if (content.kind === "read-elsewhere" || content.kind === "deleted-elsewhere")
+    else if (content.kind === "own")
+      side.own.push(`${this.#of(content.conversation).user}: ${shown(content.body)}`);
+    else if (content.kind === "read-elsewhere" || content.kind === "deleted-elsewhere")
       for (const message of content.messages)
         side.own.push(`${content.kind}: ${message.replaceAll("\0", "")}`);
-    else {
-      const said = readBody(content.body);
-      side.texts.push(`${said.is === "text" ? said.text : said.is}${entry.late ? " (late)" : ""}`);
-    }
+    else if (content.kind !== "disappear")
+      side.texts.push(`${shown(content.body)}${entry.late ? " (late)" : ""}`);
   }
 
   #answer(side: Side, socket: SocketName, ...frames: RelayFrame[]): void {
@@ -476,4 +475,9 @@ export class AttackWorld {
   deviceOf(name: string): DeviceAddress {
     return this.side(name).address;
   }
+}
+
+function shown(body: Uint8Array): string {
+  const { kind } = readBody(body);
+  return kind?.is === "text" ? kind.text : (kind?.is ?? "unknown");
 }
