@@ -16,6 +16,7 @@ import { RedisMediaLedger } from "../../queue/redis/media/ledger.ts";
 import { Scripts } from "../../queue/redis/scripts.ts";
 import { Clock } from "../contracts/world.ts";
 import { keysOf } from "../support/redis-values.ts";
+import { agreesWithTwin } from "./media-model.ts";
 import { RedisServer } from "../support/redis-server.ts";
 
 const SHARDS = 16;
@@ -23,6 +24,8 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const QUOTA = { bytes: 1_000, blobs: 10 };
 const clock = new Clock();
+/** Random stories; more by the environment. */
+const RUNS = Number(process.env["LETHE_RUNS"] ?? 60);
 let server: RedisServer;
 let redis: Redis;
 beforeAll(async () => {
@@ -153,6 +156,29 @@ async function crashing(after: number, doIt: (media: MediaLedger) => Promise<unk
   relay.scripts.crashAfter(after);
   return await Promise.race([relay.scripts.crashed.then(() => true), doIt(relay.media).then(() => false)]);
 }
+
+describe("the ledger in Redis", () => {
+  it("says what its twin says, whatever is done and whenever a relay begins anew", async () => {
+    let relay: Relay | undefined;
+    const start = async (): Promise<void> => {
+      await relay?.[Symbol.asyncDispose]();
+      relay = await aRelay();
+    };
+    const open = async () => {
+      await redis.flushall();
+      await start();
+      return {
+        get ledger(): MediaLedger {
+          if (relay === undefined) throw new Error("there is a relay");
+          return relay.media;
+        },
+        restart: start,
+      };
+    };
+    await agreesWithTwin(open, () => clock, RUNS);
+    await relay?.[Symbol.asyncDispose]();
+  });
+});
 
 describe("two relays on one ledger", () => {
   it("E2 quota: together they begin as much as there is room for, each time", async () => {
