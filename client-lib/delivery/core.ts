@@ -13,7 +13,7 @@ import { soonest } from "./connection-ends.ts";
 import type { CoreConfig } from "./core-config.ts";
 import { Connections, SOCKETS } from "./connections.ts";
 import { Contacts } from "./contacts.ts";
-import type { CoreEvent, Decision, Effect, Happening, RefusalCode, SocketName } from "./events.ts";
+import type { Cipher, CoreEvent, Decision, Effect, Happening, RefusalCode, SocketName } from "./events.ts";
 import { Groups } from "../groups/groups.ts";
 import { Early } from "./early.ts";
 import { entryOf, Inbox } from "./inbox.ts";
@@ -55,6 +55,7 @@ type Life = "stopped" | "running" | "failed";
 
 class Core implements ClientCore {
   readonly #self: AccountId;
+  readonly #cipher: Cipher;
   readonly #connections: Connections;
   readonly #contacts: Contacts;
   readonly #sent: SentLog;
@@ -82,6 +83,7 @@ class Core implements ClientCore {
   constructor(config: CoreConfig) {
     const { account, device, chance, cipher, rows, urls } = config;
     this.#self = account;
+    this.#cipher = cipher;
     const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
     this.#connections = new Connections({ account, device, urls, chance, cipher }, epoch);
     this.#contacts = new Contacts({ self: account, device }, rows);
@@ -143,6 +145,9 @@ class Core implements ClientCore {
 
   get view(): CoreView {
     return viewOf({
+      cipher: this.#cipher,
+      sending: this.#sending,
+      resends: this.#resends,
       connections: this.#connections,
       outbox: this.#outbox,
       contacts: this.#contacts,

@@ -1,16 +1,18 @@
 // What may be looked at of the core from outside.
-import type { AccountId } from "@lethe/protocol";
+import { type AccountId, addressOf, type DeviceAddress, type Time } from "@lethe/protocol";
 import type { GroupId } from "@lethe/crypto";
 import type { Groups } from "../groups/groups.ts";
 import type { Connections } from "./connections.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Sending } from "./sending.ts";
 import type { SentLog } from "./sent-log.ts";
 import type { Watching } from "./watching.ts";
 import type { KnownGroup } from "../groups/group-store.ts";
 import type { SentRow as GroupSentRow } from "../groups/rows.ts";
-import type { MessageId, Presence } from "./events.ts";
+import type { Cipher, MessageId, Presence } from "./events.ts";
+import type { ResendLog } from "./resend-log.ts";
 import type { ContactRow, SentRow } from "./rows.ts";
 
 /** What the application may look at between steps. */
@@ -28,6 +30,15 @@ export interface CoreView {
   groups(): Iterable<KnownGroup>;
   group(group: GroupId): KnownGroup | undefined;
   groupSent(message: MessageId): Readonly<GroupSentRow> | undefined;
+  /** An account's devices by its newest list, of one's own account the others; undefined where none is known. `ready`: mail can be sealed for it. */
+  devices(
+    account: AccountId,
+    now: Time,
+  ): readonly { readonly address: DeviceAddress; readonly ready: boolean }[] | undefined;
+  /** Devices that a message of ours has been sealed for, own ones included: all of them while any has not confirmed it. */
+  carriers(message: MessageId): readonly DeviceAddress[];
+  /** Whether anything of a message is still to be sealed, or to be taken by the relay, own copies included. */
+  isPending(message: MessageId): boolean;
 }
 
 /** The parts that are looked into. */
@@ -39,9 +50,13 @@ export interface Viewed {
   readonly inbox: Inbox;
   readonly sent: SentLog;
   readonly groups: Groups | undefined;
+  readonly cipher: Cipher;
+  readonly sending: Sending;
+  readonly resends: ResendLog;
 }
 
-export function viewOf({ connections, outbox, contacts, watching, inbox, sent, groups }: Viewed): CoreView {
+export function viewOf(parts: Viewed): CoreView {
+  const { connections, outbox, contacts, watching, inbox, sent, groups } = parts;
   return {
     connection: connections.state,
     outbox: outbox.size + (groups?.unsettled ?? 0),
@@ -54,5 +69,12 @@ export function viewOf({ connections, outbox, contacts, watching, inbox, sent, g
     groups: () => groups?.all() ?? [],
     group: (group) => groups?.of(group),
     groupSent: (message) => groups?.sent(message),
+    devices: (account, now) =>
+      parts.cipher
+        .peer(account, now)
+        ?.devices.map(({ device, ready }) => ({ address: addressOf(account, device), ready })),
+    carriers: (message) => [...parts.resends.carriers(message), ...(groups?.carriers(message) ?? [])],
+    isPending: (message) =>
+      parts.sending.waits(message) || outbox.holds(message) || groups?.isPending(message) === true,
   };
 }
