@@ -42,8 +42,8 @@ interface Asking {
 
 /** How long an answer may take, ms. */
 const ANSWER_MS = 15_000;
-/** The longest answer that is read, bytes: the ids of 400 prekeys, and room. */
-const MAX_ANSWER_CHARACTERS = 65_536;
+/** The longest answer that is read, characters: the parts of the largest blob that are there, and room. */
+const MAX_ANSWER_CHARACTERS = 262_144;
 /** How long an answer holds where it does not say so, ms. */
 const LIFETIME_MS = 300_000;
 /** The longest wait that a relay is believed, ms. */

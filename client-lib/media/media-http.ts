@@ -86,7 +86,12 @@ export class MediaHttp {
   }
 
   /** The bytes of a part from there on: a response whose status is 200 or 206. @throws ClientError */
-  async get(id: Uint8Array, token: Uint8Array, part: number, from: number, signal: AbortSignal): Promise<Response> {
+  async get(
+    id: Uint8Array,
+    token: Uint8Array,
+    { part, from }: { readonly part: number; readonly from: number },
+    signal: AbortSignal,
+  ): Promise<Response> {
     const { http, direct } = this.#config;
     const headers = { authorization: bearer(token), ...(from === 0 ? {} : { range: `bytes=${from}-` }) };
     const redirect = direct() ? "follow" : "error";
