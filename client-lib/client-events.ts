@@ -3,9 +3,10 @@ import type { GroupNews } from "./delivery/events.ts";
 import type { ClientError, ClientErrorCode } from "./errors.ts";
 import type { Group, GroupProgress } from "./groups/group-api.ts";
 import type { RelayPolicy } from "./policy.ts";
+import type { SaidMessage, Target } from "./said.ts";
 
 /** A message of somebody, handed over in the order sent; again after a restart, under the same id, until it is settled. */
-export interface ReceivedMessage {
+export interface ReceivedMessage extends SaidMessage {
   /** 32 hexadecimal characters. */
   readonly id: string;
   /** The sender's name as the relay's directory confirms it; "~" and the account's first 12 digits where it does not. */
@@ -16,12 +17,7 @@ export interface ReceivedMessage {
   readonly sentAt: number;
   /** True where the gap before it was reported already: it stands out of order. */
   readonly late: boolean;
-  /** The text, where it is one. */
-  readonly text: string | undefined;
-  /** Bytes of an application, where it is these, and the sender's word for what they are. */
-  readonly bytes: Uint8Array | undefined;
-  readonly type: string | undefined;
-  /** Says that a person has read it: the sender gets a read receipt. */
+  /** Says that a person has read it: the sender gets a read receipt, and what is to disappear does so from now on. */
   read(): void;
 }
 
@@ -33,22 +29,47 @@ export interface GroupMessage extends ReceivedMessage {
 }
 
 /** What another device of this account has sent. */
-export interface OwnMessage {
+export interface OwnMessage extends SaidMessage {
   readonly user: string;
   /** 32 hexadecimal characters: the id that receipts for it name. */
   readonly id: string;
-  readonly text: string | undefined;
-  readonly bytes: Uint8Array | undefined;
-  readonly type: string | undefined;
   /** The other device's clock, ms since 1970. */
   readonly sentAt: number;
 }
+
+/** A conversation: the other person's name, or the group's id. */
+export type Conversation =
+  | { readonly user: string; readonly group: undefined }
+  | { readonly user: undefined; readonly group: string };
+
+/** What somebody has done in a conversation. Settled by its handlers as a message is. */
+export type Done = Conversation & {
+  /** Who did it: the name, and the account, 32 hexadecimal characters. */
+  readonly from: string;
+  readonly account: string;
+  /** It was this account, on another of its devices. */
+  readonly own: boolean;
+  /** The clock of whoever did it, ms since 1970. */
+  readonly sentAt: number;
+};
 
 export interface ClientEvents {
   /** A handler may be asynchronous: when all have ended well, the message is settled and never comes again. */
   message: ReceivedMessage;
   /** Another device of this account has sent something; `user`: to whom. Settled by its handlers as a message is. */
   "own-message": OwnMessage;
+  /** Somebody feels something about a message: an emoji or a word, at most 64 bytes; undefined: it is taken back. Of each
+   *  account the last one stands. */
+  reaction: Done & { readonly target: Target; readonly text: string | undefined };
+  /** The message `id` of the account has another text from now on, or its file another caption. */
+  edit: Done & { readonly id: string; readonly text: string };
+  /** The messages `ids` of the account are to be gone here too. */
+  deleted: Done & { readonly ids: readonly string[] };
+  /** What is said here from now on disappears so long after it was read, ms; undefined: it stays. */
+  timer: Done & { readonly ms: number | undefined };
+  /** The time of the account's messages `ids` is over: they are to be gone. Told again after a restart, until its handlers
+   *  have ended well. */
+  disappear: Conversation & { readonly account: string; readonly ids: readonly string[] };
   /** A person has read messages of somebody on another device of this account. */
   "read-elsewhere": { readonly user: string; readonly ids: readonly string[] };
   /** A person has removed messages of somebody on another device: `client.forget(user, ids)`. */
@@ -111,8 +132,8 @@ export interface ClientEvents {
   restored: Record<never, never>;
   /** Prekeys were uploaded. */
   prekeys: { readonly uploaded: number };
-  /** Content of a later version of this library: its bytes. */
-  "unknown-content": { readonly from: string; readonly content: Uint8Array };
+  /** A message of a later version of this library: its bytes. */
+  "unknown-content": Done & { readonly id: string; readonly content: Uint8Array };
   /** Something arrived that cannot be opened; it is kept in the store to look at. */
   quarantined: { readonly code: string };
   /** The account behind a known name has changed its key, or a device list was forked: nothing is sent to it. */

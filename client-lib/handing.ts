@@ -2,8 +2,8 @@
 // the other, in their order, each when the handlers of the one before have ended; an entry is settled when its handlers
 // have ended well; one whose handlers fail comes again after a restart.
 import { type AccountId, accountOf, toHex } from "@lethe/protocol";
-import type { Emitter, ReceivedMessage } from "./client-events.ts";
-import { readBody, type Said } from "./content/content.ts";
+import type { Conversation, Emitter, ReceivedMessage } from "./client-events.ts";
+import { type Beside, readBody, type Said } from "./content/content.ts";
 import type { GroupId } from "@lethe/crypto";
 import type { CoreView } from "./delivery/core.ts";
 import type { Entry, MessageId } from "./delivery/events.ts";
@@ -11,6 +11,7 @@ import { progressOf } from "./groups/group-api.ts";
 import type { Clock } from "./edge/clock.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { People } from "./people.ts";
+import { hexOf, saidOf, targetOf } from "./said.ts";
 
 export interface HandingConfig {
   readonly emitter: Emitter;
@@ -40,7 +41,8 @@ export class Handing {
 
   #isHeard({ content }: Entry): boolean {
     const { emitter } = this.#config;
-    return content.kind === "receipt" || emitter.has(content.kind === "group" ? "group-message" : "message");
+    const inGroup = "group" in content && content.group !== undefined && content.kind !== "gap";
+    return content.kind === "receipt" || emitter.has(inGroup ? "group-message" : "message");
   }
 
   /** Somebody listens for messages now. */
@@ -67,7 +69,8 @@ export class Handing {
 
   /** After everything of that conversation before it, whoever has said it. */
   #chain(entry: Entry): void {
-    const account = "conversation" in entry.content ? entry.content.conversation : accountOf(entry.from);
+    const { content, from } = entry;
+    const account = ("conversation" in content ? content.conversation : undefined) ?? accountOf(from);
     const before = this.#chains.get(account) ?? Promise.resolve();
     const next = before.then(() => this.#give(entry, account));
     this.#chains.set(account, next);
@@ -92,10 +95,10 @@ export class Handing {
   #tell(entry: Entry, account: AccountId, from: string): Promise<void> {
     const { content } = entry;
     if (content.kind === "receipt") return this.#receipt(from, content);
-    if (content.kind === "own") return this.#own(entry, from, content.body);
+    if (content.kind === "disappear") return this.#disappear(content, from);
     if (content.kind === "read-elsewhere" || content.kind === "deleted-elsewhere")
       return this.#config.emitter.emit(content.kind, { user: from, ids: content.messages.map(toHex) });
-    if (content.kind !== "gap") return this.#message(entry, account, from, content.body);
+    if (content.kind !== "gap") return this.#body(entry, account, from, content);
     const missing = content.last - content.first + 1;
     const group = content.group === undefined ? undefined : toHex(content.group);
     return this.#config.emitter.emit("gap", { id: toHex(entry.message), from, missing, group });
@@ -129,27 +132,63 @@ export class Handing {
     });
   }
 
-  #own({ message, sentAt }: Entry, user: string, body: Uint8Array): Promise<void> {
-    const { emitter } = this.#config;
-    const said = readBody(body);
-    if (said.is === "unknown" || said.is === "typing")
-      return emitter.emit("unknown-content", { from: user, content: body });
-    return emitter.emit("own-message", { user, id: toHex(message), ...saidOf(said), sentAt });
+  #disappear(content: Entry["content"] & { kind: "disappear" }, user: string): Promise<void> {
+    const where = whereOf(content.group, user);
+    const [account, ids] = [toHex(content.author), content.messages.map(toHex)];
+    return this.#config.emitter.emit("disappear", { ...where, account, ids });
   }
 
-  async #message(entry: Entry, account: AccountId, from: string, body: Uint8Array): Promise<void> {
+  /** What somebody has said or done; of `own`, `account` and its name are those of whom it was said to. */
+  #body(
+    entry: Entry,
+    account: AccountId,
+    name: string,
+    content: Entry["content"] & { body: Uint8Array },
+  ): Promise<void> {
+    const { emitter, people, self } = this.#config;
+    const author = accountOf(entry.from);
+    const own = author === self;
+    const { kind, ...beside } = readBody(content.body);
+    const done = {
+      ...whereOf(
+        content.kind === "group" || content.kind === "group-silent" ? content.group : undefined,
+        name,
+      ),
+      ...{ from: own ? people.shown(self) : name, account: toHex(author), own, sentAt: entry.sentAt },
+    };
+    if (kind === undefined)
+      return emitter.emit("unknown-content", { ...done, id: toHex(entry.message), content: content.body });
+    switch (kind.is) {
+      case "reaction":
+        return emitter.emit("reaction", { ...done, target: targetOf(kind), text: kind.text || undefined });
+      case "edit":
+        return emitter.emit("edit", { ...done, id: hexOf(kind.messageId), text: kind.text });
+      case "delete":
+        return emitter.emit("deleted", { ...done, ids: kind.messages.map(hexOf) });
+      case "timer":
+        return emitter.emit("timer", { ...done, ms: kind.ms || undefined });
+      default:
+        return this.#message(entry, account, name, { kind, beside });
+    }
+  }
+
+  async #message(
+    entry: Entry,
+    account: AccountId,
+    from: string,
+    { kind, beside }: { readonly kind: Said; readonly beside: Beside },
+  ): Promise<void> {
     const { emitter, read, self } = this.#config;
-    const { content } = entry;
-    const said = readBody(body);
-    if (said.is === "unknown" || said.is === "typing")
-      return emitter.emit("unknown-content", { from, content: body });
+    const { content, late, sentAt } = entry;
+    const [id, said] = [toHex(entry.message), saidOf(kind, beside)];
+    if (content.kind === "own") return emitter.emit("own-message", { user: from, id, ...said, sentAt });
     const message: ReceivedMessage = {
-      id: toHex(entry.message),
+      id,
       from,
       account: toHex(account),
-      sentAt: entry.sentAt,
-      late: entry.late,
-      ...saidOf(said),
+      sentAt,
+      late,
+      ...said,
       read: () => read(account, entry.message, content.kind === "group" ? content.group : undefined),
     };
     if (content.kind !== "group") return emitter.emit("message", message);
@@ -158,10 +197,6 @@ export class Handing {
   }
 }
 
-function saidOf(said: Said): Pick<ReceivedMessage, "text" | "bytes" | "type"> {
-  return {
-    text: said.is === "text" ? said.text : undefined,
-    bytes: said.is === "bytes" ? said.bytes : undefined,
-    type: said.is === "bytes" ? said.type : undefined,
-  };
+function whereOf(group: GroupId | undefined, user: string): Conversation {
+  return group === undefined ? { user, group } : { user: undefined, group: toHex(group) };
 }

@@ -21,6 +21,8 @@ const OWN = {
   "no-other-device": "A note to oneself goes to this account's other devices, and there are none.",
   "outbox-full": "Too much is waiting to be sent: try again later.",
   "body-too-large": "The message is too long.",
+  "content-invalid":
+    "A part of the message is too long, or is none that may be said: see its options in the documentation.",
   blocked: "This account is blocked.",
   expired: "The message expired before the relay took it.",
   "not-a-contact": "Only contacts are watched: accept them, and have a message of theirs.",

@@ -1,6 +1,14 @@
 // The content inside the encryption: from what the core seals to bytes, and back. Always true: reading is total; what
-// it cannot place is unknown content, what contradicts itself is no content.
-import { type AccountId, fromBytes, isUserName, type Time, toBytes, joined } from "@lethe/protocol";
+// it cannot place is unknown content, what contradicts itself or is over a bound is no content, and never written either.
+import {
+  type AccountId,
+  fromBytes,
+  isUserName,
+  MAX_MEDIA_BYTES,
+  type Time,
+  toBytes,
+  joined,
+} from "@lethe/protocol";
 import type {
   Content as CoreContent,
   MessageId,
@@ -8,32 +16,57 @@ import type {
   Place,
   SealRequest,
 } from "../delivery/events.ts";
-import { type Content, decodeContent, encodeContent } from "./wire.ts";
+import { ClientError } from "../errors.ts";
+import { type Content, decodeContent, encodeContent, type Kind, type Quote } from "./wire.ts";
 
 const ID = 16;
 const STREAM = 8;
 const KEY = 16;
 /** What a receipt of the core's format holds of each kind. */
 const MAX_IDS = 255;
+/** A message may be to disappear after so long at most, ms. */
+export const MAX_DISAPPEARS_MS = 366 * 86_400_000;
 
-/** What a person or an application says. */
-export type Said =
-  | { readonly is: "text"; readonly text: string }
-  | { readonly is: "bytes"; readonly bytes: Uint8Array; readonly type: string };
+type Bounds = readonly [least: number, most: number];
+const ONE_ID: Bounds = [ID, ID];
+const QUOTE = { messageId: ONE_ID, author: ONE_ID };
+/** What the fields of a kind must be within: a number itself, text and bytes in bytes, a list in ids of 16 bytes. */
+const BOUNDS: Readonly<Partial<Record<Kind["is"], Readonly<Record<string, Bounds>>>>> = {
+  receipt: { delivered: [0, MAX_IDS], read: [0, MAX_IDS] },
+  media: {
+    id: ONE_ID,
+    key: [32, 32],
+    size: [0, MAX_MEDIA_BYTES],
+    digest: [32, 32],
+    type: [0, 255],
+    name: [0, 255],
+    caption: [0, 16_384],
+    thumbnail: [0, 16_384],
+    width: [0, 65_535],
+    height: [0, 65_535],
+  },
+  reaction: { ...QUOTE, text: [0, 64] },
+  edit: { messageId: ONE_ID },
+  delete: { messages: [1, MAX_IDS] },
+  timer: { ms: [0, MAX_DISAPPEARS_MS], setAt: [0, Number.MAX_SAFE_INTEGER] },
+  contact: { account: ONE_ID, fingerprint: [32, 32], name: [0, 32] },
+};
 
-export type ReadBody =
-  | Said
-  | { readonly is: "typing" }
-  | { readonly is: "unknown"; readonly content: Uint8Array };
+type Of<K extends Kind["is"]> = Kind & { readonly is: K };
+/** What a person or an application says: each shows in a conversation, and is confirmed. */
+export type Said = Of<"text" | "bytes" | "media" | "contact">;
+/** What changes what was said, or what will be: it shows nowhere by itself, and is never confirmed. */
+export type Update = Of<"reaction" | "edit" | "delete" | "timer">;
 
-/** The body of a message: the kind alone. What is around it is added when it is sealed (fields of one message add up). */
-export function bodyOf(said: Said): Uint8Array {
-  return encodeContent({
-    kind:
-      said.is === "text"
-        ? { case: "text", text: said.text }
-        : { case: "bytes", bytes: said.bytes, type: said.type },
-  });
+/** What stands beside the kind of a message. */
+export type Beside = Pick<Content, "replyTo" | "disappearsMs">;
+
+/** The body of a message: its kind, and what stands beside it. What is around it is added when it is sealed (fields of one
+ *  message add up). @throws ClientError content-invalid */
+export function bodyOf(kind: Said | Update, beside: Partial<Beside> = {}): Uint8Array {
+  if (!isWhole({ kind, replyTo: undefined, disappearsMs: 0, ...beside }))
+    throw new ClientError("content-invalid");
+  return encodeContent({ kind, ...beside });
 }
 
 /** What one's own other devices are told of a message: the same kind, with the conversation that it stands in. */
@@ -43,27 +76,54 @@ export function ownCopyOf(conversation: AccountId, body: Uint8Array): Uint8Array
 
 /** What one library tells those of its account's other devices. */
 export function noteBody(note: Uint8Array): Uint8Array {
-  return encodeContent({ kind: { case: "ownNote", note } });
+  return encodeContent({ kind: { is: "ownNote", note } });
 }
 
 /** Fields of one message add up. */
 export function typingBody(): Uint8Array {
-  return encodeContent({ kind: { case: "typing" } });
+  return encodeContent({ kind: { is: "typing" } });
 }
 
-/** What a body says. @throws Error if it is no content: bodies are read when they are opened, so it is. */
-export function readBody(body: Uint8Array): ReadBody {
-  const { kind } = decodeContent(body);
-  switch (kind?.case) {
+/** What a body says; no kind: unknown. @throws Error if it is no content: bodies are read when they are opened, so it is. */
+export function readBody(body: Uint8Array): Beside & { readonly kind: Said | Update | undefined } {
+  const { kind, replyTo, disappearsMs } = decodeContent(body);
+  const isOne = kind !== undefined && placeIn(kind.is) !== "other";
+  return { kind: isOne ? (kind as Said | Update) : undefined, replyTo, disappearsMs };
+}
+
+function placeIn(is: Kind["is"]): "message" | "update" | "other" {
+  switch (is) {
     case "text":
-      return { is: "text", text: kind.text };
     case "bytes":
-      return { is: "bytes", bytes: kind.bytes, type: kind.type };
-    case "typing":
-      return { is: "typing" };
+    case "media":
+    case "contact":
+      return "message";
+    case "reaction":
+    case "edit":
+    case "delete":
+    case "timer":
+      return "update";
     default:
-      return { is: "unknown", content: body };
+      return "other";
   }
+}
+
+/** Whether everything is within its bounds. */
+function isWhole({ kind, replyTo, disappearsMs }: Beside & { readonly kind: Kind | undefined }): boolean {
+  if (disappearsMs > MAX_DISAPPEARS_MS || (replyTo !== undefined && !isWithin(replyTo, QUOTE))) return false;
+  if (kind?.is === "contact" && kind.name !== "" && !isUserName(kind.name)) return false;
+  return kind === undefined || isWithin(kind, BOUNDS[kind.is] ?? {});
+}
+
+function isWithin(fields: Kind | Quote, bounds: Readonly<Record<string, Bounds>>): boolean {
+  return Object.entries(bounds).every(([name, [least, most]]) => {
+    const value =
+      (fields as unknown as Record<string, number | string | Uint8Array | Uint8Array[]>)[name] ?? 0;
+    const of = typeof value === "string" ? new TextEncoder().encode(value) : value;
+    const size = typeof of === "number" ? of : of.length;
+    const areIds = !Array.isArray(of) || of.every((id) => id.length === ID);
+    return areIds && size >= least && size <= most;
+  });
 }
 
 export interface Introducing {
@@ -89,7 +149,7 @@ export function writeContent(
 function kindOf(content: CoreContent): Uint8Array {
   if (content.kind !== "receipt") return content.body;
   const [delivered, read] = [content.delivered.map(toBytes), content.read.map(toBytes)];
-  return encodeContent({ kind: { case: "receipt", delivered, read } });
+  return encodeContent({ kind: { is: "receipt", delivered, read } });
 }
 
 export interface ReadContent {
@@ -110,11 +170,10 @@ export function readContent(plaintext: Uint8Array): ReadContent | undefined {
   } catch {
     return undefined;
   }
-  const content = contentOf(read, plaintext);
   const place = placeOf(read);
   const sentAt = Number(read.sentAt);
   const { messageId, accessKey, senderName, conversation } = read;
-  if (content === undefined || place === "bad" || messageId.length !== ID || !Number.isSafeInteger(sentAt))
+  if (!isWhole(read) || place === "bad" || messageId.length !== ID || !Number.isSafeInteger(sentAt))
     return undefined;
   if (accessKey.length !== 0 && accessKey.length !== KEY) return undefined;
   if (conversation.length !== 0 && conversation.length !== ID) return undefined;
@@ -125,7 +184,7 @@ export function readContent(plaintext: Uint8Array): ReadContent | undefined {
     accessKey: accessKey.length === KEY ? accessKey.slice() : undefined,
     name: isUserName(senderName) ? senderName : undefined,
     conversation: conversation.length === ID ? fromBytes(conversation) : undefined,
-    content,
+    content: contentOf(read, plaintext),
   };
 }
 
@@ -136,23 +195,18 @@ function placeOf({ stream, sequence }: Content): Place | undefined | "bad" {
   return { stream: fromBytes(stream), sequence: Number(sequence) };
 }
 
-function contentOf({ kind }: Content, plaintext: Uint8Array): OpenedContent | undefined {
-  switch (kind?.case) {
-    case "text":
-    case "bytes":
-      return { kind: "message", body: plaintext.slice() };
+function contentOf({ kind }: Content, plaintext: Uint8Array): OpenedContent {
+  if (kind === undefined) return { kind: "unknown", body: plaintext.slice() };
+  switch (kind.is) {
     case "typing":
       return { kind: "signal", body: plaintext.slice() };
     case "receipt": {
-      const { delivered, read } = kind;
-      if (delivered.length > MAX_IDS || read.length > MAX_IDS) return undefined;
-      if (![...delivered, ...read].every((id) => id.length === ID)) return undefined;
       const ids = (list: readonly Uint8Array[]) => list.map((id) => fromBytes<MessageId>(id));
-      return { kind: "receipt", delivered: ids(delivered), read: ids(read) };
+      return { kind: "receipt", delivered: ids(kind.delivered), read: ids(kind.read) };
     }
     case "ownNote":
       return { kind: "note", body: kind.note.slice() };
     default:
-      return { kind: "unknown", body: plaintext.slice() };
+      return { kind: placeIn(kind.is) === "update" ? "update" : "message", body: plaintext.slice() };
   }
 }

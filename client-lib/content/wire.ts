@@ -9,77 +9,103 @@ const LENGTH_DELIMITED = 2;
 /** Wire types of fixed length, bytes. */
 const FIXED: Readonly<Record<number, number>> = { 1: 8, 5: 4 };
 
-export type Kind =
-  | { readonly case: "text"; readonly text: string }
-  | { readonly case: "bytes"; readonly bytes: Uint8Array; readonly type: string }
-  | {
-      readonly case: "receipt";
-      readonly delivered: readonly Uint8Array[];
-      readonly read: readonly Uint8Array[];
-    }
-  | { readonly case: "typing" }
-  | { readonly case: "ownNote"; readonly note: Uint8Array };
+/** What a field of each type is here. A `number` that is above 2^53 is read rounded: whoever reads refuses it. */
+interface Types {
+  readonly bytes: Uint8Array;
+  readonly text: string;
+  readonly u64: bigint;
+  readonly number: number;
+  readonly list: readonly Uint8Array[];
+}
+type Shape = Readonly<Record<string, keyof Types>>;
+type Fields<S extends Shape> = { readonly [K in keyof S]: Types[S[K]] };
 
-export interface Content {
-  readonly messageId: Uint8Array;
-  readonly sentAt: bigint;
-  readonly stream: Uint8Array;
-  readonly sequence: bigint;
-  readonly accessKey: Uint8Array;
-  readonly senderName: string;
-  readonly conversation: Uint8Array;
+/** The fields of messages in the order of their numbers, from 1 on. */
+const AROUND = {
+  messageId: "bytes",
+  sentAt: "u64",
+  stream: "bytes",
+  sequence: "u64",
+  accessKey: "bytes",
+  senderName: "text",
+  conversation: "bytes",
+} as const;
+const QUOTE = { messageId: "bytes", author: "bytes" } as const;
+/** The kinds in the order of their numbers, from `FIRST_KIND` on. */
+const KINDS = {
+  text: { text: "text" },
+  bytes: { bytes: "bytes", type: "text" },
+  receipt: { delivered: "list", read: "list" },
+  typing: {},
+  ownNote: { note: "bytes" },
+  media: {
+    id: "bytes",
+    key: "bytes",
+    size: "number",
+    digest: "bytes",
+    type: "text",
+    name: "text",
+    caption: "text",
+    thumbnail: "bytes",
+    width: "number",
+    height: "number",
+  },
+  reaction: { ...QUOTE, text: "text" },
+  edit: { messageId: "bytes", text: "text" },
+  delete: { messages: "list" },
+  timer: { ms: "number", setAt: "number" },
+  contact: { account: "bytes", fingerprint: "bytes", name: "text" },
+} as const satisfies Readonly<Record<string, Shape>>;
+const NAMES = Object.keys(KINDS) as (keyof typeof KINDS)[];
+const FIRST_KIND = 10;
+const REPLY_TO = 21;
+const DISAPPEARS_MS = 22;
+
+export type Quote = Fields<typeof QUOTE>;
+export type Kind = {
+  readonly [K in keyof typeof KINDS]: { readonly is: K } & Fields<(typeof KINDS)[K]>;
+}[keyof typeof KINDS];
+
+export interface Content extends Fields<typeof AROUND> {
   /** Undefined: of a later version, or none. */
   readonly kind: Kind | undefined;
+  readonly replyTo: Quote | undefined;
+  readonly disappearsMs: number;
 }
-
-const FIELD = {
-  messageId: 1,
-  sentAt: 2,
-  stream: 3,
-  sequence: 4,
-  accessKey: 5,
-  senderName: 6,
-  conversation: 7,
-  text: 10,
-  bytes: 11,
-  receipt: 12,
-  typing: 13,
-  ownNote: 14,
-} as const;
 
 const EMPTY = new Uint8Array();
 
 /** Bytes of the fields given; messages of parts of the fields, one after the other, are the message of all. */
 export function encodeContent(said: Partial<Content>): Uint8Array {
-  const { kind } = said;
+  const { kind, replyTo, disappearsMs = 0 } = said;
   const writer = new Writer(256);
-  putBytes(writer, FIELD.messageId, said.messageId);
-  putNumber(writer, FIELD.sentAt, said.sentAt);
-  putBytes(writer, FIELD.stream, said.stream);
-  putNumber(writer, FIELD.sequence, said.sequence);
-  putBytes(writer, FIELD.accessKey, said.accessKey);
-  putBytes(writer, FIELD.senderName, utf8(said.senderName));
-  putBytes(writer, FIELD.conversation, said.conversation);
-  if (kind !== undefined) putAlways(writer, FIELD[kind.case], kindBytes(kind));
-  return writer.take();
-}
-
-function kindBytes(kind: Kind): Uint8Array {
-  if (kind.case === "ownNote") return kind.note;
-  const writer = new Writer(256);
-  if (kind.case === "text") putBytes(writer, 1, utf8(kind.text));
-  else if (kind.case === "bytes") {
-    putBytes(writer, 1, kind.bytes);
-    putBytes(writer, 2, utf8(kind.type));
-  } else if (kind.case === "receipt") {
-    for (const id of kind.delivered) putAlways(writer, 1, id);
-    for (const id of kind.read) putAlways(writer, 2, id);
+  putFields(writer, AROUND, said);
+  if (kind !== undefined) {
+    const bytes = kind.is === "ownNote" ? kind.note : messageOf(KINDS[kind.is], kind);
+    putAlways(writer, FIRST_KIND + NAMES.indexOf(kind.is), bytes);
   }
+  if (replyTo !== undefined) putAlways(writer, REPLY_TO, messageOf(QUOTE, replyTo));
+  putNumber(writer, DISAPPEARS_MS, BigInt(disappearsMs));
   return writer.take();
 }
 
-function utf8(text = ""): Uint8Array {
-  return new TextEncoder().encode(text);
+function messageOf(shape: Shape, said: object): Uint8Array {
+  const writer = new Writer(256);
+  putFields(writer, shape, said);
+  return writer.take();
+}
+
+function putFields(writer: Writer, shape: Shape, said: object): void {
+  let field = 0;
+  for (const name of Object.keys(shape)) {
+    field += 1;
+    const value = (said as Record<string, Types[keyof Types] | undefined>)[name];
+    if (value === undefined) continue;
+    if (typeof value === "number" || typeof value === "bigint") putNumber(writer, field, BigInt(value));
+    else if (typeof value === "string") putBytes(writer, field, new TextEncoder().encode(value));
+    else if (value instanceof Uint8Array) putBytes(writer, field, value);
+    else for (const item of value) putAlways(writer, field, item);
+  }
 }
 
 function putVarint(writer: Writer, value: bigint): void {
@@ -88,13 +114,13 @@ function putVarint(writer: Writer, value: bigint): void {
   writer.u8(Number(left));
 }
 
-function putNumber(writer: Writer, field: number, value = 0n): void {
+function putNumber(writer: Writer, field: number, value: bigint): void {
   if (value === 0n) return;
   putVarint(writer, BigInt(field * 8 + VARINT));
   putVarint(writer, value);
 }
 
-function putBytes(writer: Writer, field: number, value: Uint8Array = EMPTY): void {
+function putBytes(writer: Writer, field: number, value: Uint8Array): void {
   if (value.length > 0) putAlways(writer, field, value);
 }
 
@@ -115,15 +141,15 @@ function varint(reader: Reader): bigint {
   throw new MalformedError(); // a number that does not end
 }
 
-type Fields = Map<number, { readonly last: Uint8Array | bigint; readonly all: Uint8Array[] }>;
+type Found = Map<number, { readonly last: Uint8Array | bigint; readonly all: Uint8Array[] }>;
 
 /** Every field of a message by its number. Text stays bytes. @throws MalformedError where it is no message */
 function fieldsOf(message: Uint8Array): {
-  fields: Fields;
-  readonly lastOf: (numbers: readonly number[]) => number | undefined;
+  readonly found: Found;
+  readonly lastOf: (isOne: (field: number) => boolean) => number | undefined;
 } {
   const reader = new Reader(message);
-  const fields: Fields = new Map();
+  const found: Found = new Map();
   const order: number[] = [];
   while (reader.remaining > 0) {
     const tag = Number(varint(reader));
@@ -132,11 +158,11 @@ function fieldsOf(message: Uint8Array): {
     order.push(field);
     if (type === LENGTH_DELIMITED) {
       const value = reader.bytes(lengthOf(reader));
-      fields.set(field, { last: value, all: [...(fields.get(field)?.all ?? []), value] });
-    } else if (type === VARINT) fields.set(field, { last: varint(reader), all: [] });
+      found.set(field, { last: value, all: [...(found.get(field)?.all ?? []), value] });
+    } else if (type === VARINT) found.set(field, { last: varint(reader), all: [] });
     else reader.bytes(FIXED[type] ?? Number.POSITIVE_INFINITY);
   }
-  return { fields, lastOf: (numbers) => order.findLast((field) => numbers.includes(field)) };
+  return { found, lastOf: (isOne) => order.findLast(isOne) };
 }
 
 function lengthOf(reader: Reader): number {
@@ -147,54 +173,49 @@ function lengthOf(reader: Reader): number {
 
 /** @throws Error where it is no message, or a known field is of another type */
 export function decodeContent(message: Uint8Array): Content {
-  const { fields, lastOf } = fieldsOf(message);
+  const { found, lastOf } = fieldsOf(message);
+  const number = lastOf((field) => NAMES[field - FIRST_KIND] !== undefined);
   return {
-    messageId: bytesIn(fields, FIELD.messageId),
-    sentAt: numberIn(fields, FIELD.sentAt),
-    stream: bytesIn(fields, FIELD.stream),
-    sequence: numberIn(fields, FIELD.sequence),
-    accessKey: bytesIn(fields, FIELD.accessKey),
-    senderName: textIn(fields, FIELD.senderName),
-    conversation: bytesIn(fields, FIELD.conversation),
-    kind: kindIn(fields, lastOf(KINDS)),
+    ...readFields(AROUND, found),
+    kind: number === undefined ? undefined : kindOf(NAMES[number - FIRST_KIND], bytesIn(found, number)),
+    replyTo: found.has(REPLY_TO) ? readMessage(QUOTE, bytesIn(found, REPLY_TO)) : undefined,
+    disappearsMs: Number(numberIn(found, DISAPPEARS_MS)),
   };
 }
 
-const KINDS = [FIELD.text, FIELD.bytes, FIELD.receipt, FIELD.typing, FIELD.ownNote];
-
 /** Of a choice the last one stands. */
-function kindIn(fields: Fields, field: number | undefined): Kind | undefined {
-  if (field === undefined) return undefined;
-  const bytes = bytesIn(fields, field);
-  if (field === FIELD.ownNote) return { case: "ownNote", note: bytes };
-  const inner = fieldsOf(bytes).fields;
-  switch (field) {
-    case FIELD.text:
-      return { case: "text", text: textIn(inner, 1) };
-    case FIELD.bytes:
-      return { case: "bytes", bytes: bytesIn(inner, 1), type: textIn(inner, 2) };
-    case FIELD.receipt:
-      return { case: "receipt", delivered: inner.get(1)?.all ?? [], read: inner.get(2)?.all ?? [] };
-    default:
-      return { case: "typing" };
-  }
+function kindOf(is: keyof typeof KINDS = "typing", bytes: Uint8Array): Kind {
+  if (is === "ownNote") return { is, note: bytes };
+  return { is, ...readMessage(KINDS[is], bytes) } as Kind;
 }
 
-function bytesIn(fields: Fields, field: number): Uint8Array {
-  const value = fields.get(field)?.last ?? EMPTY;
+function readMessage<S extends Shape>(shape: S, message: Uint8Array): Fields<S> {
+  return readFields(shape, fieldsOf(message).found);
+}
+
+function readFields<S extends Shape>(shape: S, found: Found): Fields<S> {
+  const read = Object.entries(shape).map(([name, type], i) => [name, READ[type](found, i + 1)]);
+  return Object.fromEntries(read) as Fields<S>;
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+/** `text`: @throws TypeError where it is no UTF-8 */
+const READ: { readonly [T in keyof Types]: (found: Found, field: number) => Types[T] } = {
+  bytes: bytesIn,
+  text: (found, field) => UTF8.decode(bytesIn(found, field)),
+  u64: numberIn,
+  number: (found, field) => Number(numberIn(found, field)),
+  list: (found, field) => found.get(field)?.all ?? [],
+};
+
+function bytesIn(found: Found, field: number): Uint8Array {
+  const value = found.get(field)?.last ?? EMPTY;
   if (typeof value === "bigint") throw new Error(); // a number where bytes belong
   return value;
 }
 
-function numberIn(fields: Fields, field: number): bigint {
-  const value = fields.get(field)?.last ?? 0n;
+function numberIn(found: Found, field: number): bigint {
+  const value = found.get(field)?.last ?? 0n;
   if (typeof value !== "bigint") throw new Error(); // bytes where a number belongs
   return value;
 }
-
-/** @throws TypeError where it is no UTF-8 */
-function textIn(fields: Fields, field: number): string {
-  return UTF8.decode(bytesIn(fields, field));
-}
-
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -60,10 +60,10 @@ export type Content =
     }
   | { readonly kind: "signal"; readonly body: Uint8Array };
 
-/** What was opened. `unknown` is of a later version: it survives, and goes to the application. */
+/** What was opened. `unknown` is of a later version: it survives, and goes to the application. `update` changes what was said. */
 export type OpenedContent =
   | Content
-  | { readonly kind: "unknown"; readonly body: Uint8Array }
+  | { readonly kind: "unknown" | "update"; readonly body: Uint8Array }
   /** Of another device's library: believed of one's own account's alone. */
   | { readonly kind: "note"; readonly body: Uint8Array };
 
@@ -353,6 +353,17 @@ export interface OfMessages<K extends string> {
   readonly messages: readonly MessageId[];
 }
 
+/** A conversation with one account, or a group's. */
+export interface Where {
+  readonly conversation?: AccountId | undefined;
+  readonly group?: GroupId | undefined;
+}
+
+export interface Disappeared extends Where {
+  readonly author: AccountId;
+  readonly messages: readonly MessageId[];
+}
+
 /** An entry of the inbox, as the application gets it. The same entry comes again until it is settled. */
 export interface Entry {
   readonly entry: number;
@@ -364,14 +375,16 @@ export interface Entry {
   /** True where the gap before it was reported already. */
   readonly late: boolean;
   readonly content:
-    | { readonly kind: "message" | "unknown"; readonly body: Uint8Array }
-    /** Said to a group; of one's own account: on another device. */
-    | { readonly kind: "group"; readonly group: GroupId; readonly body: Uint8Array }
+    | { readonly kind: "message" | "unknown" | "update"; readonly body: Uint8Array }
+    /** Said to a group; of one's own account: on another device. `group-silent`: an update, or unknown. */
+    | { readonly kind: "group" | "group-silent"; readonly group: GroupId; readonly body: Uint8Array }
     /** Said to that account on another device of one's own. */
     | { readonly kind: "own"; readonly conversation: AccountId; readonly body: Uint8Array }
     /** On another device of one's own, a person has read or removed messages of that account. */
     | OfMessages<"read-elsewhere">
     | OfMessages<"deleted-elsewhere">
+    /** Messages whose time is over. */
+    | ({ readonly kind: "disappear" } & Disappeared)
     /** Only ids that this device sent to that account, and that were not told before. */
     | {
         readonly kind: "receipt";

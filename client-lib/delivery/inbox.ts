@@ -25,6 +25,7 @@ import {
 import { ownNote } from "./own-notes.ts";
 import { Requests } from "./requests.ts";
 import {
+  disappearBody,
   gapBody,
   gapRow,
   groupBody,
@@ -377,13 +378,16 @@ function keptOf(
     return { kind, body: encode(receiptBody, { delivered: [...delivered], read: [...read] }) };
   }
   if (group !== undefined && content.kind !== "note")
-    return { kind: "group", body: encode(groupBody, { group, body: content.body }) };
+    return {
+      kind: content.kind === "message" ? "group" : "group-silent",
+      body: encode(groupBody, { group, body: content.body }),
+    };
   if (conversation === undefined || content.kind === "note") return content;
   return { kind: "own", body: encode(ownBody, { conversation, body: content.body }) };
 }
 
 function nameOf({ from, message, kind }: InboxRow): string {
-  return kind === "message" || kind === "unknown" ? accountOf(from) + message : "";
+  return kind === "message" || kind === "unknown" || kind === "update" ? accountOf(from) + message : "";
 }
 
 function contentOf({ kind, body }: InboxRow): Entry["content"] {
@@ -397,7 +401,8 @@ function contentOf({ kind, body }: InboxRow): Entry["content"] {
   if (kind === "receipt") return { kind, ...decodeAll(receiptBody, body) };
   if (kind === "gap") return { kind, ...decodeAll(gapBody, body) };
   if (kind === "group-gap") return { kind: "gap", ...decodeAll(groupGapBody, body) };
-  if (kind === "group") return { kind, ...decodeAll(groupBody, body) };
+  if (kind === "disappear") return { kind, ...decodeAll(disappearBody, body) };
+  if (kind === "group" || kind === "group-silent") return { kind, ...decodeAll(groupBody, body) };
   return { kind, body };
 }
 
@@ -409,5 +414,5 @@ function streamOf(key: string): Pick<Stream, "from" | "group" | "id"> {
 }
 
 function groupOf({ kind, body }: InboxRow): GroupId | undefined {
-  return kind === "group" ? decodeAll(groupBody, body).group : undefined;
+  return kind === "group" || kind === "group-silent" ? decodeAll(groupBody, body).group : undefined;
 }

@@ -73,8 +73,21 @@ export const inboxRow = versioned(
     place: optional(place),
     state: oneOf({ held: 0, request: 1, new: 2 }),
     late: oneOf({ no: 0, yes: 1 }),
-    /** A gap stands where the missing messages would have stood; it has no place of its own. */
-    kind: oneOf({ message: 0, receipt: 1, unknown: 2, gap: 3, own: 4, group: 5, "group-gap": 6, note: 7 }),
+    /** A gap stands where the missing messages would have stood; it has no place of its own. `group-silent`: what is said to a
+     *  group and is never confirmed. */
+    kind: oneOf({
+      message: 0,
+      receipt: 1,
+      unknown: 2,
+      gap: 3,
+      own: 4,
+      group: 5,
+      "group-gap": 6,
+      note: 7,
+      update: 8,
+      "group-silent": 9,
+      disappear: 10,
+    }),
     body,
   }),
 );
@@ -126,6 +139,13 @@ export const receiptBody = struct({
 export const groupBody = struct({ group: binary<GroupId>(16, "group id"), body });
 /** What another device of one's own has sent, and to whom. */
 export const ownBody = struct({ conversation: accountId, body });
+/** Messages whose time is over. */
+export const disappearBody = struct({
+  author: accountId,
+  conversation: optional(accountId),
+  group: optional(binary<GroupId>(16, "group id")),
+  messages: listOf(messageId),
+});
 /** The numbers that are missing, both included. */
 export const gapBody = struct({ first: u64, last: u64 });
 export const groupGapBody = struct({ group: binary<GroupId>(16, "group id"), first: u64, last: u64 });

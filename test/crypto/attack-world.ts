@@ -182,16 +182,13 @@ export class AttackWorld {
     const { content } = entry;
     if (content.kind === "receipt") side.receipts.push(...content.delivered, ...content.read);
     else if (content.kind === "gap") side.texts.push(`gap ${content.last - content.first + 1}`);
-    else if (content.kind === "own") {
-      const said = readBody(content.body);
-      side.own.push(`${this.#of(content.conversation).user}: ${said.is === "text" ? said.text : said.is}`);
-    } else if (content.kind === "read-elsewhere" || content.kind === "deleted-elsewhere")
+    else if (content.kind === "own")
+      side.own.push(`${this.#of(content.conversation).user}: ${shown(content.body)}`);
+    else if (content.kind === "read-elsewhere" || content.kind === "deleted-elsewhere")
       for (const message of content.messages)
         side.own.push(`${content.kind}: ${message.replaceAll("\0", "")}`);
-    else {
-      const said = readBody(content.body);
-      side.texts.push(`${said.is === "text" ? said.text : said.is}${entry.late ? " (late)" : ""}`);
-    }
+    else if (content.kind !== "disappear")
+      side.texts.push(`${shown(content.body)}${entry.late ? " (late)" : ""}`);
   }
 
   #answer(side: Side, socket: SocketName, ...frames: RelayFrame[]): void {
@@ -476,4 +473,9 @@ export class AttackWorld {
   deviceOf(name: string): DeviceAddress {
     return this.side(name).address;
   }
+}
+
+function shown(body: Uint8Array): string {
+  const { kind } = readBody(body);
+  return kind?.is === "text" ? kind.text : (kind?.is ?? "unknown");
 }

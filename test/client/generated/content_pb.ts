@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file content.proto.
  */
 export const file_content: GenFile = /*@__PURE__*/
-  fileDesc("Cg1jb250ZW50LnByb3RvEhBsZXRoZS5jb250ZW50LnYxItcCCgdDb250ZW50EhIKCm1lc3NhZ2VfaWQYASABKAwSDwoHc2VudF9hdBgCIAEoBBIOCgZzdHJlYW0YAyABKAwSEAoIc2VxdWVuY2UYBCABKAQSEgoKYWNjZXNzX2tleRgFIAEoDBITCgtzZW5kZXJfbmFtZRgGIAEoCRIUCgxjb252ZXJzYXRpb24YByABKAwSJgoEdGV4dBgKIAEoCzIWLmxldGhlLmNvbnRlbnQudjEuVGV4dEgAEigKBWJ5dGVzGAsgASgLMhcubGV0aGUuY29udGVudC52MS5CeXRlc0gAEiwKB3JlY2VpcHQYDCABKAsyGS5sZXRoZS5jb250ZW50LnYxLlJlY2VpcHRIABIqCgZ0eXBpbmcYDSABKAsyGC5sZXRoZS5jb250ZW50LnYxLlR5cGluZ0gAEhIKCG93bl9ub3RlGA4gASgMSABCBgoEa2luZCIUCgRUZXh0EgwKBHRleHQYASABKAkiJAoFQnl0ZXMSDQoFYnl0ZXMYASABKAwSDAoEdHlwZRgCIAEoCSIqCgdSZWNlaXB0EhEKCWRlbGl2ZXJlZBgBIAMoDBIMCgRyZWFkGAIgAygMIggKBlR5cGluZ2IGcHJvdG8z");
+  fileDesc("Cg1jb250ZW50LnByb3RvEhBsZXRoZS5jb250ZW50LnYxIqMFCgdDb250ZW50EhIKCm1lc3NhZ2VfaWQYASABKAwSDwoHc2VudF9hdBgCIAEoBBIOCgZzdHJlYW0YAyABKAwSEAoIc2VxdWVuY2UYBCABKAQSEgoKYWNjZXNzX2tleRgFIAEoDBITCgtzZW5kZXJfbmFtZRgGIAEoCRIUCgxjb252ZXJzYXRpb24YByABKAwSJgoEdGV4dBgKIAEoCzIWLmxldGhlLmNvbnRlbnQudjEuVGV4dEgAEigKBWJ5dGVzGAsgASgLMhcubGV0aGUuY29udGVudC52MS5CeXRlc0gAEiwKB3JlY2VpcHQYDCABKAsyGS5sZXRoZS5jb250ZW50LnYxLlJlY2VpcHRIABIqCgZ0eXBpbmcYDSABKAsyGC5sZXRoZS5jb250ZW50LnYxLlR5cGluZ0gAEhIKCG93bl9ub3RlGA4gASgMSAASKAoFbWVkaWEYDyABKAsyFy5sZXRoZS5jb250ZW50LnYxLk1lZGlhSAASLgoIcmVhY3Rpb24YECABKAsyGi5sZXRoZS5jb250ZW50LnYxLlJlYWN0aW9uSAASJgoEZWRpdBgRIAEoCzIWLmxldGhlLmNvbnRlbnQudjEuRWRpdEgAEioKBmRlbGV0ZRgSIAEoCzIYLmxldGhlLmNvbnRlbnQudjEuRGVsZXRlSAASKAoFdGltZXIYEyABKAsyFy5sZXRoZS5jb250ZW50LnYxLlRpbWVySAASMAoHY29udGFjdBgUIAEoCzIdLmxldGhlLmNvbnRlbnQudjEuQ29udGFjdENhcmRIABIpCghyZXBseV90bxgVIAEoCzIXLmxldGhlLmNvbnRlbnQudjEuUXVvdGUSFQoNZGlzYXBwZWFyc19tcxgWIAEoBEIGCgRraW5kIhQKBFRleHQSDAoEdGV4dBgBIAEoCSIkCgVCeXRlcxINCgVieXRlcxgBIAEoDBIMCgR0eXBlGAIgASgJIioKB1JlY2VpcHQSEQoJZGVsaXZlcmVkGAEgAygMEgwKBHJlYWQYAiADKAwiCAoGVHlwaW5nIp0BCgVNZWRpYRIKCgJpZBgBIAEoDBILCgNrZXkYAiABKAwSDAoEc2l6ZRgDIAEoBBIOCgZkaWdlc3QYBCABKAwSDAoEdHlwZRgFIAEoCRIMCgRuYW1lGAYgASgJEg8KB2NhcHRpb24YByABKAkSEQoJdGh1bWJuYWlsGAggASgMEg0KBXdpZHRoGAkgASgNEg4KBmhlaWdodBgKIAEoDSIrCgVRdW90ZRISCgptZXNzYWdlX2lkGAEgASgMEg4KBmF1dGhvchgCIAEoDCI8CghSZWFjdGlvbhISCgptZXNzYWdlX2lkGAEgASgMEg4KBmF1dGhvchgCIAEoDBIMCgR0ZXh0GAMgASgJIigKBEVkaXQSEgoKbWVzc2FnZV9pZBgBIAEoDBIMCgR0ZXh0GAIgASgJIhoKBkRlbGV0ZRIQCghtZXNzYWdlcxgBIAMoDCIjCgVUaW1lchIKCgJtcxgBIAEoBBIOCgZzZXRfYXQYAiABKAQiQQoLQ29udGFjdENhcmQSDwoHYWNjb3VudBgBIAEoDBITCgtmaW5nZXJwcmludBgCIAEoDBIMCgRuYW1lGAMgASgJYgZwcm90bzM");
 
 /**
  * @generated from message lethe.content.v1.Content
@@ -104,7 +104,59 @@ export type Content = Message<"lethe.content.v1.Content"> & {
      */
     value: Uint8Array;
     case: "ownNote";
+  } | {
+    /**
+     * @generated from field: lethe.content.v1.Media media = 15;
+     */
+    value: Media;
+    case: "media";
+  } | {
+    /**
+     * Four that change what is there: no receipt is ever given for one, and none of them shows in a conversation by itself.
+     *
+     * @generated from field: lethe.content.v1.Reaction reaction = 16;
+     */
+    value: Reaction;
+    case: "reaction";
+  } | {
+    /**
+     * @generated from field: lethe.content.v1.Edit edit = 17;
+     */
+    value: Edit;
+    case: "edit";
+  } | {
+    /**
+     * @generated from field: lethe.content.v1.Delete delete = 18;
+     */
+    value: Delete;
+    case: "delete";
+  } | {
+    /**
+     * @generated from field: lethe.content.v1.Timer timer = 19;
+     */
+    value: Timer;
+    case: "timer";
+  } | {
+    /**
+     * @generated from field: lethe.content.v1.ContactCard contact = 20;
+     */
+    value: ContactCard;
+    case: "contact";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * What it answers.
+   *
+   * @generated from field: lethe.content.v1.Quote reply_to = 21;
+   */
+  replyTo?: Quote | undefined;
+
+  /**
+   * How long it stays once it was read, ms; at the sender once it was sent. 0: as long as one likes.
+   *
+   * @generated from field: uint64 disappears_ms = 22;
+   */
+  disappearsMs: bigint;
 };
 
 /**
@@ -193,4 +245,248 @@ export type Typing = Message<"lethe.content.v1.Typing"> & {
  */
 export const TypingSchema: GenMessage<Typing> = /*@__PURE__*/
   messageDesc(file_content, 4);
+
+/**
+ * A file that lies sealed at the relay, and what opens it.
+ *
+ * @generated from message lethe.content.v1.Media
+ */
+export type Media = Message<"lethe.content.v1.Media"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes id = 1;
+   */
+  id: Uint8Array;
+
+  /**
+   * 32 bytes.
+   *
+   * @generated from field: bytes key = 2;
+   */
+  key: Uint8Array;
+
+  /**
+   * Of the file, bytes.
+   *
+   * @generated from field: uint64 size = 3;
+   */
+  size: bigint;
+
+  /**
+   * Of the ciphertext, 32 bytes.
+   *
+   * @generated from field: bytes digest = 4;
+   */
+  digest: Uint8Array;
+
+  /**
+   * A media type, at most 255 bytes.
+   *
+   * @generated from field: string type = 5;
+   */
+  type: string;
+
+  /**
+   * At most 255 bytes.
+   *
+   * @generated from field: string name = 6;
+   */
+  name: string;
+
+  /**
+   * At most 16,384 bytes.
+   *
+   * @generated from field: string caption = 7;
+   */
+  caption: string;
+
+  /**
+   * A small picture, at most 16,384 bytes.
+   *
+   * @generated from field: bytes thumbnail = 8;
+   */
+  thumbnail: Uint8Array;
+
+  /**
+   * Pixels, at most 65,535.
+   *
+   * @generated from field: uint32 width = 9;
+   */
+  width: number;
+
+  /**
+   * @generated from field: uint32 height = 10;
+   */
+  height: number;
+};
+
+/**
+ * Describes the message lethe.content.v1.Media.
+ * Use `create(MediaSchema)` to create a new message.
+ */
+export const MediaSchema: GenMessage<Media> = /*@__PURE__*/
+  messageDesc(file_content, 5);
+
+/**
+ * A message by its id and its author's account, 16 bytes each: an id alone may be another author's as well.
+ *
+ * @generated from message lethe.content.v1.Quote
+ */
+export type Quote = Message<"lethe.content.v1.Quote"> & {
+  /**
+   * @generated from field: bytes message_id = 1;
+   */
+  messageId: Uint8Array;
+
+  /**
+   * @generated from field: bytes author = 2;
+   */
+  author: Uint8Array;
+};
+
+/**
+ * Describes the message lethe.content.v1.Quote.
+ * Use `create(QuoteSchema)` to create a new message.
+ */
+export const QuoteSchema: GenMessage<Quote> = /*@__PURE__*/
+  messageDesc(file_content, 6);
+
+/**
+ * What the sender feels about a message: the last one of each sender stands.
+ *
+ * @generated from message lethe.content.v1.Reaction
+ */
+export type Reaction = Message<"lethe.content.v1.Reaction"> & {
+  /**
+   * @generated from field: bytes message_id = 1;
+   */
+  messageId: Uint8Array;
+
+  /**
+   * @generated from field: bytes author = 2;
+   */
+  author: Uint8Array;
+
+  /**
+   * An emoji or a word, at most 64 bytes. Empty: it is taken back.
+   *
+   * @generated from field: string text = 3;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message lethe.content.v1.Reaction.
+ * Use `create(ReactionSchema)` to create a new message.
+ */
+export const ReactionSchema: GenMessage<Reaction> = /*@__PURE__*/
+  messageDesc(file_content, 7);
+
+/**
+ * A message of the sender's own has another text from now on, or its file another caption.
+ *
+ * @generated from message lethe.content.v1.Edit
+ */
+export type Edit = Message<"lethe.content.v1.Edit"> & {
+  /**
+   * @generated from field: bytes message_id = 1;
+   */
+  messageId: Uint8Array;
+
+  /**
+   * @generated from field: string text = 2;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message lethe.content.v1.Edit.
+ * Use `create(EditSchema)` to create a new message.
+ */
+export const EditSchema: GenMessage<Edit> = /*@__PURE__*/
+  messageDesc(file_content, 8);
+
+/**
+ * Messages of the sender's own are to be gone everywhere: 1 to 255 ids.
+ *
+ * @generated from message lethe.content.v1.Delete
+ */
+export type Delete = Message<"lethe.content.v1.Delete"> & {
+  /**
+   * @generated from field: repeated bytes messages = 1;
+   */
+  messages: Uint8Array[];
+};
+
+/**
+ * Describes the message lethe.content.v1.Delete.
+ * Use `create(DeleteSchema)` to create a new message.
+ */
+export const DeleteSchema: GenMessage<Delete> = /*@__PURE__*/
+  messageDesc(file_content, 9);
+
+/**
+ * How long what is said in this conversation from now on stays. Of several the one with the latest `set_at` stands, of the
+ * same moment that of the account with the highest id.
+ *
+ * @generated from message lethe.content.v1.Timer
+ */
+export type Timer = Message<"lethe.content.v1.Timer"> & {
+  /**
+   * At most 366 days; 0: as long as one likes.
+   *
+   * @generated from field: uint64 ms = 1;
+   */
+  ms: bigint;
+
+  /**
+   * The sender's clock, ms since 1970, and later than that of the timer which it replaces.
+   *
+   * @generated from field: uint64 set_at = 2;
+   */
+  setAt: bigint;
+};
+
+/**
+ * Describes the message lethe.content.v1.Timer.
+ * Use `create(TimerSchema)` to create a new message.
+ */
+export const TimerSchema: GenMessage<Timer> = /*@__PURE__*/
+  messageDesc(file_content, 10);
+
+/**
+ * A third person, to be added: no access key, so that a first message to them is a request.
+ *
+ * @generated from message lethe.content.v1.ContactCard
+ */
+export type ContactCard = Message<"lethe.content.v1.ContactCard"> & {
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes account = 1;
+   */
+  account: Uint8Array;
+
+  /**
+   * Of the account key, 32 bytes.
+   *
+   * @generated from field: bytes fingerprint = 2;
+   */
+  fingerprint: Uint8Array;
+
+  /**
+   * Empty where it is not known.
+   *
+   * @generated from field: string name = 3;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message lethe.content.v1.ContactCard.
+ * Use `create(ContactCardSchema)` to create a new message.
+ */
+export const ContactCardSchema: GenMessage<ContactCard> = /*@__PURE__*/
+  messageDesc(file_content, 11);
 

@@ -474,6 +474,6 @@ function textOf({ content }: Entry): string | undefined {
   if (content.kind === "receipt") return undefined;
   if (content.kind === "gap") return `gap ${content.first}-${content.last}`;
   if (!("body" in content)) return content.kind;
-  const said = readBody(content.body);
-  return said.is === "text" ? said.text : said.is;
+  const { kind } = readBody(content.body);
+  return kind?.is === "text" ? kind.text : kind?.is;
 }
