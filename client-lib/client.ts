@@ -22,7 +22,8 @@ import {
 } from "./client-options.ts";
 import { ContactLinks } from "./contact-links.ts";
 import { bodyOf, type Said, typingBody } from "./content/content.ts";
-import { type ClientCore, createClientCore } from "./delivery/core.ts";
+import { coreOf } from "./client-core.ts";
+import type { ClientCore } from "./delivery/core.ts";
 import type { MessageId, Presence } from "./delivery/events.ts";
 import { MAX_NOTED_IDS } from "./delivery/limits.ts";
 import { Engine } from "./edge/engine.ts";
@@ -30,6 +31,8 @@ import { GroupsApi } from "./groups/group-api.ts";
 import { type Enrolled, enrol, erase } from "./enrol.ts";
 import { ClientError } from "./errors.ts";
 import { Handing } from "./handing.ts";
+import { MediaApi, type MediaMessage, type SendMediaOptions } from "./media/media-api.ts";
+import type { MediaSource } from "./media/source.ts";
 import { withNewestIdentity } from "./keys/identity-row.ts";
 import { PairwiseCipher } from "./keys/pairwise-cipher.ts";
 import { Telling } from "./telling.ts";
@@ -57,6 +60,8 @@ export class Client {
   readonly account: string;
   /** The groups that this account is in. */
   readonly groups: GroupsApi;
+  /** Files: those under way, and those whose messages came before. */
+  readonly media: MediaApi;
   readonly #opened: Opened;
   readonly #core: ClientCore;
   readonly #engine: Engine;
@@ -107,6 +112,7 @@ export class Client {
       client.#engine.step({ event: "start" });
       client.#devices.resume();
       client.#policy.look();
+      client.media.goOn().catch((error: unknown) => client.#failed(error));
       return client;
     } catch (error) {
       await opened.store.close();
@@ -133,24 +139,7 @@ export class Client {
     });
     this.#trust = new Trust({ keys, cipher, commit: (writes) => store.commit(writes) });
     const { account, device } = signer;
-    const { requests = "ask", receiptJitterMs, ownJitterMs } = options;
-    const jitter = {
-      ...(receiptJitterMs === undefined ? {} : { receiptJitterMs }),
-      ...(ownJitterMs === undefined ? {} : { ownJitterMs }),
-    };
-    const urls = opened.urls.length;
-    const groups = cipher.groupKeys();
-    this.#core = createClientCore({
-      account,
-      device,
-      cipher,
-      chance,
-      rows,
-      requests,
-      urls,
-      groups,
-      ...jitter,
-    });
+    this.#core = coreOf(options, opened, { account, device, cipher, rows });
     this.#engine = new Engine({
       core: this.#core,
       store,
@@ -159,6 +148,7 @@ export class Client {
       urls: opened.urls,
       hand: (entry) => this.#handing.hand(entry),
       tell: (told) => telling.told(told),
+      stepped: () => this.media.stepped(),
     });
     this.#people = new People({
       view: this.#core.view,
@@ -191,6 +181,14 @@ export class Client {
         }),
       view: this.#core.view,
       self: account,
+      received: (fields) => this.media.received(fields),
+    });
+    this.#ask = (method, path, json) => http.signed(method, path, json, signer, relay);
+    this.media = new MediaApi({
+      ...{ ...opened, store, account, device, view: this.#core.view, signed: this.#ask },
+      direct: () => this.#policy.current?.media?.direct === true,
+      say: (message) => this.#say(message),
+      failed: (error) => this.#failed(error),
     });
     this.groups = new GroupsApi({
       view: this.#core.view,
@@ -202,6 +200,7 @@ export class Client {
       find: (user) => this.#find(user),
       shown: (about) => (about === account ? this.user : this.#people.shown(about)),
       random: (length) => opened.random.bytes(length),
+      media: this.media,
     });
     const telling = new Telling({
       emitter: this.#emitter,
@@ -213,6 +212,7 @@ export class Client {
       refusal: (to, code) => this.#links.refused(to, code),
       online: () => {
         this.#background.online();
+        this.media.online();
         this.#policy.look();
       },
       accessKeyChanged: () => {
@@ -223,7 +223,6 @@ export class Client {
         http.offset = offset;
       },
     });
-    this.#ask = (method, path, json) => http.signed(method, path, json, signer, relay);
     this.#devices = new Devices({
       ...{ keys, http, clock, relay },
       random: opened.random,
@@ -363,17 +362,35 @@ export class Client {
     const { clock, random } = this.#opened;
     const to = await this.#people.find(user, (clock.now() + (options.lookUpMs ?? LOOK_UP_MS)) as Time);
     this.#mustBeOpen();
-    if (this.#trust.blocks(to)) throw new ClientError("account-key-changed", user);
     const said: Said =
       typeof content === "string"
         ? { is: "text", text: content }
         : { is: "bytes", bytes: content, type: options.type ?? "" };
     const message: MessageId = fromBytes(random.bytes(16));
+    return this.#say({ message, to, group: undefined, shown: user, body: bodyOf(said), ttl: options.ttl });
+  }
+
+  /**
+   * Sends a file: its blob goes to the relay, sealed, then the message that names it. Resolves when the relay holds both. It goes
+   * on after cuts; after a restart `client.media.unfinished` has it. Passing a file on is sending it anew. @throws ClientError
+   * media-off, media-too-large, media-quota, media-source-changed, ...; what the source throws
+   */
+  async sendMedia(user: string, source: MediaSource, options: SendMediaOptions = {}): Promise<SentMessage> {
+    return this.media.send({ to: await this.#find(user), group: undefined, shown: user }, source, options);
+  }
+
+  async #say({ message, to, group, shown: user, body, ttl: life }: MediaMessage): Promise<SentMessage> {
+    if (to !== undefined && this.#trust.blocks(to)) throw new ClientError("account-key-changed", user);
     const { handle, queued } = this.#outgoing.track(message, user);
-    const ttl = options.ttl === undefined ? {} : { ttl: options.ttl };
-    this.#engine.step({ event: "send", message, to, body: bodyOf(said), ...ttl });
+    const ttl = life === undefined ? {} : { ttl: life };
+    if (group !== undefined) this.#engine.step({ event: "group-send", message, group, body, ...ttl });
+    else if (to !== undefined) this.#engine.step({ event: "send", message, to, body, ...ttl });
     await queued;
     return handle;
+  }
+
+  #failed(error: unknown): void {
+    this.#emitter.tell("error", { error: error instanceof Error ? error : new Error(String(error)) });
   }
 
   /** Lets a contact know that this person is writing: now, or not at all. */
@@ -475,6 +492,7 @@ export class Client {
     this.#closed = true;
     this.#policy.stop();
     await this.#handing.stopWithin(HANDLERS_MS, this.#opened.clock);
+    await this.media.stop();
     await this.#engine.stop();
     await this.#devices.stop();
     await this.#background.stop();

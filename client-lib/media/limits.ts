@@ -42,3 +42,5 @@ export const RELEASE_MS = 30 * 24 * 3_600_000;
 export const MAX_REPAIRS = 3;
 /** What happens in the outbox is looked at once in so long, ms, while messages with media are in it. */
 export const SETTLE_MS = 250;
+/** Downloads whose positions are remembered; the oldest goes first, and is begun anew. */
+export const MAX_DOWNLOADS = 1_000;

@@ -5,7 +5,6 @@ import {
   binary,
   bytes,
   type Codec,
-  decodeAll,
   deviceAddress,
   encode,
   fixed,
@@ -32,16 +31,7 @@ import {
   MAX_THUMBNAIL_BYTES,
   MAX_TYPE_BYTES,
 } from "./limits.ts";
-
-/** `upload`: by message. `progress`: its positions. `tokens`: whom it was made ready for. */
-export const MEDIA_TABLES = [
-  "media-upload",
-  "media-progress",
-  "media-tokens",
-  "media-download",
-  "media-release",
-] as const;
-type MediaTable = (typeof MEDIA_TABLES)[number];
+import type { MediaTable } from "./tables.ts";
 
 const format = oneOf({ one: 1 });
 /** `encodeMediaPosition`, 89 bytes; its own codec bounds it closer. */
@@ -103,20 +93,6 @@ export const downloadRow = struct({ format, at: time, position });
 /** A token that the relay is to be shown, until then. */
 export const releaseRow = struct({ format, token: fixed(32), until: time });
 export type ReleaseRow = Of<typeof releaseRow>;
-
-/** All that is needed to fetch a file, for `client.media.open`. */
-const refCodec = struct({ format, id: fixed(16), key: fixed(32), digest: fixed(32), size: u64, ...about });
-export type MediaRef = Omit<Of<typeof refCodec>, "format">;
-
-export function encodeRef(ref: MediaRef): Uint8Array {
-  return encode(refCodec, { format: "one", ...ref });
-}
-
-/** @throws MalformedError */
-export function decodeRef(ref: Uint8Array): MediaRef {
-  const { format: _, ...rest } = decodeAll(refCodec, ref.slice());
-  return rest;
-}
 
 export function putMedia<T>(table: MediaTable, key: string, codec: Codec<T>, value: T): Write {
   return { table, key, value: encode(codec, value) };

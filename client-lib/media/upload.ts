@@ -18,10 +18,11 @@ import { ClientError } from "../errors.ts";
 import { Lanes } from "./lanes.ts";
 import { MAX_REPAIRS, PARTS_IN_FLIGHT } from "./limits.ts";
 import type { MediaHttp } from "./media-http.ts";
-import { type Patience, passes } from "./patience.ts";
+import type { Patience } from "./patience.ts";
 import { progressRow, putMedia, removeMedia, type UploadRow, uploadRow } from "./rows.ts";
 import { dataBefore } from "./sizes.ts";
-import { type MediaSource, SourceReader } from "./source.ts";
+import type { MediaSource } from "./source.ts";
+import { SourceReader } from "./source-reader.ts";
 
 export interface UploadParts {
   readonly http: MediaHttp;
@@ -213,7 +214,6 @@ export class Upload {
 
 function lostIf(error: unknown): unknown {
   const codes = ["media-gone", "media-not-permitted", "media-part-wrong"];
-  if (error instanceof ClientError && codes.includes(error.code) && !passes(error))
-    return new Lost(error.code);
+  if (error instanceof ClientError && codes.includes(error.code)) return new Lost(error.code);
   return error;
 }
