@@ -1,7 +1,17 @@
 // What applications import in a browser: the same as in Node, with IndexedDB in the place of files.
 export { Client } from "./client.ts";
-export type { ClientEvent, ClientEvents, GroupMessage, Handler, ReceivedMessage } from "./client-events.ts";
-export type { ClientOptions, Contact, LinkedOptions, SendOptions } from "./client-options.ts";
+export type {
+  ClientEvent,
+  ClientEvents,
+  Conversation,
+  Done,
+  GroupMessage,
+  Handler,
+  OwnMessage,
+  ReceivedMessage,
+} from "./client-events.ts";
+export type { ClientOptions, Contact, LinkedOptions } from "./client-options.ts";
+export type { SendOptions, SentUpdate } from "./conversing.ts";
 export type { ClientCore, CoreConfig, CoreView } from "./delivery/core.ts";
 export { createClientCore } from "./delivery/core.ts";
 export type * from "./delivery/events.ts";
@@ -14,7 +24,6 @@ export type {
   GroupMember,
   GroupProgress,
   GroupsApi,
-  GroupSendOptions,
   SentToGroup,
 } from "./groups/group-api.ts";
 export type { Device, Linking, OwnDevices } from "./linking/devices.ts";
@@ -28,6 +37,7 @@ export type { UnfinishedUpload } from "./media/uploads.ts";
 export type { SentMessage } from "./outgoing.ts";
 export type { RelayPolicy } from "./policy.ts";
 export { relayPolicy } from "./relay-policy.ts";
+export type { ContactCard, MediaFields, SaidMessage, Target } from "./said.ts";
 export { STORE_ERRORS, sentenceOf } from "./sentences.ts";
 export { type IdbStoreOptions, openIdbStore, removeIdbStore } from "./store/idb.ts";
 export { openMemoryStore } from "./store/memory.ts";

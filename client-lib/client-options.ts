@@ -36,15 +36,6 @@ export interface ClientOptions {
 /** For a device that becomes one of an account; `user`: the only account that it will be of, where that is known. */
 export type LinkedOptions = Omit<ClientOptions, "user" | "ticket"> & { readonly user?: string };
 
-export interface SendOptions {
-  /** Life of the message until the relay has delivered it, ms; at most 30 days. */
-  readonly ttl?: number;
-  /** How long an unknown name may be asked for, ms. */
-  readonly lookUpMs?: number;
-  /** An application's word for bytes. */
-  readonly type?: string;
-}
-
 export interface Contact {
   readonly user: string;
   /** 32 hexadecimal characters. */

@@ -18,11 +18,11 @@ import {
   type LinkedOptions,
   type Opened,
   openParts,
-  type SendOptions,
 } from "./client-options.ts";
 import { ContactLinks } from "./contact-links.ts";
-import { bodyOf, type Said, typingBody } from "./content/content.ts";
 import { coreOf } from "./client-core.ts";
+import { type Said, typingBody, type Update } from "./content/content.ts";
+import { Conversing, saying, type SendOptions } from "./conversing.ts";
 import type { ClientCore } from "./delivery/core.ts";
 import type { MessageId, Presence } from "./delivery/events.ts";
 import { MAX_NOTED_IDS } from "./delivery/limits.ts";
@@ -35,6 +35,7 @@ import { MediaApi, type MediaMessage, type SendMediaOptions } from "./media/medi
 import type { MediaSource } from "./media/source.ts";
 import { withNewestIdentity } from "./keys/identity-row.ts";
 import { PairwiseCipher } from "./keys/pairwise-cipher.ts";
+import type { ContactCard } from "./said.ts";
 import { Telling } from "./telling.ts";
 import { Trust } from "./keys/trust.ts";
 import { Devices, type OwnDevices } from "./linking/devices.ts";
@@ -53,7 +54,7 @@ const LOOK_UP_MS = 30_000;
 /** How long `close` waits for handlers that are running, ms. */
 const HANDLERS_MS = 1_000;
 
-export class Client {
+export class Client extends Conversing<SentMessage> {
   /** The name of this account. */
   readonly user: string;
   /** 32 hexadecimal characters. */
@@ -121,6 +122,7 @@ export class Client {
   }
 
   private constructor(options: ClientOptions, opened: Opened, { rows, keys, signer, relay }: Enrolled) {
+    super();
     const { clock, http, chance } = opened;
     const store = withNewestIdentity(opened.store, keys);
     this.user = options.user;
@@ -201,6 +203,8 @@ export class Client {
       shown: (about) => (about === account ? this.user : this.#people.shown(about)),
       random: (length) => opened.random.bytes(length),
       media: this.media,
+      cardOf: (user) => this.cardOf(user),
+      now: () => clock.now(),
     });
     const telling = new Telling({
       emitter: this.#emitter,
@@ -308,10 +312,10 @@ export class Client {
 
   /**
    * Takes somebody's contact link: they are accepted, no other account key than theirs is ever believed, and the first
-   * message is no request. Their name is asked of the directory, and shown once that says the same; until then use `user`.
+   * message is no request; with a card (`sendContact`), which a third person has sent, it is one. Their name is asked of the directory, and shown once that says the same; until then use `user`.
    * @throws ClientError link-malformed, link-other-version, link-other-relay, link-own, account-key-changed
    */
-  async addContact(link: string): Promise<Contact> {
+  async addContact(link: string | ContactCard): Promise<Contact> {
     this.#mustBeOpen();
     const { account, name } = await this.#links.add(link);
     const user = await this.#people.confirmed(account, name);
@@ -349,25 +353,14 @@ export class Client {
     return this.#people.find(user, (this.#opened.clock.now() + LOOK_UP_MS) as Time);
   }
 
-  /** Sends a message and resolves when the relay holds it. @throws ClientError */
-  async send(user: string, content: string | Uint8Array, options: SendOptions = {}): Promise<SentMessage> {
-    const handle = await this.queue(user, content, options);
-    await handle.sent;
-    return handle;
-  }
-
-  /** Takes a message into the store and resolves when it is there: it will be sent, whenever that is. @throws ClientError */
-  async queue(user: string, content: string | Uint8Array, options: SendOptions = {}): Promise<SentMessage> {
+  protected async say(user: string, kind: Said | Update, options: SendOptions): Promise<SentMessage> {
     this.#mustBeOpen();
     const { clock, random } = this.#opened;
     const to = await this.#people.find(user, (clock.now() + (options.lookUpMs ?? LOOK_UP_MS)) as Time);
     this.#mustBeOpen();
-    const said: Said =
-      typeof content === "string"
-        ? { is: "text", text: content }
-        : { is: "bytes", bytes: content, type: options.type ?? "" };
+    const said = saying(kind, options);
     const message: MessageId = fromBytes(random.bytes(16));
-    return this.#say({ message, to, group: undefined, shown: user, body: bodyOf(said), ttl: options.ttl });
+    return this.#say({ message, to, group: undefined, shown: user, ...said });
   }
 
   /**
@@ -379,18 +372,27 @@ export class Client {
     return this.media.send({ to: await this.#find(user), group: undefined, shown: user }, source, options);
   }
 
-  async #say({ message, to, group, shown: user, body, ttl: life }: MediaMessage): Promise<SentMessage> {
+  async #say({ message, to, group, shown: user, ...said }: MediaMessage): Promise<SentMessage> {
     if (to !== undefined && this.#trust.blocks(to)) throw new ClientError("account-key-changed", user);
     const { handle, queued } = this.#outgoing.track(message, user);
-    const ttl = life === undefined ? {} : { ttl: life };
-    if (group !== undefined) this.#engine.step({ event: "group-send", message, group, body, ...ttl });
-    else if (to !== undefined) this.#engine.step({ event: "send", message, to, body, ...ttl });
+    if (group !== undefined) this.#engine.step({ event: "group-send", message, group, ...said });
+    else if (to !== undefined) this.#engine.step({ event: "send", message, to, ...said });
     await queued;
     return handle;
   }
 
   #failed(error: unknown): void {
     this.#emitter.tell("error", { error: error instanceof Error ? error : new Error(String(error)) });
+  }
+
+  protected async timerOf(user: string) {
+    const conversation = await this.#find(user);
+    return { ...this.#core.view.timer({ conversation }), now: this.#opened.clock.now() };
+  }
+
+  protected async cardOf(user: string): Promise<Said> {
+    const account = await this.#find(user);
+    return this.#links.card(account, this.#people.shown(account));
   }
 
   /** Lets a contact know that this person is writing: now, or not at all. */

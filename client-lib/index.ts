@@ -2,8 +2,18 @@
 // in its place; type checkers look here for both, so the store of browsers is here too, and says that there is none.
 export type { SafetyNumber } from "@lethe/crypto";
 export { Client } from "./client.ts";
-export type { ClientEvent, ClientEvents, GroupMessage, Handler, ReceivedMessage } from "./client-events.ts";
-export type { ClientOptions, Contact, LinkedOptions, SendOptions } from "./client-options.ts";
+export type {
+  ClientEvent,
+  ClientEvents,
+  Conversation,
+  Done,
+  GroupMessage,
+  Handler,
+  OwnMessage,
+  ReceivedMessage,
+} from "./client-events.ts";
+export type { ClientOptions, Contact, LinkedOptions } from "./client-options.ts";
+export type { SendOptions, SentUpdate } from "./conversing.ts";
 export type { ClientCore, CoreConfig, CoreView } from "./delivery/core.ts";
 export { createClientCore } from "./delivery/core.ts";
 export type * from "./delivery/events.ts";
@@ -16,7 +26,6 @@ export type {
   GroupMember,
   GroupProgress,
   GroupsApi,
-  GroupSendOptions,
   SentToGroup,
 } from "./groups/group-api.ts";
 export type { Device, Linking, OwnDevices } from "./linking/devices.ts";
@@ -32,6 +41,7 @@ export type { UnfinishedUpload } from "./media/uploads.ts";
 export type { SentMessage } from "./outgoing.ts";
 export type { RelayPolicy } from "./policy.ts";
 export { relayPolicy } from "./relay-policy.ts";
+export type { ContactCard, MediaFields, SaidMessage, Target } from "./said.ts";
 export { STORE_ERRORS, sentenceOf } from "./sentences.ts";
 export { type IdbStoreOptions, openIdbStore, removeIdbStore } from "./store/idb.ts";
 export { openMemoryStore } from "./store/memory.ts";

@@ -3,6 +3,7 @@
 import { fromBytes, fromHex, toBytes, toHex } from "@lethe/protocol";
 import type { Beside, Said } from "./content/content.ts";
 import type { Quote } from "./content/wire.ts";
+import { ClientError } from "./errors.ts";
 import type { ReceivedMedia } from "./media/received.ts";
 
 /** A message: whatever has both fields names one, a received message as well. 32 hexadecimal characters each. */
@@ -63,7 +64,9 @@ export function hexOf(id: Uint8Array): string {
   return toHex(fromBytes(id));
 }
 
+/** @throws ClientError content-invalid */
 export function bytesOf(hex: string): Uint8Array {
+  if (!/^[0-9a-f]{32}$/.test(hex)) throw new ClientError("content-invalid", hex);
   return toBytes(fromHex(hex, 16));
 }
 

@@ -52,6 +52,9 @@ const BOUNDS: Readonly<Partial<Record<Kind["is"], Readonly<Record<string, Bounds
   contact: { account: ONE_ID, fingerprint: [32, 32], name: [0, 32] },
 };
 
+const MESSAGES = new Set<string | undefined>(["text", "bytes", "media", "contact"]);
+const UPDATES = new Set<string | undefined>(["reaction", "edit", "delete", "timer"]);
+
 type Of<K extends Kind["is"]> = Kind & { readonly is: K };
 /** What a person or an application says: each shows in a conversation, and is confirmed. */
 export type Said = Of<"text" | "bytes" | "media" | "contact">;
@@ -60,6 +63,8 @@ export type Update = Of<"reaction" | "edit" | "delete" | "timer">;
 
 /** What stands beside the kind of a message. */
 export type Beside = Pick<Content, "replyTo" | "disappearsMs">;
+
+export type ReadBody = Beside & { readonly kind: Said | Update | undefined };
 
 /** The body of a message: its kind, and what stands beside it. What is around it is added when it is sealed (fields of one
  *  message add up). @throws ClientError content-invalid */
@@ -85,27 +90,22 @@ export function typingBody(): Uint8Array {
 }
 
 /** What a body says; no kind: unknown. @throws Error if it is no content: bodies are read when they are opened, so it is. */
-export function readBody(body: Uint8Array): Beside & { readonly kind: Said | Update | undefined } {
+export function readBody(body: Uint8Array): ReadBody {
   const { kind, replyTo, disappearsMs } = decodeContent(body);
-  const isOne = kind !== undefined && placeIn(kind.is) !== "other";
-  return { kind: isOne ? (kind as Said | Update) : undefined, replyTo, disappearsMs };
+  return { kind: isMessage(kind) || isUpdate(kind) ? kind : undefined, replyTo, disappearsMs };
 }
 
-function placeIn(is: Kind["is"]): "message" | "update" | "other" {
-  switch (is) {
-    case "text":
-    case "bytes":
-    case "media":
-    case "contact":
-      return "message";
-    case "reaction":
-    case "edit":
-    case "delete":
-    case "timer":
-      return "update";
-    default:
-      return "other";
-  }
+export function isMessage(kind: Kind | undefined): kind is Said {
+  return MESSAGES.has(kind?.is);
+}
+
+function isUpdate(kind: Kind | undefined): kind is Update {
+  return UPDATES.has(kind?.is);
+}
+
+/** How long a message stays, beside what it says: fields of one message add up. */
+export function staysFor(disappearsMs: number): Uint8Array {
+  return encodeContent({ disappearsMs });
 }
 
 /** Whether everything is within its bounds. */
@@ -207,6 +207,6 @@ function contentOf({ kind }: Content, plaintext: Uint8Array): OpenedContent {
     case "ownNote":
       return { kind: "note", body: kind.note.slice() };
     default:
-      return { kind: placeIn(kind.is) === "update" ? "update" : "message", body: plaintext.slice() };
+      return { kind: isUpdate(kind) ? "update" : "message", body: plaintext.slice() };
   }
 }

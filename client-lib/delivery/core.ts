@@ -4,6 +4,7 @@
 import {
   type AccountId,
   accountOf,
+  addressOf,
   type FrameOf,
   problemOfClose,
   type RelayFrame,
@@ -14,6 +15,7 @@ import type { CoreConfig } from "./core-config.ts";
 import { Connections, SOCKETS } from "./connections.ts";
 import { Contacts } from "./contacts.ts";
 import type { Cipher, CoreEvent, Decision, Effect, Happening, RefusalCode, SocketName } from "./events.ts";
+import { Disappearing } from "./disappearing.ts";
 import { Groups } from "../groups/groups.ts";
 import { Early } from "./early.ts";
 import { entryOf, Inbox } from "./inbox.ts";
@@ -71,6 +73,7 @@ class Core implements ClientCore {
   readonly #watching: Watching;
   readonly #groups: Groups | undefined;
   readonly #early: Early;
+  readonly #disappearing: Disappearing;
   readonly #own: OwnDevices;
   #life: Life = "stopped";
   #started = false;
@@ -94,6 +97,7 @@ class Core implements ClientCore {
     this.#lookups = new Lookups(chance);
     this.#resends = new ResendLog(account, rows);
     this.#watching = new Watching(this.#contacts);
+    this.#disappearing = new Disappearing(addressOf(account, device), rows);
     const parts = {
       self: account,
       device,
@@ -103,6 +107,7 @@ class Core implements ClientCore {
       outbox: this.#outbox,
       sent: this.#sent,
       resends: this.#resends,
+      disappearing: this.#disappearing,
     };
     this.#sending = new Sending({ ...parts, lookups: this.#lookups }, rows);
     this.#signals = new Signals({
@@ -154,6 +159,7 @@ class Core implements ClientCore {
       watching: this.#watching,
       inbox: this.#inbox,
       sent: this.#sent,
+      disappearing: this.#disappearing,
       groups: this.#groups,
     });
   }
@@ -234,7 +240,7 @@ class Core implements ClientCore {
       case "named":
         return this.#contacts.named(turn, event.account, event.name, "here");
       case "ask-name":
-        return this.#askName(turn, event);
+        return this.#lookups.askName(turn, event);
     }
   }
 
@@ -408,11 +414,6 @@ class Core implements ClientCore {
       turn.tell({ tell: "name-refused", ask: question.ask, code: ended.code });
   }
 
-  #askName(turn: Turn, { ask, name, until }: Happening & { event: "ask-name" }): void {
-    if (!this.#lookups.ask(turn, { about: "name", ask, name, until }, undefined))
-      turn.tell({ tell: "name-refused", ask, code: "busy" });
-  }
-
   #passTime(turn: Turn): void {
     for (const socket of SOCKETS) {
       const end = this.#connections.of(socket).tick(turn);
@@ -422,6 +423,7 @@ class Core implements ClientCore {
     this.#sending.tick(turn);
     this.#answered(turn, this.#lookups.tick(turn.now));
     this.#receiving.tick(turn);
+    if (this.#started) this.#disappearing.tick(turn, this.#inbox);
     if (this.#life === "running") this.#sending.receipts(turn, this.#receipts);
     this.#recovery.tick(turn);
     this.#watching.tick(turn);
@@ -484,6 +486,7 @@ class Core implements ClientCore {
       this.#lookups.nextAt(now),
       this.#receiving.nextAt(now),
       this.#receipts.nextAt(now),
+      this.#disappearing.nextAt,
       this.#recovery.nextAt(now),
       this.#groups?.nextAt(now) ?? Number.POSITIVE_INFINITY,
       this.#own.nextAt(now),

@@ -329,12 +329,12 @@ export type Happening =
   | { readonly event: "decide"; readonly account: AccountId; readonly decision: Decision }
   /** A device was removed, which knew the access key: contacts get a new one. */
   | { readonly event: "lock-out" }
-  /** What a contact link says of somebody. The access key is undefined where a better one is known. */
+  /** What a contact link or a card says of somebody. The access key is undefined where a better one is known. */
   | {
       readonly event: "meet";
       readonly account: AccountId;
       readonly accessKey: Uint8Array | undefined;
-      readonly name: string;
+      readonly name: string | undefined;
     }
   /** A name was found to belong to an account. */
   | { readonly event: "named"; readonly account: AccountId; readonly name: string }

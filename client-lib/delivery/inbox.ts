@@ -281,6 +281,14 @@ export class Inbox {
     turn.afterwards({ next: "hand", entry: entryOf({ order, row: kept }) });
   }
 
+  /** An entry of this device's own, for the application. */
+  tell(turn: Turn, from: DeviceAddress, said: Pick<InboxRow, "kind" | "body">): void {
+    const order = this.#nextOrder++;
+    const message = orderKey(order).repeat(2) as MessageId;
+    const row = { ...said, from, message, sentAt: turn.now, arrivedAt: turn.now, place: undefined } as const;
+    this.keepForApplication(turn, { order, row: { ...row, state: "new", late: "no" } });
+  }
+
   /** Keeps an entry until the person has decided about its sender. */
   keepAsRequest(turn: Turn, { order, row }: Ready): void {
     const kept: InboxRow = { ...row, state: "request" };

@@ -135,3 +135,11 @@ export const MIN_PING_MS = 1_000;
 export const UNSAID_MS = 3_000;
 /** People to whom one waits at once. */
 export const MAX_UNSAID = 16;
+/** Messages that are to disappear, and conversations that have a timer: as many messages as are remembered of a busy month
+ *  that nobody reads. */
+export const MAX_DISAPPEARING = 20_000;
+export const MAX_TIMERS = 5_000;
+/** Messages that are told to be over at once: as many as a receipt's list may name. */
+export const MAX_DISAPPEARED_IDS = 255;
+/** A timer that was set later than this from now was set by a clock that is wrong, ms. */
+export const MAX_CLOCK_AHEAD_MS = 86_400_000;

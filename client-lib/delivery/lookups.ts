@@ -12,8 +12,9 @@ import {
   type Time,
 } from "@lethe/protocol";
 import { fullJitter, later, refusalOf, soonest } from "./connection-ends.ts";
-import type { Chance, RefusalCode } from "./events.ts";
+import type { Chance, Happening, RefusalCode } from "./events.ts";
 import { ANSWER_MS, MAX_ASKS, RETRY_BASE_MS, RETRY_CAP_MS } from "./limits.ts";
+import type { Turn } from "./turn.ts";
 
 export type Question =
   | { readonly about: "name"; readonly name: string; readonly ask: number; readonly until: Time }
@@ -56,6 +57,11 @@ export class Lookups {
       tries: 0,
     });
     return true;
+  }
+
+  askName(turn: Turn, { ask, name, until }: Happening & { event: "ask-name" }): void {
+    if (!this.ask(turn, { about: "name", ask, name, until }, undefined))
+      turn.tell({ tell: "name-refused", ask, code: "busy" });
   }
 
   isAsking(account: AccountId): boolean {

@@ -1,9 +1,10 @@
 // The other devices of this account: what this one tells them, and what becomes of what they tell.
 // Always true: what a person decides on one device is told to the others in the commit of the decision; a device that is
-// new on the list is told all contacts, by the device with the lowest number, which is the primary one.
+// new on the list is told all contacts and timers, by the device with the lowest number, which is the primary one.
 import { decodeAll, type AccountId, type DeviceNumber, type Time } from "@lethe/protocol";
 import type { Contacts } from "./contacts.ts";
 import type { Cipher, StoredRows } from "./events.ts";
+import type { Disappearing } from "./disappearing.ts";
 import type { LibraryMail } from "./library-mail.ts";
 import { MAX_NOTED_CONTACTS, OWN_LIST_MS } from "./limits.ts";
 import { type ForApplication, isLater, type NotedContact, type OwnNote, ownNote } from "./own-notes.ts";
@@ -18,6 +19,7 @@ export interface Parts {
   readonly device: DeviceNumber;
   readonly cipher: Cipher;
   readonly contacts: Contacts;
+  readonly disappearing: Disappearing;
   readonly mail: LibraryMail;
   readonly sending: Sending;
   readonly receiving: Receiving;
@@ -58,7 +60,11 @@ export class OwnDevices {
       this.#told.add(String(device));
       turn.stage({ table: OWN_DEVICE_TABLE, key: String(device), value: new Uint8Array() });
     }
-    if (own.devices.every(({ device }) => device > here)) this.#tell(turn, [...contacts.all().keys()]);
+    if (!own.devices.every(({ device }) => device > here)) return;
+    this.#tell(turn, [...contacts.all().keys()]);
+    const timers = this.#parts.disappearing.timers();
+    for (let at = 0; at < timers.length; at += MAX_NOTED_CONTACTS)
+      sending.tellOwn(turn, { kind: "timers", timers: timers.slice(at, at + MAX_NOTED_CONTACTS) });
   }
 
   #tell(turn: Turn, accounts: readonly AccountId[]): void {
@@ -82,6 +88,8 @@ export class OwnDevices {
     }
     if (note.kind === "read" || note.kind === "deleted") return note;
     if (note.kind === "profile-key") this.#profileKey(turn, note);
+    else if (note.kind === "timers")
+      for (const { timer, ...where } of note.timers) this.#parts.disappearing.set(turn, where, timer);
     else for (const each of note.contacts) this.#contact(turn, each);
     return undefined;
   }

@@ -18,6 +18,7 @@ import {
 } from "@lethe/protocol";
 import type { MessageId, OfMessages } from "./events.ts";
 import { MAX_NOTED_CONTACTS, MAX_NOTED_IDS } from "./limits.ts";
+import { timerRow, where } from "./rows.ts";
 
 /** When something was changed, and by which device of the account; 0 and 0: before anybody kept count. */
 export interface Made {
@@ -47,18 +48,21 @@ const messages = struct({
   conversation: accountId,
   messages: list(binary<MessageId>(16, "message id"), MAX_NOTED_IDS),
 });
+const timers = struct({ timers: list(struct({ ...where, timer: timerRow }), MAX_NOTED_CONTACTS) });
+export type NotedTimer = Of<typeof timers>["timers"][number];
 const profileKey = struct({ key: fixed(32), at: time, by: u16 });
 
 export type OwnNote =
   | { readonly kind: "contacts"; readonly contacts: readonly NotedContact[] }
   /** Messages of that account that a person has read, or removed, on another device. */
   | ForApplication
+  | { readonly kind: "timers"; readonly timers: readonly NotedTimer[] }
   /** The secret that the access key follows from. */
   | ({ readonly kind: "profile-key"; readonly key: Uint8Array } & Made);
 
 export type ForApplication = OfMessages<"read"> | OfMessages<"deleted">;
 
-const KINDS = { contacts: 1, read: 2, deleted: 3, "profile-key": 4 } as const;
+const KINDS = { contacts: 1, read: 2, deleted: 3, "profile-key": 4, timers: 5 } as const;
 
 export const ownNote: Codec<OwnNote> = {
   read(r) {
@@ -67,12 +71,14 @@ export const ownNote: Codec<OwnNote> = {
     if (kind === KINDS.read) return { kind: "read", ...messages.read(r) };
     if (kind === KINDS.deleted) return { kind: "deleted", ...messages.read(r) };
     if (kind === KINDS["profile-key"]) return { kind: "profile-key", ...profileKey.read(r) };
+    if (kind === KINDS.timers) return { kind: "timers", ...timers.read(r) };
     throw new MalformedError(); // a note of a later version
   },
   write(w, v) {
     w.u8(KINDS[v.kind]);
     if (v.kind === "contacts") contacts.write(w, { contacts: [...v.contacts] });
     else if (v.kind === "profile-key") profileKey.write(w, { ...v, at: v.at as NotedContact["at"] });
+    else if (v.kind === "timers") timers.write(w, { timers: [...v.timers] });
     else messages.write(w, { conversation: v.conversation, messages: [...v.messages] });
   },
 };

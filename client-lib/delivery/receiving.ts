@@ -15,8 +15,9 @@ import type { Contacts } from "./contacts.ts";
 import type { Cipher, Control, Decision, Happening, MessageId, StreamId } from "./events.ts";
 import type { GroupInbox, GroupOpened } from "../groups/group-receiving.ts";
 import type { Groups } from "../groups/groups.ts";
+import type { Disappearing } from "./disappearing.ts";
 import type { Early } from "./early.ts";
-import type { Inbox, OpenedEnvelope, Ready } from "./inbox.ts";
+import { entryOf, type Inbox, type OpenedEnvelope, type Ready } from "./inbox.ts";
 import { MAX_CONTENT_BYTES } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { ForApplication, Made } from "./own-notes.ts";
@@ -45,6 +46,7 @@ export interface Parts {
   readonly groups: () => Groups | undefined;
   readonly sending: Sending;
   readonly early: Early;
+  readonly disappearing: Disappearing;
   /** Takes a note of another device of this account; gives what the application is to hear of. */
   readonly heard: (turn: Turn, note: Uint8Array) => ForApplication | undefined;
 }
@@ -214,7 +216,8 @@ export class Receiving implements GroupInbox {
   #message(turn: Turn, account: AccountId, opened: OpenedEnvelope): void {
     const { inbox, contacts, requests } = this.#parts;
     if (contacts.of(account).decision === "none") {
-      if (requests === "accept") contacts.decide(turn, account, "accepted", OF_ITSELF);
+      if (requests === "accept" && opened.content.kind !== "update")
+        contacts.decide(turn, account, "accepted", OF_ITSELF);
       else if (!inbox.requests.hasRoom(account, bodyBytes(opened))) return;
     }
     for (const ready of inbox.arrive(turn, opened)) this.#give(turn, ready);
@@ -224,24 +227,32 @@ export class Receiving implements GroupInbox {
   #give(turn: Turn, ready: Ready): void {
     const { inbox, contacts, receipts, self } = this.#parts;
     const account = accountOf(ready.row.from);
-    if (ready.row.kind === "group" || ready.row.kind === "group-gap") return this.#giveOfGroup(turn, ready);
+    if (ready.row.kind.startsWith("group")) return this.#giveOfGroup(turn, ready);
     if (account === self) return this.#giveOwn(turn, ready);
     const { decision, name } = contacts.of(account);
     if (decision === "accepted") {
-      inbox.keepForApplication(turn, ready);
+      this.#keep(turn, ready);
       if (ready.row.kind === "message") receipts.add(turn, account, ready.row.message, "delivered");
-    } else if (decision === "blocked") inbox.drop(turn, ready);
+    } else if (decision === "blocked" || (ready.row.kind === "update" && !inbox.requests.has(account)))
+      inbox.drop(turn, ready); // what changes nothing that is here is no request
     else {
       if (!inbox.requests.has(account)) turn.tellAfter({ tell: "request", account, name });
       inbox.keepAsRequest(turn, ready);
     }
   }
 
+  /** Kept for the application, if it is something to it. */
+  #keep(turn: Turn, ready: Ready): void {
+    const { disappearing, inbox } = this.#parts;
+    if (disappearing.comes(turn, entryOf(ready))) inbox.keepForApplication(turn, ready);
+    else inbox.drop(turn, ready);
+  }
+
   /** Whoever is in a group with this account has its word for what has come. */
   #giveOfGroup(turn: Turn, ready: Ready): void {
-    const { inbox, receipts, self } = this.#parts;
+    const { receipts, self } = this.#parts;
     const account = accountOf(ready.row.from);
-    inbox.keepForApplication(turn, ready);
+    this.#keep(turn, ready);
     if (ready.row.kind === "group" && account !== self)
       receipts.add(turn, account, ready.row.message, "delivered");
   }
@@ -253,7 +264,8 @@ export class Receiving implements GroupInbox {
     if (kind === "own" || kind === "note") receipts.add(turn, self, message, "delivered");
     const note = kind === "note" ? this.#parts.heard(turn, body) : undefined;
     if (note?.kind === "deleted") inbox.forget(turn, note.conversation, note.messages);
-    if (kind !== "note" || note !== undefined) inbox.keepForApplication(turn, ready);
+    if (note?.kind === "read") this.#parts.disappearing.read(turn, note.conversation, note.messages);
+    if (kind !== "note" || note !== undefined) this.#keep(turn, ready);
     else inbox.drop(turn, ready);
   }
 
@@ -271,7 +283,8 @@ export class Receiving implements GroupInbox {
 
   /** The person has read messages of an account. */
   read(turn: Turn, { from: account, messages, group }: Happening & { event: "read" }): void {
-    const { contacts, groups, self } = this.#parts;
+    const { contacts, disappearing, groups, self } = this.#parts;
+    disappearing.read(turn, account, messages);
     const inGroup = group !== undefined && groups()?.of(group)?.standing === "joined";
     if (account === self || (!inGroup && contacts.of(account).decision !== "accepted")) return;
     for (const message of messages) this.#parts.receipts.add(turn, account, message, "read");

@@ -131,6 +131,22 @@ export const sentRow = versioned(
     state: oneOf({ queued: 0, sent: 1, delivered: 2, read: 3, expired: 4, refused: 5 }),
   }),
 );
+/** How long what is said in a conversation stays, ms; 0: as long as one likes. When that was set, and by whom. */
+export const timerRow = versioned(struct({ ms: u64, setAt: u64, by: accountId }));
+/** A conversation with one account, or a group's. */
+export const where = {
+  conversation: optional(accountId),
+  group: optional(binary<GroupId>(16, "group id")),
+} as const;
+/** A message that is to go: how long it stays, since when it is kept, and when it is over; 0: once it was read. */
+export const disappearRow = versioned(
+  struct({
+    ...where,
+    ms: u64,
+    since: u64,
+    at: u64,
+  }),
+);
 export const receiptBody = struct({
   delivered: listOf(messageId),
   read: listOf(messageId),
@@ -140,12 +156,7 @@ export const groupBody = struct({ group: binary<GroupId>(16, "group id"), body }
 /** What another device of one's own has sent, and to whom. */
 export const ownBody = struct({ conversation: accountId, body });
 /** Messages whose time is over. */
-export const disappearBody = struct({
-  author: accountId,
-  conversation: optional(accountId),
-  group: optional(binary<GroupId>(16, "group id")),
-  messages: listOf(messageId),
-});
+export const disappearBody = struct({ ...where, author: accountId, messages: listOf(messageId) });
 /** The numbers that are missing, both included. */
 export const gapBody = struct({ first: u64, last: u64 });
 export const groupGapBody = struct({ group: binary<GroupId>(16, "group id"), first: u64, last: u64 });
@@ -166,6 +177,8 @@ export type UnsealedRow = Of<typeof unsealedRow>;
 export type InboxRow = Of<typeof inboxRow>;
 export type ContactRow = Of<typeof contactRow>;
 export type EarlyRow = Of<typeof earlyRow>;
+export type TimerRow = Of<typeof timerRow>;
+export type DisappearRow = Of<typeof disappearRow>;
 export type SentRow = Of<typeof sentRow>;
 
 /** The tables that the core reads at its start and writes. Others of the same store are not its business. */
@@ -185,6 +198,8 @@ export const CORE_TABLES = [
   "recovery",
   "own-device",
   "early",
+  "timer",
+  "disappear",
   "group",
   "group-history",
   "group-own",

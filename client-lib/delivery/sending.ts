@@ -5,6 +5,7 @@
 // when it is there for each of the devices that the newest list names.
 import { noteBody, ownCopyOf } from "../content/content.ts";
 import { addTime, later, soonest } from "./connection-ends.ts";
+import type { Disappearing } from "./disappearing.ts";
 import type { Happening, MessageId, RefusalCode, RelayTerms, StoredRows } from "./events.ts";
 import {
   ASK_AGAIN_MS,
@@ -49,6 +50,7 @@ interface Unsealed extends UnsealedRow {
 
 export interface Parts extends SealingParts {
   readonly device: DeviceNumber;
+  readonly disappearing: Disappearing;
   readonly lookups: Lookups;
 }
 
@@ -101,16 +103,17 @@ export class Sending {
 
   /** Takes a message. One that was taken before, under the same id, is not taken again. */
   send(turn: Turn, { message, to, body, ttl }: Happening & { event: "send" }): void {
-    const { contacts, sent, outbox } = this.#parts;
+    const { contacts, disappearing, sent, outbox } = this.#parts;
     if (sent.of(message)?.to === to) return turn.tellAfter({ tell: "queued", message });
     const refuse = (code: RefusalCode) => turn.tell({ tell: "refused", message, to, code });
     if (to === this.#parts.self && this.isAlone(turn)) return refuse("no-other-device");
     if (body.length > Math.min(MAX_BODY_BYTES, this.#terms.maxEnvelopeBytes)) return refuse("body-too-large");
     if (contacts.of(to).decision === "blocked") return refuse("blocked");
     if (this.#count >= MAX_UNSEALED || !outbox.hasRoom(1, MAX_ENVELOPE_BYTES)) return refuse("outbox-full");
-    const row = { message, to, body, sentAt: turn.now, expiry: this.expiryOf(turn.now, ttl) };
+    const goes = disappearing.goes(turn, { conversation: to }, message, body);
+    const row = { message, to, body: goes, sentAt: turn.now, expiry: this.expiryOf(turn.now, ttl) };
     sent.add(turn, message, to);
-    if (to === this.#parts.self) this.#toOwn(turn, { ...row, body: ownCopyOf(to, body) });
+    if (to === this.#parts.self) this.#toOwn(turn, { ...row, body: ownCopyOf(to, goes) });
     else {
       if (contacts.of(to).decision === "none") contacts.decide(turn, to, "accepted");
       this.#take(turn, row);

@@ -11,7 +11,8 @@ import type { SentLog } from "./sent-log.ts";
 import type { Watching } from "./watching.ts";
 import type { KnownGroup } from "../groups/group-store.ts";
 import type { SentRow as GroupSentRow } from "../groups/rows.ts";
-import type { Cipher, MessageId, Presence } from "./events.ts";
+import type { Disappearing } from "./disappearing.ts";
+import type { Cipher, MessageId, Presence, Where } from "./events.ts";
 import type { ResendLog } from "./resend-log.ts";
 import type { ContactRow, SentRow } from "./rows.ts";
 
@@ -27,6 +28,8 @@ export interface CoreView {
   /** The last that is known of somebody who is watched; unknown of everybody else. */
   presence(account: AccountId): Presence;
   sent(message: MessageId): Readonly<SentRow> | undefined;
+  /** How long what is said in a conversation stays, ms, 0: as long as one likes; and when that was set. */
+  timer(where: Where): { readonly ms: number; readonly setAt: number };
   groups(): Iterable<KnownGroup>;
   group(group: GroupId): KnownGroup | undefined;
   groupSent(message: MessageId): Readonly<GroupSentRow> | undefined;
@@ -49,14 +52,15 @@ export interface Viewed {
   readonly watching: Watching;
   readonly inbox: Inbox;
   readonly sent: SentLog;
+  readonly disappearing: Disappearing;
   readonly groups: Groups | undefined;
   readonly cipher: Cipher;
   readonly sending: Sending;
   readonly resends: ResendLog;
 }
 
-export function viewOf(parts: Viewed): CoreView {
-  const { connections, outbox, contacts, watching, inbox, sent, groups } = parts;
+export function viewOf(viewed: Viewed): CoreView {
+  const { connections, outbox, contacts, watching, inbox, sent, disappearing, groups } = viewed;
   return {
     connection: connections.state,
     outbox: outbox.size + (groups?.unsettled ?? 0),
@@ -66,15 +70,16 @@ export function viewOf(parts: Viewed): CoreView {
     presence: (account) => watching.of(account),
     requests: () => inbox.requests.accounts(),
     sent: (message) => sent.of(message),
+    timer: (where) => disappearing.timer(where),
     groups: () => groups?.all() ?? [],
     group: (group) => groups?.of(group),
     groupSent: (message) => groups?.sent(message),
     devices: (account, now) =>
-      parts.cipher
+      viewed.cipher
         .peer(account, now)
         ?.devices.map(({ device, ready }) => ({ address: addressOf(account, device), ready })),
-    carriers: (message) => [...parts.resends.carriers(message), ...(groups?.carriers(message) ?? [])],
+    carriers: (message) => [...viewed.resends.carriers(message), ...(groups?.carriers(message) ?? [])],
     isPending: (message) =>
-      parts.sending.waits(message) || outbox.holds(message) || groups?.isPending(message) === true,
+      viewed.sending.waits(message) || outbox.holds(message) || groups?.isPending(message) === true,
   };
 }

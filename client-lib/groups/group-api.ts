@@ -2,7 +2,8 @@
 // it concerns; names stand for accounts as everywhere in this library.
 import { type AccountId, fromBytes, fromHex, toHex } from "@lethe/protocol";
 import { type GroupId, MAX_GROUP_NAME_BYTES } from "@lethe/crypto";
-import { bodyOf, type Said, typingBody } from "../content/content.ts";
+import { type Said, typingBody, type Update } from "../content/content.ts";
+import { Conversing, saying, type SendOptions } from "../conversing.ts";
 import type { CoreView } from "../delivery/core.ts";
 import type { Happening, MessageId, RefusalCode } from "../delivery/events.ts";
 import { ClientError } from "../errors.ts";
@@ -46,13 +47,6 @@ export interface SentToGroup extends Omit<SentMessage, "user"> {
   progress(): GroupProgress;
 }
 
-export interface GroupSendOptions {
-  /** Life of the message until the relay has delivered it, ms; at most 30 days. */
-  readonly ttl?: number;
-  /** An application's word for bytes. */
-  readonly type?: string;
-}
-
 export interface GroupsConfig {
   readonly view: CoreView;
   readonly outgoing: Outgoing;
@@ -61,16 +55,19 @@ export interface GroupsConfig {
   readonly shown: (account: AccountId) => string;
   readonly random: (length: number) => Uint8Array;
   readonly media: MediaApi;
+  readonly cardOf: (user: string) => Promise<Said>;
+  readonly now: () => number;
 }
 
 const NO_CHANGE: Omit<Change, "kind"> = { accounts: [], name: "", writers: "members" };
 
-export class GroupsApi {
+export class GroupsApi extends Conversing<SentToGroup> {
   readonly #config: GroupsConfig;
   readonly #asked = new Map<number, PromiseWithResolvers<GroupId>>();
   #asks = 0;
 
   constructor(config: GroupsConfig) {
+    super();
     this.#config = config;
   }
 
@@ -95,7 +92,10 @@ export class GroupsApi {
 
   /** @throws ClientError not-admin, already-member, not-a-contact, group-full */
   async add(id: string, users: readonly string[]): Promise<Group> {
-    return this.#change(id, { kind: "add", accounts: await this.#accounts(users) });
+    const group = await this.#change(id, { kind: "add", accounts: await this.#accounts(users) });
+    const { ms, setAt } = await this.timerOf(id);
+    if (ms > 0) await this.say(id, { is: "timer", ms, setAt }, {}); // who is new has not heard it
+    return group;
   }
 
   /** Whoever is removed cannot read what is sent from then on. @throws ClientError not-admin, unknown-member */
@@ -134,29 +134,13 @@ export class GroupsApi {
     return this.#done((ask) => this.#config.step({ event: "group-join", ask, group }));
   }
 
-  /** Sends to everybody in the group, and resolves when the relay holds it for them. @throws ClientError */
-  async send(id: string, content: string | Uint8Array, options: GroupSendOptions = {}): Promise<SentToGroup> {
-    const handle = await this.queue(id, content, options);
-    await handle.sent;
-    return handle;
-  }
-
-  /** Takes a message into the store and resolves when it is there: it will be sent, whenever that is. @throws ClientError */
-  async queue(
-    id: string,
-    content: string | Uint8Array,
-    options: GroupSendOptions = {},
-  ): Promise<SentToGroup> {
+  protected async say(id: string, kind: Said | Update, options: SendOptions): Promise<SentToGroup> {
     const { outgoing, step, random, view } = this.#config;
     const group = this.#known(id).id;
-    const said: Said =
-      typeof content === "string"
-        ? { is: "text", text: content }
-        : { is: "bytes", bytes: content, type: options.type ?? "" };
+    const said = saying(kind, options);
     const message = fromBytes<MessageId>(random(16));
     const { handle, queued } = outgoing.track(message, id);
-    const ttl = options.ttl === undefined ? {} : { ttl: options.ttl };
-    step({ event: "group-send", message, group, body: bodyOf(said), ...ttl });
+    step({ event: "group-send", message, group, ...said });
     await queued;
     return sentToGroup(handle, id, view);
   }
@@ -171,6 +155,15 @@ export class GroupsApi {
     if (standing !== "joined") throw new ClientError("not-a-member", id);
     const handle = await media.send({ to: undefined, group, shown: id }, source, options);
     return sentToGroup(handle, id, view);
+  }
+
+  protected timerOf(id: string) {
+    const { view, now } = this.#config;
+    return Promise.resolve({ ...view.timer({ group: this.#known(id).id }), now: now() });
+  }
+
+  protected cardOf(user: string): Promise<Said> {
+    return this.#config.cardOf(user);
   }
 
   /** How far a message of ours has come. */

@@ -23,6 +23,7 @@ import {
 } from "@lethe/crypto";
 import { writeContent } from "../content/content.ts";
 import { soonest } from "../delivery/connection-ends.ts";
+import type { Disappearing } from "../delivery/disappearing.ts";
 import type {
   Chance,
   Content,
@@ -55,6 +56,7 @@ export interface GroupSendingParts {
   readonly sent: GroupSent;
   readonly mail: LibraryMail;
   readonly sending: Sending;
+  readonly disappearing: Disappearing;
   readonly introduce: () => { readonly accessKey: Uint8Array; readonly name: string };
   readonly keyOf: (account: AccountId) => Uint8Array | undefined;
 }
@@ -127,7 +129,7 @@ export class GroupSending {
   }
 
   send(turn: Turn, { message, group, body, ttl }: Happening & { event: "group-send" }): void {
-    const { outbox, sent, store, sending } = this.#parts;
+    const { disappearing, outbox, sent, store, sending } = this.#parts;
     if (sent.of(message)?.group === group) return turn.tellAfter({ tell: "queued", message });
     const refuse = (code: RefusalCode) => turn.tell({ tell: "group-refused", message, group, code });
     if (store.of(group)?.standing !== "joined") return refuse("not-a-member");
@@ -139,7 +141,7 @@ export class GroupSending {
       format: "one",
       message,
       group,
-      body,
+      body: disappearing.goes(turn, { group }, message, body),
       sentAt: turn.now,
       expiry,
       place: undefined,

@@ -11,6 +11,7 @@ import {
 } from "@lethe/protocol";
 import type { GroupId } from "@lethe/crypto";
 import type { Contacts } from "../delivery/contacts.ts";
+import type { Disappearing } from "../delivery/disappearing.ts";
 import type { Chance, Cipher, Happening, MessageId, StoredRows } from "../delivery/events.ts";
 import type { LibraryMail } from "../delivery/library-mail.ts";
 import type { Ended as EndedQuestion } from "../delivery/lookups.ts";
@@ -33,6 +34,7 @@ export interface GroupsParts {
   readonly cipher: Cipher;
   readonly contacts: Contacts;
   readonly sending: Sending;
+  readonly disappearing: Disappearing;
   readonly mail: LibraryMail;
   readonly inbox: GroupInbox;
   readonly keys: GroupKeys;

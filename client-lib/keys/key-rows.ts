@@ -9,6 +9,7 @@ import {
   type DeviceAddress,
   encode,
   fixed,
+  joined,
   list,
   oneOf,
   optional,
@@ -83,12 +84,11 @@ const toldRow = struct({
 
 const trustRow = struct({ verified: optional(fixed(32)), successor: optional(accountId) });
 
-const linkedRow = struct({ fingerprint: fixed(32), accessKey: fixed(16) });
-
-/** What a contact link said of an account. Kept for good: no other key is ever believed under that account. */
+/** What a contact link said of an account, or the card of a third person, which has no access key. Kept for good: no other key
+ *  is ever believed under that account. */
 export interface LinkedAccount {
   readonly fingerprint: Uint8Array;
-  readonly accessKey: Uint8Array;
+  readonly accessKey: Uint8Array | undefined;
 }
 
 /** What a person has decided about an account's identity. */
@@ -162,8 +162,9 @@ export function loadKeys(rows: StoredRows): KeyState | undefined {
     own: loadOwnDevices(of("identity"), of(CERTIFICATES)),
     linked: new Map(
       of("contact-link").map(({ key, value }) => {
-        const { fingerprint, accessKey } = decodeAll(linkedRow, value);
-        return [key as AccountId, { fingerprint: fingerprint.slice(), accessKey: accessKey.slice() }];
+        if (value.length !== 32 && value.length !== 48) throw new Error(); // a row of a later version
+        const accessKey = value.length === 48 ? value.slice(32) : undefined;
+        return [key as AccountId, { fingerprint: value.slice(0, 32), accessKey }];
       }),
     ),
   };
@@ -208,7 +209,7 @@ export function putTrust(account: AccountId, trust: TrustedAccount): Write {
 }
 
 export function putLinked(account: AccountId, linked: LinkedAccount): Write {
-  return putKey("contact-link", account, encode(linkedRow, linked));
+  return putKey("contact-link", account, joined(linked.fingerprint, linked.accessKey ?? new Uint8Array()));
 }
 
 export function putTold(address: DeviceAddress, told: TellingPeer): Write {

@@ -3,17 +3,17 @@
 // old one until the person decides, and if that one was verified nothing is sent under the name before. What a contact
 // link says of an account's key is durable before anything is asked or sent.
 import type { AccountId } from "@lethe/protocol";
-import {
-  accountFingerprint,
-  compareSafetyCode,
-  type ContactLink,
-  equal,
-  type SafetyNumber,
-  safetyNumber,
-} from "@lethe/crypto";
+import { accountFingerprint, compareSafetyCode, equal, type SafetyNumber, safetyNumber } from "@lethe/crypto";
 import type { Write } from "../delivery/events.ts";
 import { ClientError } from "../errors.ts";
-import { type KeyState, putLinked, putTrust, removeKey, type TrustedAccount } from "./key-rows.ts";
+import {
+  type KeyState,
+  type LinkedAccount,
+  putLinked,
+  putTrust,
+  removeKey,
+  type TrustedAccount,
+} from "./key-rows.ts";
 import type { PairwiseCipher } from "./pairwise-cipher.ts";
 
 export interface TrustConfig {
@@ -62,13 +62,38 @@ export class Trust {
     await this.#set(account, { ...this.#of(account), verified: this.#key(account) });
   }
 
-  /** From now on no other key than the link's is believed for its account. @throws ClientError account-key-changed */
-  async expect({ account, fingerprint, accessKey }: ContactLink): Promise<void> {
+  /** The fingerprint of the account's key, as far as anything is known of it. */
+  #fingerprint(account: AccountId): Uint8Array | undefined {
+    const pinned = this.#config.cipher.accountKey(account);
+    return pinned === undefined
+      ? this.#config.keys.linked.get(account)?.fingerprint
+      : accountFingerprint(pinned);
+  }
+
+  /** What a card of the account says of its key. @throws ClientError keys-unknown */
+  fingerprint(account: AccountId): Uint8Array {
+    const fingerprint = this.#fingerprint(account);
+    if (fingerprint === undefined) throw new ClientError("keys-unknown");
+    return fingerprint;
+  }
+
+  /**
+   * From now on no other key than the link's is believed for its account. What a third person's card has said, which has no
+   * access key, gives way to the account's own link while its key was not seen. @throws ClientError account-key-changed
+   */
+  async expect({
+    account,
+    fingerprint,
+    accessKey,
+  }: LinkedAccount & { readonly account: AccountId }): Promise<void> {
     const { keys, cipher, commit } = this.#config;
-    const pinned = cipher.accountKey(account);
-    const known = pinned === undefined ? keys.linked.get(account)?.fingerprint : accountFingerprint(pinned);
-    if (known !== undefined && !equal(known, fingerprint)) throw new ClientError("account-key-changed");
-    const linked = { fingerprint, accessKey };
+    const before = keys.linked.get(account)?.accessKey;
+    const known = this.#fingerprint(account);
+    const givesWay =
+      cipher.accountKey(account) === undefined && before === undefined && accessKey !== undefined;
+    if (known !== undefined && !givesWay && !equal(known, fingerprint))
+      throw new ClientError("account-key-changed");
+    const linked = { fingerprint, accessKey: accessKey ?? before };
     keys.linked.set(account, linked);
     await commit([putLinked(account, linked)]);
   }

@@ -48,7 +48,7 @@ export interface MediaTarget {
 export interface MediaMessage extends MediaTarget {
   readonly message: MessageId;
   readonly body: Uint8Array;
-  readonly ttl: number | undefined;
+  readonly ttl?: number;
 }
 
 export interface MediaConfig {

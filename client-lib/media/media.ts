@@ -58,15 +58,7 @@ export class Media implements Fetching {
     this.uploads = new Uploads(
       {
         ...{ ...shared, self: account, now: () => clock.now() },
-        say: (message, row) =>
-          config.say({
-            message,
-            to: row.to,
-            group: row.group,
-            shown: row.shown,
-            ttl: row.ttl,
-            body: bodyFor(row),
-          }),
+        say: (message, row) => config.say({ message, ...targetOf(row), body: bodyFor(row) }),
       },
       uploads,
     );
@@ -144,6 +136,10 @@ function rowFor(
         ? undefined
         : { author: fromHex(replyTo.account, 16), message: fromHex(replyTo.id, 16) },
   };
+}
+
+function targetOf({ to, group, shown, ttl }: UploadRow): MediaTarget & { readonly ttl?: number } {
+  return { to, group, shown, ...(ttl === undefined ? {} : { ttl }) };
 }
 
 /** The message's body; before the digest is known, one of the same length. @throws ClientError content-invalid */

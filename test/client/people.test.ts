@@ -30,6 +30,7 @@ function people(directory: Record<string, AccountId | RefusalCode>, claims: Reco
         ...NEVER,
       },
     contacts: () => contacts,
+    timer: () => ({ ms: 0, setAt: 0 }),
     groups: () => [],
     group: () => undefined,
     groupSent: () => undefined,

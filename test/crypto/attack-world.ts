@@ -71,6 +71,8 @@ export class AttackWorld {
   dying: { readonly who: string; readonly edge: number } | undefined;
   edges = 0;
   ownJitterMs = 0;
+  /** What becomes of strangers' mail, from the next `start` of a side on. */
+  requests: "ask" | "accept" = "accept";
   /** Whether applications settle what they are handed. */
   settles = true;
   #agenda: (() => void)[] = [];
@@ -114,7 +116,7 @@ export class AttackWorld {
       cipher: side.cipher,
       chance: { bytes: (n) => random.bytes(n), fraction: () => random.below(1_000_000) / 1_000_000 },
       rows,
-      requests: "accept",
+      requests: this.requests,
       urls: 1,
       groups: side.cipher.groupKeys(),
       receiptJitterMs: 100,
