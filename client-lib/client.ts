@@ -123,7 +123,7 @@ export class Client extends Conversing<SentMessage> {
 
   private constructor(options: ClientOptions, opened: Opened, { rows, keys, signer, relay }: Enrolled) {
     super();
-    const { clock, http, chance } = opened;
+    const { clock, http } = opened;
     const store = withNewestIdentity(opened.store, keys);
     this.user = options.user;
     this.account = toHex(signer.account);
@@ -143,11 +143,7 @@ export class Client extends Conversing<SentMessage> {
     const { account, device } = signer;
     this.#core = coreOf(options, opened, { account, device, cipher, rows });
     this.#engine = new Engine({
-      core: this.#core,
-      store,
-      clock,
-      openSocket: opened.openSocket,
-      urls: opened.urls,
+      ...{ ...opened, core: this.#core, store },
       hand: (entry) => this.#handing.hand(entry),
       tell: (told) => telling.told(told),
       stepped: () => this.media.stepped(),
@@ -228,28 +224,17 @@ export class Client extends Conversing<SentMessage> {
       },
     });
     this.#devices = new Devices({
-      ...{ keys, http, clock, relay },
-      random: opened.random,
-      name: options.user,
-      ask: this.#ask,
+      ...{ ...opened, keys, relay, name: options.user, ask: this.#ask },
       commit: (writes) => store.commit(writes),
       lockOut: () => this.#engine.step({ event: "lock-out" }),
     });
     this.#policy = new PolicyKeeper({
-      http,
-      clock,
+      ...opened,
       learned: (policy) => this.#learned(policy),
-      failed: (error) => this.#emitter.tell("error", { error }),
+      failed: (error) => this.#failed(error),
     });
     this.#background = new Background({
-      keys,
-      cipher,
-      store,
-      clock,
-      random: opened.random,
-      chance,
-      ask: this.#ask,
-      emitter: this.#emitter,
+      ...{ ...opened, keys, cipher, store, ask: this.#ask, emitter: this.#emitter },
       refillJitterMs: options.refillJitterMs ?? REFILL_JITTER_MS,
     });
   }
