@@ -3,8 +3,8 @@ import type { Backend, EmbeddedConfig, RedisConfig } from "./backend.ts";
 import { openEmbedded } from "./embedded/open.ts";
 
 export * from "./backend.ts";
-export { collect, collectOrphans, type Collected } from "./collection.ts";
 export { type BlobsConfig, checkBlobs, openBlobs } from "./blobs/open.ts";
+export { collect, collectOrphans, type Collected } from "./collection.ts";
 export * from "./directory.ts";
 export * from "./linking.ts";
 export * from "./mailbox.ts";
