@@ -51,6 +51,8 @@ export class MediaWorld implements AsyncDisposable {
   readonly folder: string;
   readonly #open: AsyncDisposable[] = [];
   #people = 0;
+  /** What earlier tests have left on purpose. */
+  #left: readonly string[] = [];
 
   private constructor(relay: RelayProcess, folder: string) {
     this.relay = relay;
@@ -104,7 +106,7 @@ export class MediaWorld implements AsyncDisposable {
   /** Files of parts that the relay has. */
   async parts(): Promise<string[]> {
     const names = await readdir(join(this.relay.folder, "data", "media"), { recursive: true });
-    return names.filter((name) => /[0-9a-f]{32}\/\d+$/.test(name));
+    return names.filter((name) => /[0-9a-f]{32}\/\d+$/.test(name) && !this.#left.includes(name));
   }
 
   /** Nothing is left at the relay of any file. */
@@ -117,6 +119,7 @@ export class MediaWorld implements AsyncDisposable {
   /** Ends all clients. */
   async closeAll(): Promise<void> {
     for (const each of this.#open.splice(0)) await each[Symbol.asyncDispose]();
+    this.#left = [...this.#left, ...(await this.parts())];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
