@@ -105,7 +105,9 @@ export class MediaWorld implements AsyncDisposable {
 
   /** Files of parts that the relay has. */
   async parts(): Promise<string[]> {
-    const names = await readdir(join(this.relay.folder, "data", "media"), { recursive: true });
+    const folder = join(this.relay.folder, "data", "media");
+    const listed = () => readdir(folder, { recursive: true }).catch(() => undefined); // a folder in it may go meanwhile
+    const names = await eventually(PATIENCE_MS, "a list of the blobs", listed);
     return names.filter((name) => /[0-9a-f]{32}\/\d+$/.test(name) && !this.#left.includes(name));
   }
 
