@@ -149,10 +149,15 @@ describe("a crash at every edge", () => {
       await device.client.close();
       const what = `edge ${edge}`;
       const again = await world.device(user, store);
+      const errors: unknown[] = [];
+      again.client.on("error", ({ error }) => void errors.push(error));
       // What was settled does not come again: then it is there.
       await Promise.race([listen(again, edge), again.client.once("drained")]);
       await owesNothing(again);
-      await world.isEmpty();
+      await world
+        .isEmpty()
+        .catch((late: unknown) => expect.fail(`${what}: ${String(late)}, ${errors.join()}`));
+      expect(errors, what).toEqual([]);
       expect(same(await readFile(path(edge)), bytes), what).toBe(true);
       await again.client.close();
       await anna.owesNothing();
