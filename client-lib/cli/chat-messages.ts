@@ -21,6 +21,8 @@ export interface ChatMessagesConfig {
   readonly removed: (line: MessageLine) => void;
   /** A message of ours is deleted everywhere. */
   readonly deleted: (id: string) => Promise<void>;
+  /** Something was done, and goes to the relay. */
+  readonly goes: (sent: Promise<void>) => void;
   /** Carried out after what was entered before. */
   readonly after: (what: () => Promise<void>) => void;
 }
@@ -115,23 +117,30 @@ export class ChatMessages {
   async #react(said: Said, emoji: string): Promise<void> {
     const { client } = this.#config;
     const text = emoji === "" ? undefined : emoji;
-    await (said.group === undefined
+    const { sent } = await (said.group === undefined
       ? client.react(said.user, said, text)
       : client.groups.react(said.group, said, text));
+    this.#config.goes(sent);
     this.#reacted("you", text, said.line);
   }
 
   async #edit(said: Said, text: string): Promise<void> {
     const { client } = this.#config;
     const { user, group, id } = said;
-    await (group === undefined ? client.edit(user, id, text) : client.groups.edit(group, id, text));
+    const { sent } = await (group === undefined
+      ? client.edit(user, id, text)
+      : client.groups.edit(group, id, text));
+    this.#config.goes(sent);
     this.#change(said, "you", text);
   }
 
   async #delete(said: Said): Promise<void> {
     const { user, group, id } = said;
     const { client } = this.#config;
-    await (group === undefined ? client.delete(user, [id]) : client.groups.delete(group, [id]));
+    const { sent } = await (group === undefined
+      ? client.delete(user, [id])
+      : client.groups.delete(group, [id]));
+    this.#config.goes(sent);
     this.#gone({ ...said, ids: [id] }, "deleted", "you");
     await this.#config.deleted(id);
   }
@@ -146,7 +155,10 @@ export class ChatMessages {
     const ms = msOf(word);
     const { user, group } = here();
     if (ms === "none") return;
-    await (group === undefined ? client.setTimer(user, ms) : client.groups.setTimer(group, ms));
+    const { sent } = await (group === undefined
+      ? client.setTimer(user, ms)
+      : client.groups.setTimer(group, ms));
+    this.#config.goes(sent);
     this.#timer("you", ms);
   }
 

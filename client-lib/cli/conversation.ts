@@ -29,7 +29,7 @@ export class Chat {
   readonly lines: Line[] = [];
   peer: string | undefined;
   connection: "connecting" | "online" | "offline" = "connecting";
-  /** Messages that the relay has not taken and that may still go. */
+  /** Messages, and what was done to some, that the relay has not taken and that may still go. */
   unsent = 0;
   /** Why nothing goes on by itself any more. */
   halted: string | undefined;
@@ -71,6 +71,7 @@ export class Chat {
       add: (card) => this.#addContact(card),
       removed: (line) => this.#hide(line),
       deleted: (id) => this.#uploads.withdraw(id),
+      goes: (sent) => this.#goes(sent),
       after: (what) => this.#then(what),
     });
     const showing: Showing = {
@@ -249,6 +250,18 @@ export class Chat {
     return this.#files.received(where, message, shown.from);
   }
 
+  #goes(sent: Promise<void>): void {
+    this.unsent += 1;
+    const over = (): void => {
+      this.unsent -= 1;
+      this.#say({ is: "done" });
+    };
+    sent.then(over, (error: unknown) => {
+      this.#failed(error);
+      over();
+    });
+  }
+
   #hide(line: Line): void {
     const at = this.lines.indexOf(line);
     if (at >= 0) this.lines.splice(at, 1);
@@ -308,11 +321,13 @@ export class Chat {
   }
 
   #then(what: () => Promise<void>): void {
-    this.#queueing = this.#queueing.then(what).catch((error: unknown) => {
-      const { says, advice } = adviceFor(error);
-      this.#say({ is: "error", text: says });
-      this.#note(advice === undefined ? says : `${says} ${advice}`);
-    });
+    this.#queueing = this.#queueing.then(what).catch((error: unknown) => this.#failed(error));
+  }
+
+  #failed(error: unknown): void {
+    const { says, advice } = adviceFor(error);
+    this.#say({ is: "error", text: says });
+    this.#note(advice === undefined ? says : `${says} ${advice}`);
   }
 
   /** Whom one writes to. @throws Error */

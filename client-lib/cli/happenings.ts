@@ -59,6 +59,8 @@ export type Happening =
       readonly about: string;
     }
   | { readonly is: "timer"; readonly from: string; readonly ms: number | undefined }
+  /** The relay has what was done to a message, or refuses it. */
+  | { readonly is: "done" }
   | { readonly is: "request"; readonly from: string }
   | { readonly is: "contact"; readonly link: string }
   | { readonly is: "added"; readonly user: string }

@@ -22,7 +22,7 @@ export interface LayerChange {
   /** Rows to be written whether they have changed or not: a picture stood in them. */
   readonly rewrite: ReadonlySet<number>;
   /** What to write where, after the rows. */
-  readonly then: readonly { readonly row: number; readonly text: string }[];
+  readonly last: readonly { readonly row: number; readonly text: string }[];
 }
 
 export class ImageLayer {
@@ -45,7 +45,7 @@ export class ImageLayer {
     return {
       first: this.#protocol === "kitty" ? gone.map(({ image }) => kittyDelete(image.id, false)).join("") : "",
       rewrite: new Set(this.#protocol === "iterm2" ? rows : []),
-      then: come.map((placed) => ({ row: placed.row, text: this.#draw(placed) })),
+      last: come.map((placed) => ({ row: placed.row, text: this.#draw(placed) })),
     };
   }
 

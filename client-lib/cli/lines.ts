@@ -109,6 +109,7 @@ export function formOf(what: Happening): string | undefined {
       return `file ${what.number} ${flat(what.text)}`;
     case "moved":
     case "notice":
+    case "done":
       return undefined;
   }
 }

@@ -127,7 +127,7 @@ class Screen {
     next.rows.forEach((row, i) => {
       if (row !== this.#shown.rows[i] || images?.rewrite.has(i) === true) out += at(i, 0) + row + ERASE_REST;
     });
-    for (const { row, text } of images?.then ?? []) out += at(row, 0) + text;
+    for (const { row, text } of images?.last ?? []) out += at(row, 0) + text;
     out += at(next.rows.length - 1, next.cursor);
     this.#shown = next;
     stdout.write(out);

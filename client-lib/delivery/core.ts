@@ -14,7 +14,7 @@ import { soonest } from "./connection-ends.ts";
 import type { CoreConfig } from "./core-config.ts";
 import { Connections, SOCKETS } from "./connections.ts";
 import { Contacts } from "./contacts.ts";
-import type { Cipher, CoreEvent, Decision, Effect, Happening, RefusalCode, SocketName } from "./events.ts";
+import type { CoreEvent, Decision, Effect, Happening, RefusalCode, SocketName } from "./events.ts";
 import { Disappearing } from "./disappearing.ts";
 import { Groups } from "../groups/groups.ts";
 import { Early } from "./early.ts";
@@ -31,7 +31,7 @@ import { Recovery } from "./recovery.ts";
 import { Receiving } from "./receiving.ts";
 import { ResendLog } from "./resend-log.ts";
 import { epochRow, readTable } from "./rows.ts";
-import { Sending } from "./sending.ts";
+import { type Parts as SendingParts, Sending } from "./sending.ts";
 import { SentLog } from "./sent-log.ts";
 import { Signals } from "./signals.ts";
 import { follow } from "./following.ts";
@@ -57,7 +57,7 @@ type Life = "stopped" | "running" | "failed";
 
 class Core implements ClientCore {
   readonly #self: AccountId;
-  readonly #cipher: Cipher;
+  readonly #parts: Omit<SendingParts, "lookups">;
   readonly #connections: Connections;
   readonly #contacts: Contacts;
   readonly #sent: SentLog;
@@ -86,7 +86,6 @@ class Core implements ClientCore {
   constructor(config: CoreConfig) {
     const { account, device, chance, cipher, rows, urls } = config;
     this.#self = account;
-    this.#cipher = cipher;
     const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
     this.#connections = new Connections({ account, device, urls, chance, cipher }, epoch);
     this.#contacts = new Contacts({ self: account, device }, rows);
@@ -109,6 +108,121 @@ class Core implements ClientCore {
       resends: this.#resends,
       disappearing: this.#disappearing,
     };
+    this.#parts = parts;
+    this.#sending = new Sending({ ...parts, lookups: this.#lookups }, rows);
+    this.#signals = new Signals({
+      contacts: this.#contacts,
+      sending: this.#sending,
+      anonymous: this.#connections.anonymous,
+    });
+    this.#mail = new LibraryMail({ ...parts, sending: this.#sending });
+    this.#recovery = new Recovery({ ...parts, mail: this.#mail, log: this.#resends }, rows);
+    this.#early = new Early(rows);
+    this.#receiving = new Receiving({
+      ...parts,
+      sending: this.#sending,
+      early: this.#early,
+      heard: (turn, note) => this.#own.heard(turn, note),
+      requests: config.requests,
+      inbox: this.#inbox,
+      receipts: this.#receipts,
+      recovery: this.#recovery,
+      quarantine: new Quarantine(rows),
+      watching: this.#watching,
+      groups: () => this.#groups,
+    });
+    this.#own = new OwnDevices(
+      {
+        ...parts,
+        mail: this.#mail,
+        sending: this.#sending,
+        receiving: this.#receiving,
+        fellows: () => this.#groups?.fellows() ?? [],
+      },
+      rows,
+    );
+    const { groups: keys } = config;
+    if (keys === undefined) return;
+    const { accessKey } = keys;
+    const mine = { sending: this.#sending, mail: this.#mail, inbox: this.#receiving, keys, accessKey };
+    this.#groups = new Groups({ ...parts, ...mine }, rows);
+  }
+
+  get view(): CoreView {
+    return viewOf({
+      ...this.#parts,
+      connections: this.#connections,
+      sending: this.#sending,
+      watching: this.#watching,
+      inbox: this.#inbox,
+      groups: this.#groups,
+    });
+  }
+
+  step(event: CoreEvent): Effect[];
+  readonly view: CoreView;
+}
+
+export function createClientCore(config: CoreConfig): ClientCore {
+  return new Core(config);
+}
+
+type Life = "stopped" | "running" | "failed";
+
+class Core implements ClientCore {
+  readonly #self: AccountId;
+  readonly #parts: Omit<SendingParts, "lookups">;
+  readonly #connections: Connections;
+  readonly #contacts: Contacts;
+  readonly #sent: SentLog;
+  readonly #outbox: Outbox;
+  readonly #inbox: Inbox;
+  readonly #receipts: Receipts;
+  readonly #lookups: Lookups;
+  readonly #sending: Sending;
+  readonly #receiving: Receiving;
+  readonly #resends: ResendLog;
+  readonly #mail: LibraryMail;
+  readonly #recovery: Recovery;
+  readonly #watching: Watching;
+  readonly #groups: Groups | undefined;
+  readonly #early: Early;
+  readonly #disappearing: Disappearing;
+  readonly #own: OwnDevices;
+  #life: Life = "stopped";
+  #started = false;
+  readonly #journal = new Journal();
+  readonly #waiting = new Waiting();
+  readonly #signals: Signals;
+  #sweepAt: number | undefined;
+  #wakeAt = Number.POSITIVE_INFINITY;
+
+  constructor(config: CoreConfig) {
+    const { account, device, chance, cipher, rows, urls } = config;
+    this.#self = account;
+    const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
+    this.#connections = new Connections({ account, device, urls, chance, cipher }, epoch);
+    this.#contacts = new Contacts({ self: account, device }, rows);
+    this.#sent = new SentLog(rows);
+    this.#outbox = new Outbox(chance, rows, { account, jitterMs: config.ownJitterMs ?? OWN_JITTER_MS });
+    this.#inbox = new Inbox(rows);
+    this.#receipts = new Receipts(chance, config.receiptJitterMs ?? RECEIPT_JITTER_MS, rows);
+    this.#lookups = new Lookups(chance);
+    this.#resends = new ResendLog(account, rows);
+    this.#watching = new Watching(this.#contacts);
+    this.#disappearing = new Disappearing(addressOf(account, device), rows);
+    const parts = {
+      self: account,
+      device,
+      chance,
+      cipher,
+      contacts: this.#contacts,
+      outbox: this.#outbox,
+      sent: this.#sent,
+      resends: this.#resends,
+      disappearing: this.#disappearing,
+    };
+    this.#parts = parts;
     this.#sending = new Sending({ ...parts, lookups: this.#lookups }, rows);
     this.#signals = new Signals({
       contacts: this.#contacts,
@@ -393,7 +507,7 @@ class Core implements ClientCore {
   }
 
   #settle(turn: Turn, settled: readonly Settled[]): void {
-    tellSettled(turn, settled, { sent: this.#sent, outbox: this.#outbox });
+    tellSettled(turn, settled, this.#parts);
   }
 
   #answered(turn: Turn, all: readonly Ended[]): void {

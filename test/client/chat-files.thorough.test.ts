@@ -273,8 +273,8 @@ describe("files in lethe chat", () => {
     await send("\u001b]0;owned\u0007a\u202egnp.exe", "image/png");
     await send("..", "image/png");
     for (let saved = 0; saved < 3; saved++) await uwe.line(/^saved /);
-    expect((await readdir(into)).sort()).toEqual(["]0;owneda" + "gnp.exe", "evil.sh", "file"].sort());
-    expect(uwe.lines.join("")).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202e]/);
+    expect((await readdir(into)).sort()).toEqual(["]0;ownedagnp.exe", "evil.sh", "file"].sort());
+    expect(uwe.lines.join("")).not.toMatch(/[\p{Cc}\p{Cf}]/u);
     await vera.close();
     expect(await uwe.end()).toBe(0);
   });
