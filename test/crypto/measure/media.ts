@@ -24,14 +24,18 @@ const WARM_UP = 2;
 interface Cost {
   /** Of the process, its other threads included. */
   readonly cpuUs: number;
+  /** Of the thread that seals and opens. */
+  readonly threadUs: number;
   readonly wallMs: number;
 }
 
+const sum = ({ user, system }: NodeJS.CpuUsage): number => user + system;
+
 async function costOf(run: () => Promise<unknown>): Promise<Cost> {
-  const [before, began] = [process.cpuUsage(), performance.now()];
+  const [all, thread, began] = [process.cpuUsage(), process.threadCpuUsage(), performance.now()];
   await run();
-  const [{ user, system }, wallMs] = [process.cpuUsage(before), performance.now() - began];
-  return { cpuUs: user + system, wallMs };
+  const wallMs = performance.now() - began;
+  return { cpuUs: sum(process.cpuUsage(all)), threadUs: sum(process.threadCpuUsage(thread)), wallMs };
 }
 
 /** A loop of bare pushes: a chunk is copied in, sealed, and copied out, as libsodium-wrappers does. Nothing is wiped. */
@@ -83,8 +87,8 @@ async function open(shape: MediaShape, parts: readonly Uint8Array[]): Promise<vo
 /** The best round of each: what else the machine does only adds. */
 const megabytesPerSecond = (costs: readonly Cost[]): number =>
   FILE.length / 1e3 / Math.min(...costs.map(({ wallMs }) => wallMs));
-const cpuPerMib = (costs: readonly Cost[]): number =>
-  Math.min(...costs.map(({ cpuUs }) => cpuUs)) / (FILE.length / MIB);
+const cpuPerMib = (costs: readonly Cost[], of: "cpuUs" | "threadUs" = "cpuUs"): number =>
+  Math.min(...costs.map((cost) => cost[of])) / (FILE.length / MIB);
 
 await ready();
 const { values } = parseArgs({ options: { scale: { type: "string", default: "1" } } });
@@ -111,6 +115,7 @@ const measured = {
   sealRate: megabytesPerSecond(costs.seal),
   sealShare: megabytesPerSecond(costs.seal) / megabytesPerSecond(costs.bare),
   openRate: megabytesPerSecond(costs.open),
+  threadShare: cpuPerMib(costs.bare, "threadUs") / cpuPerMib(costs.seal, "threadUs"),
   bareCpu: cpuPerMib(costs.bare),
   sealCpu: cpuPerMib(costs.seal),
   digestCpu: cpuPerMib(costs.digest),
