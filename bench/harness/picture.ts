@@ -124,6 +124,14 @@ function panels(results: ReadonlyMap<string, Result>): Panel[] {
       title: "The same, taking turns: CPU, µs (less is better)",
       rows: row("an envelope", "crypto", "sealedPingPong"),
     },
+    {
+      title: "Sealing and opening a file, MB/s (more is better)",
+      rows: [
+        ...row("sealed, with its digest", "media", "sealRate"),
+        ...row("opened, with its digest", "media", "openRate"),
+        ...row("bare calls, for comparison", "media", "bareRate", true),
+      ],
+    },
   ];
 }
 
