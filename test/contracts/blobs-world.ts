@@ -13,7 +13,7 @@ export interface BlobsUnderTest {
   readonly name: string;
   /** Whether anything is there after a restart. */
   readonly keeps: boolean;
-  open(): Promise<BlobsWorld>;
+  readonly open: () => Promise<BlobsWorld>;
 }
 
 /** @param first the byte that it begins with: blobs with the same one lie together. */
