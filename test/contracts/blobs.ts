@@ -314,7 +314,7 @@ function names({ open }: BlobsUnderTest): void {
     expect(await lengths(blobs, media)).toEqual([[32_759, 1]]);
   });
 
-  it("closed: every verb is refused, and closing twice is fine", async () => {
+  it("Q6: closed, every verb is refused, and closing twice is fine", async () => {
     await using world = await open();
     const { blobs } = world;
     const media = aMedia();
