@@ -17,6 +17,7 @@ import { mosquitto } from "./cases/mosquitto.ts";
 import { redisRelay } from "./cases/redis-relay.ts";
 import { redisStore } from "./cases/redis-store.ts";
 import { restart } from "./cases/restart.ts";
+import { sealing } from "./cases/sealing.ts";
 import { simulation } from "./cases/simulation.ts";
 import { store } from "./cases/store.ts";
 import { type BenchCase, FULL, type Measured, QUICK, type Rig, Unmeasurable } from "./harness/case.ts";
@@ -35,12 +36,13 @@ const CASES: readonly BenchCase[] = [
   idle,
   simulation,
   crypto,
-  media,
+  sealing,
   mosquitto,
   redisStore,
   redisRelay,
   links,
   group,
+  media,
 ];
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 

@@ -1,45 +1,90 @@
-// What sealing a file costs beside the bare calls of libsodium, in memory: throughput and CPU, with the digest and without.
-// A script of test/ measures, since it needs what the package does not give to others.
-import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { type BenchCase, type Context, type Measured, Unmeasurable } from "../harness/case.ts";
+// Files through the relay: how fast they go up and come down, and what memory the relay needs for it.
+import { randomBytes } from "node:crypto";
+import type { BenchCase, Context, Measured } from "../harness/case.ts";
+import { aFolder, type Server, startRelay } from "../harness/server.ts";
+import { register } from "../load/account.ts";
+import { LoadFile } from "../load/media.ts";
 
-const script = fileURLToPath(new URL("../../test/crypto/measure/media.ts", import.meta.url));
-const run = promisify(execFile);
-const rate = { unit: "MB/s", better: "more" } as const;
-const cpu = { unit: "µs", better: "less" } as const;
+const FILE_BYTES = 64 * 1_048_576;
+const AT_ONCE = 8;
+/** Files that the speed is taken of, after one that warms up. */
+const FILES = 6;
+/** How often the relay's memory is looked at, ms. */
+const LOOK_MS = 5;
+const MB = 1_000_000;
 
 export const media: BenchCase = {
   name: "media",
-  title: "Sealing and opening a file of 32 MiB",
+  title: "Files of 64 MiB",
   method:
-    "In memory, nothing is stored or sent; in one process, in turn, the best of 25 rounds. Bare calls: libsodium's secretstream over chunks of 64 KiB, each copied in and out, without a digest. Sealed, opened: part by part as the package does it, with wiping, padding and the SHA-256 of every part, which a second thread makes and which is waited for. CPU is of all threads, for a MiB. The thread's CPU, the sealing one's alone, says what share of the bare calls' rate there is where a second core is free; where none is, the digest takes its time as well.",
+    "Random bytes in parts of 2 MiB over loopback, three under way at once, into the data folder: each part is on the disk (fdatasync) before it is " +
+    `answered; then down again from the file cache. Speed and CPU over ${FILES} files one after the other, after one that warms up; load and relay ` +
+    "share the machine. Memory is the relay's resident memory at its most, looked at every 5 ms, above that of the same process before the first " +
+    "part: one file up and down, and in another process 8 at once.",
   metrics: [
-    { name: "bareRate", says: "bare calls", ...rate },
-    { name: "sealRate", says: "sealed", ...rate },
-    { name: "sealShare", says: "sealed, of the bare calls' rate", unit: "×", better: "more" },
-    {
-      name: "threadShare",
-      says: "the same by the thread's CPU",
-      unit: "×",
-      bar: 0.9,
-      better: "more",
-    },
-    { name: "openRate", says: "opened", ...rate },
-    { name: "bareCpu", says: "bare calls, CPU", ...cpu },
-    { name: "sealCpu", says: "sealed, CPU", ...cpu },
-    { name: "digestCpu", says: "of that the digest", ...cpu },
-    { name: "openCpu", says: "opened, CPU", ...cpu },
+    { name: "up", says: "up, synced", unit: "MB/s", bar: 200, better: "more" },
+    { name: "down", says: "down", unit: "MB/s", bar: 200, better: "more" },
+    { name: "upCpu", says: "CPU of the relay for it, up", unit: "ms/MB", better: "less" },
+    { name: "downCpu", says: "CPU of the relay for it, down", unit: "ms/MB", better: "less" },
+    { name: "memory", says: "relay memory above idle, one up and down", unit: "MB", bar: 80, better: "less" },
+    { name: "memoryOfEight", says: "the same, 8 at once", unit: "MB", bar: 150, better: "less" },
   ],
-  open: (context) => {
-    if (!existsSync(script)) throw new Unmeasurable("test/crypto is not in this checkout");
-    return { once: () => measure(context), close: () => Promise.resolve() };
+  open(context) {
+    const bytes = randomBytes(context.scale.quick ? FILE_BYTES / 8 : FILE_BYTES);
+    return { once: () => measure(context, bytes), close: () => Promise.resolve() };
   },
 };
 
-async function measure({ scale }: Context): Promise<Measured> {
-  const { stdout } = await run(process.execPath, [script, "--scale", scale.quick ? "0.1" : "1"]);
-  return JSON.parse(stdout) as Record<string, number>;
+async function measure(context: Context, bytes: Uint8Array): Promise<Measured> {
+  const memoryOfEight = await onARelay(context, (relay) => memoryOf(relay, bytes, AT_ONCE));
+  return onARelay(context, async (relay) => {
+    const memory = await memoryOf(relay, bytes, 1);
+    return { memory, memoryOfEight, ...(await speedOf(relay, bytes)) };
+  });
+}
+
+async function onARelay<T>(context: Context, work: (relay: Server) => Promise<T>): Promise<T> {
+  await using folder = await aFolder();
+  await using relay = await startRelay(folder.path, context);
+  return await work(relay);
+}
+
+/** Files that an account has begun. */
+async function begun(relay: Server, bytes: Uint8Array, count: number): Promise<LoadFile[]> {
+  const [account] = await register(relay.url, 1);
+  if (account === undefined) throw new Error("nobody was registered");
+  const files = Array.from({ length: count }, () => new LoadFile(relay.url, bytes));
+  for (const file of files) await file.begin(account);
+  return files;
+}
+
+async function memoryOf(relay: Server, bytes: Uint8Array, count: number): Promise<number> {
+  const files = await begun(relay, bytes, count);
+  const before = relay.memory();
+  let most = before;
+  const look = setInterval(() => {
+    most = Math.max(most, relay.memory());
+  }, LOOK_MS);
+  try {
+    await Promise.all(files.map((file) => file.up()));
+    await Promise.all(files.map((file) => file.down()));
+  } finally {
+    clearInterval(look);
+  }
+  for (const file of files) await file.withdraw();
+  return (most - before) / MB;
+}
+
+async function speedOf(relay: Server, bytes: Uint8Array): Promise<Measured> {
+  const files = await begun(relay, bytes, FILES);
+  const all = (FILES * bytes.length) / MB;
+  const timed = async (work: (file: LoadFile) => Promise<void>): Promise<{ rate: number; cpu: number }> => {
+    const [began, cpu] = [performance.now(), relay.cpu()];
+    for (const file of files) await work(file);
+    return { rate: (all / (performance.now() - began)) * 1e3, cpu: ((relay.cpu() - cpu) / all) * 1e3 };
+  };
+  const up = await timed((file) => file.up());
+  const down = await timed((file) => file.down());
+  for (const file of files) await file.withdraw();
+  return { up: up.rate, down: down.rate, upCpu: up.cpu, downCpu: down.cpu };
 }
