@@ -388,7 +388,8 @@ class Core implements ClientCore {
   }
 
   #settle(turn: Turn, settled: readonly Settled[]): void {
-    tellSettled(turn, settled, { sent: this.#sent, outbox: this.#outbox });
+    const [sent, outbox, disappearing] = [this.#sent, this.#outbox, this.#disappearing];
+    tellSettled(turn, settled, { sent, outbox, disappearing });
   }
 
   #answered(turn: Turn, all: readonly Ended[]): void {

@@ -62,6 +62,20 @@ describe("a message that is to disappear", () => {
     ]);
   });
 
+  it("waits at its sender's until the relay has it", () => {
+    const { world, anna, ben } = aPair();
+    setTimer(world, anna, ben, HOUR);
+    world.step(anna, { event: "stop" });
+    world.say("anna", "ben", "written on a train");
+    world.pass(2 * HOUR);
+    expect(goneAt(anna)).toEqual([]);
+    world.step(anna, { event: "start" });
+    world.pass(HOUR - 1_000);
+    expect([ben.texts.at(-1), goneAt(anna)]).toEqual(["written on a train", []]);
+    world.pass(2_000);
+    expect(goneAt(anna)).toMatchObject([{ conversation: ben.account, author: anna.account }]);
+  });
+
   it("is told as gone after a restart, and again until that was handled", () => {
     const { world, anna, ben } = aPair();
     setTimer(world, anna, ben, HOUR);
