@@ -3,6 +3,7 @@ import type { Time } from "@lethe/protocol";
 import type { Directory } from "./directory.ts";
 import type { LinkingMailboxes } from "./linking.ts";
 import type { Mailbox, NodeId } from "./mailbox.ts";
+import type { MediaLedger } from "./media.ts";
 
 /**
  * Nodes' signs of life, by the store's clock.
@@ -47,6 +48,7 @@ export interface Backend {
   readonly directory: Directory;
   readonly leases: Leases;
   readonly linking: LinkingMailboxes;
+  readonly media: MediaLedger;
   readonly chores: Chores;
   /** What of the store's own configuration contradicts what is promised of it; empty where nothing does. */
   doubts(): Promise<readonly Doubt[]>;

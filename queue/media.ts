@@ -46,10 +46,12 @@ export type MediaRefused = "gone" | "not-permitted";
  * Promises:
  * - E1 durable: what a verb has answered survives SIGKILL and power loss.
  * - E2 quota: what an account has begun counts until it is forgotten; over the quota nothing is begun.
- * - E3 once: the same upload again is `same`, another under its id `taken`, also after it has ended and until it is forgotten.
+ * - E3 once: the same upload again (account, bytes, upload key) is `same`, and its times stay as they were; another under its
+ *   id is `taken`. Both also after it has ended, until it is forgotten. Another account's are `full` first.
  * - E4 ready: nothing is had before `finish`; nothing is taken after it.
- * - E5 release: a mark is struck once, and striking it again changes nothing. A blob ends when its list is closed and every mark
- *   is struck, when it is withdrawn, when it has expired, or when it was not ready in time. What has ended is `gone` for everybody at once.
+ * - E5 release: a mark is struck once; striking or adding it again changes nothing, nor does striking one that was never
+ *   added. A blob ends when its list is closed and every mark is struck, when it is withdrawn, when it has expired, or when it
+ *   was not ready in time. What has ended is `gone` for everybody at once.
  * - E6 forgetting: what has ended stands in `ended` until `forget`; after that nothing of it is in any answer, nor in the
  *   files one checkpoint later.
  * - E7 account: `leave` ends what an account has not finished, and forgets whose the rest was.
@@ -81,7 +83,7 @@ export interface MediaLedger {
   /** Which of these the ledger knows, ended ones included. */
   known(media: readonly MediaId[]): Promise<readonly boolean[]>;
   leave(account: AccountId): Promise<void>;
-  /** Blobs that are kept, and their bytes. */
+  /** Blobs that are not forgotten, and their bytes. */
   totals(): Promise<{ readonly blobs: number; readonly bytes: number }>;
 }
 

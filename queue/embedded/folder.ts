@@ -6,9 +6,9 @@ import { StoreOpenError } from "../mailbox.ts";
 import { codeOf, syncFolder } from "./files.ts";
 
 /** What stands in the folder's `format` file: raised whenever older code could not read what newer code wrote. */
-export const FORMAT = "lethe-queue 2\n";
-/** Without payloads that envelopes share: read as they are, and never written by this version. */
-const OLDER = "lethe-queue 1\n";
+export const FORMAT = "lethe-queue 3\n";
+/** Without payloads that envelopes share (1) or media (2): read as they are, and never written by this version. */
+const OLDER = ["lethe-queue 1\n", "lethe-queue 2\n"];
 
 export interface DataFolder {
   readonly database: string;
@@ -36,7 +36,7 @@ async function checkFormat(folder: string, paths: DataFolder): Promise<void> {
   const path = join(folder, "format");
   if (existsSync(path)) {
     const format = readFileSync(path, "latin1");
-    if (format === FORMAT || format === OLDER) return;
+    if (format === FORMAT || OLDER.includes(format)) return;
     throw new StoreOpenError("format-unknown", `${path} names a format that this version does not know`);
   }
   if (existsSync(paths.database) || existsSync(paths.mail)) {

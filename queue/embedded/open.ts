@@ -10,7 +10,7 @@ import { realTimers, type Timers } from "../timers.ts";
 import { type Box, Boxes } from "./boxes.ts";
 import type { LedgerContents } from "./directory/calls.ts";
 import { DirectoryClient } from "./directory/client.ts";
-import { embeddedChores, embeddedDirectory } from "./directory/directory.ts";
+import { embeddedChores, embeddedDirectory, embeddedMedia } from "./directory/directory.ts";
 import { eachConnection } from "./directory/ledger.ts";
 import { codeOf, type FileLayer, folderFiles } from "./files.ts";
 import { prepareFolder, raiseFormat } from "./folder.ts";
@@ -86,6 +86,7 @@ async function openOver(
     directory: embeddedDirectory(client, now),
     leases,
     linking,
+    media: embeddedMedia(client, now),
     chores,
     doubts: () => Promise.resolve([]),
     clock: () => Promise.resolve(now()),

@@ -8,6 +8,7 @@ import { realTimers, type Timers } from "../timers.ts";
 import { MemoryChoreTable } from "./chores.ts";
 import { MemoryDirectory } from "./directory.ts";
 import { MemoryMailbox } from "./mailbox.ts";
+import { MemoryMediaLedger } from "./media.ts";
 
 export interface MemoryConfig {
   readonly now: () => Time;
@@ -25,12 +26,14 @@ export function openMemoryBackend(config: MemoryConfig): MemoryBackend {
   const directory = new MemoryDirectory(config.now);
   const leases = new LocalLeases(config.now);
   const linking = new LocalLinkingMailboxes(config.now);
+  const media = new MemoryMediaLedger(config.now);
   const chores = new LocalChores(new MemoryChoreTable(), config.now, config.timers ?? realTimers);
   return {
     mailbox,
     directory,
     leases,
     linking,
+    media,
     chores,
     doubts: () => Promise.resolve([]),
     clock: () => Promise.resolve(config.now()),
@@ -38,6 +41,7 @@ export function openMemoryBackend(config: MemoryConfig): MemoryBackend {
       await chores.close();
       leases.close();
       linking.close();
+      media.close();
       mailbox.close();
       directory.close();
     },

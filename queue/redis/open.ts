@@ -62,6 +62,7 @@ function openOver(parts: RedisParts, apart: Connection, directory: RedisDirector
     directory,
     leases,
     linking,
+    media: undefined as never, // being built
     chores,
     rewriteFiles: () => mailbox.rewriteAofs(),
     doubts: () => doubtsOf(parts.connection),

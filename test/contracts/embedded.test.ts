@@ -13,6 +13,7 @@ import { linkingContract } from "./linking.ts";
 import { mailboxContract } from "./mailbox.ts";
 import { mailboxOwnersContract } from "./mailbox-owners.ts";
 import { mailboxPayloadContract } from "./mailbox-payload.ts";
+import { mediaContract } from "./media.ts";
 import { type BackendUnderTest, type BackendWorld, Clock, ROOMY } from "./world.ts";
 
 /** Time passes in small steps, and after each what it asked of the directory's thread is answered. */
@@ -99,5 +100,6 @@ for (const backend of [embedded, memory]) {
   directoryPeopleContract(backend);
   leasesContract(backend);
   linkingContract(backend);
+  mediaContract(backend);
   choresContract(backend);
 }

@@ -120,5 +120,6 @@ for (const program of ["redis-server", "valkey-server"]) {
     mailboxPayloadContract(backend);
     leasesContract(backend);
     linkingContract(backend);
+    // mediaContract(backend);
   }
 }

@@ -263,9 +263,9 @@ describe("a folder", () => {
     await writeFile(format, "lethe-queue 1\n");
     const after = await open();
     expect(await messages(all(after, address))).toEqual([envelope]);
-    expect(await readFile(format, "utf8")).toBe("lethe-queue 2\n");
+    expect(await readFile(format, "utf8")).toBe("lethe-queue 3\n");
     await after.close();
-    await writeFile(format, "lethe-queue 3\n");
+    await writeFile(format, "lethe-queue 4\n");
     await expect(open()).rejects.toMatchObject({ code: "format-unknown" });
   });
 });

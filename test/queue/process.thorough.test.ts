@@ -121,8 +121,8 @@ describe("the data folder", () => {
 
   it("names its format, and one that is unknown is refused and left alone", async () => {
     await (await open()).close();
-    expect(await readFile(join(folder, "format"), "utf8")).toBe("lethe-queue 2\n");
-    await writeFile(join(folder, "format"), "lethe-queue 3\n");
+    expect(await readFile(join(folder, "format"), "utf8")).toBe("lethe-queue 3\n");
+    await writeFile(join(folder, "format"), "lethe-queue 4\n");
     await expect(open()).rejects.toMatchObject({ code: "format-unknown" });
     await rm(join(folder, "format"));
     await expect(open()).rejects.toMatchObject({ code: "format-unknown" });

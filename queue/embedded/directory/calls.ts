@@ -12,9 +12,18 @@ import type {
 } from "../../directory.ts";
 import type { Chore } from "../../local/chores.ts";
 import type { StoreFailure } from "../../mailbox.ts";
+import type {
+  CapabilityMark,
+  MediaId,
+  MediaLedger,
+  MediaQuota,
+  MediaUpload,
+  TokenChange,
+} from "../../media.ts";
 import type { OpenFault } from "./schema.ts";
 
 type ResultOf<V extends keyof Directory> = Awaited<ReturnType<Directory[V]>>;
+type MediaResultOf<V extends keyof MediaLedger> = Awaited<ReturnType<MediaLedger[V]>>;
 
 /** The connections of all devices, packed: 18 bytes address, u64 epoch, u64 last seen for each. */
 export interface LedgerContents {
@@ -57,6 +66,37 @@ export interface Calls {
   idle: { args: [before: Time, count: number]; result: readonly AccountId[] };
   count: { args: []; result: number };
 
+  beginMedia: { args: [upload: MediaUpload, quota: MediaQuota]; result: MediaResultOf<"begin"> };
+  uploadedMedia: {
+    args: [media: MediaId, uploadKey: CapabilityMark, now: Time];
+    result: MediaResultOf<"upload">;
+  };
+  finishMedia: {
+    args: [media: MediaId, uploadKey: CapabilityMark, now: Time];
+    result: MediaResultOf<"finish">;
+  };
+  changeTokens: {
+    args: [media: MediaId, uploadKey: CapabilityMark, change: TokenChange, now: Time];
+    result: MediaResultOf<"tokens">;
+  };
+  withdrawMedia: {
+    args: [media: MediaId, uploadKey: CapabilityMark, now: Time];
+    result: MediaResultOf<"withdraw">;
+  };
+  downloadMedia: {
+    args: [media: MediaId, token: CapabilityMark, now: Time];
+    result: MediaResultOf<"download">;
+  };
+  releaseMedia: {
+    args: [media: MediaId, token: CapabilityMark, now: Time];
+    result: MediaResultOf<"release">;
+  };
+  endedMedia: { args: [now: Time, count: number]; result: readonly MediaId[] };
+  forgetMedia: { args: [media: readonly MediaId[], now: Time]; result: undefined };
+  knownMedia: { args: [media: readonly MediaId[]]; result: readonly boolean[] };
+  leaveMedia: { args: [account: AccountId]; result: undefined };
+  mediaTotals: { args: []; result: MediaResultOf<"totals"> };
+
   ledger: { args: []; result: LedgerContents };
   raisePositionMark: { args: [mark: number]; result: undefined };
   /** For each claim: whether the device is not retired. */
@@ -74,7 +114,13 @@ export type Verb = keyof Calls;
 export type Verbs = { readonly [V in Verb]: (...args: Calls[V]["args"]) => Calls[V]["result"] };
 
 /** Verbs that delete for good: nothing of it is in the files within the forget bound. */
-export const DELETING: ReadonlySet<Verb> = new Set<Verb>(["putDeviceList", "deleteAccount", "retire"]);
+export const DELETING: ReadonlySet<Verb> = new Set<Verb>([
+  "putDeviceList",
+  "deleteAccount",
+  "retire",
+  "forgetMedia",
+  "leaveMedia",
+]);
 
 export type Request = { readonly [V in Verb]: { readonly verb: V; readonly args: Calls[V]["args"] } }[Verb];
 export type Reply =

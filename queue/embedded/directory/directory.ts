@@ -1,7 +1,8 @@
-// The directory and the chore table of the embedded backend: the verbs, asked of the worker.
+// The directory, the chore table and the media ledger of the embedded backend: the verbs, asked of the worker.
 import { addressOf, type AccountId, type DeviceAddress, type Time } from "@lethe/protocol";
 import type { Directory } from "../../directory.ts";
 import type { ChoreTable } from "../../local/chores.ts";
+import type { MediaLedger } from "../../media.ts";
 import type { DirectoryClient } from "./client.ts";
 
 export function embeddedDirectory(client: DirectoryClient, now: () => Time): Directory {
@@ -39,6 +40,27 @@ async function deleteAccount(
 ): Promise<readonly DeviceAddress[] | undefined> {
   const devices = await client.call("deleteAccount", account);
   return devices?.map((device) => addressOf(account, device));
+}
+
+export function embeddedMedia(client: DirectoryClient, now: () => Time): MediaLedger {
+  return {
+    begin: (upload, quota) => client.call("beginMedia", upload, quota),
+    upload: (media, uploadKey) => client.call("uploadedMedia", media, uploadKey, now()),
+    finish: (media, uploadKey) => client.call("finishMedia", media, uploadKey, now()),
+    tokens: (media, uploadKey, change) => client.call("changeTokens", media, uploadKey, change, now()),
+    withdraw: (media, uploadKey) => client.call("withdrawMedia", media, uploadKey, now()),
+    download: (media, token) => client.call("downloadMedia", media, token, now()),
+    release: (media, token) => client.call("releaseMedia", media, token, now()),
+    ended: (count) => client.call("endedMedia", now(), count),
+    async forget(media) {
+      await client.call("forgetMedia", media, now());
+    },
+    known: (media) => client.call("knownMedia", media),
+    async leave(account) {
+      await client.call("leaveMedia", account);
+    },
+    totals: () => client.call("mediaTotals"),
+  };
 }
 
 export function embeddedChores(client: DirectoryClient): ChoreTable {

@@ -5,7 +5,9 @@ import { closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { StoreOpenError } from "../../mailbox.ts";
 
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
+/** Knew no media. */
+const BEFORE_MEDIA = 2;
 
 const TABLES = `
   CREATE TABLE mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -57,6 +59,22 @@ const TABLES = `
   CREATE INDEX chore_at ON chore (at);
 `;
 
+/** What a database of the version before lacks. */
+const MEDIA_TABLES = `
+  -- account: null once it has left. due: when it ends by itself, 0 once it has ended. tokens of it, and those not struck.
+  CREATE TABLE media (
+    media BLOB PRIMARY KEY, account BLOB, bytes INTEGER NOT NULL, upload_key BLOB NOT NULL, expires INTEGER NOT NULL,
+    due INTEGER NOT NULL, is_ready INTEGER NOT NULL, is_closed INTEGER NOT NULL, tokens INTEGER NOT NULL,
+    waiting INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX media_due ON media (due);
+  CREATE INDEX media_account ON media (account, bytes) WHERE account IS NOT NULL;
+  -- mark: of a release token.
+  CREATE TABLE media_token (
+    media BLOB NOT NULL, mark BLOB NOT NULL, is_struck INTEGER NOT NULL, PRIMARY KEY (media, mark)
+  ) STRICT, WITHOUT ROWID;
+`;
+
 /** Pages of the log before SQLite moves them to the database by itself. */
 const CHECKPOINT_PAGES = 1_000;
 
@@ -92,10 +110,10 @@ function prepare(db: DatabaseSync): void {
   db.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
   db.exec("BEGIN EXCLUSIVE");
   const version = Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
-  if (version === 0) db.exec(`${TABLES} PRAGMA user_version = ${SCHEMA_VERSION};`);
-  else if (version !== SCHEMA_VERSION) {
+  if (![0, BEFORE_MEDIA, SCHEMA_VERSION].includes(version))
     throw { code: "format-unknown", message: `the directory has format ${version}` } satisfies OpenFault;
-  }
+  if (version === 0) db.exec(TABLES);
+  if (version !== SCHEMA_VERSION) db.exec(`${MEDIA_TABLES} PRAGMA user_version = ${SCHEMA_VERSION};`);
   db.exec("COMMIT");
 }
 

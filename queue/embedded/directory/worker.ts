@@ -7,6 +7,7 @@ import { inviteVerbs } from "./invites.ts";
 import type { ForgottenUpTo, FromWorker, Reply, Request, ToWorker, Verbs } from "./calls.ts";
 import { choreVerbs } from "./chore-table.ts";
 import { ledgerVerbs } from "./ledger.ts";
+import { mediaVerbs } from "./media.ts";
 import { prekeyVerbs, TooMany } from "./prekeys.ts";
 import { type OpenFault, openDatabase, sqliteCode } from "./schema.ts";
 import { Scrubber } from "./scrub.ts";
@@ -72,6 +73,7 @@ function serve(
     ...prekeyVerbs(db),
     ...ledgerVerbs(db),
     ...choreVerbs(db),
+    ...mediaVerbs(db),
   };
   hear((message) => {
     switch (message.is) {
