@@ -15,13 +15,7 @@ interface Fault {
   readonly fault: string;
 }
 
-export function row<T>(
-  flag: string,
-  fallback: T,
-  unit: string,
-  says: string,
-  read: Row<T>["read"],
-): Row<T> {
+export function row<T>(flag: string, fallback: T, unit: string, says: string, read: Row<T>["read"]): Row<T> {
   return { flag, env: `LETHE_${flag.toUpperCase().replaceAll("-", "_")}`, fallback, unit, says, read };
 }
 

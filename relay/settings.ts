@@ -18,7 +18,6 @@ const POLICIES: readonly RegistrationPolicy[] = ["open", "invite", "jwt", "close
 
 const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "silent"];
 
-
 export const SETTINGS = {
   host: row(
     "host",
