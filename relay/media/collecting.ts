@@ -1,5 +1,6 @@
 // When blobs go: what has ended from time to time, and at once where the relay knows of an end; what no ledger knows, seldom.
-// Always true: one collection runs at a time in a process; one that fails leaves its work to the next.
+// Always true: bytes are removed before the ledger forgets them, so that a crash between any two steps leaves its work to the
+// next run and nothing behind; one collection runs at a time in a process.
 import type { Blobs, MediaId, MediaLedger } from "@lethe/queue";
 
 /** Blobs that are asked for, and forgotten, at once. */
@@ -12,7 +13,7 @@ export interface CollectingParts {
   readonly blobs: Blobs;
   /** A monotonic clock, ms. */
   readonly instant: () => number;
-  readonly count: (what: "collected" | "orphans", by: number) => void;
+  readonly removed: (why: "collected" | "orphan", count: number) => void;
   /** A collection that nobody waits for has failed. */
   readonly failed: (error: unknown) => void;
 }
@@ -29,18 +30,21 @@ export class Collecting {
 
   /** What has ended, and from time to time what no ledger knows. Resolves with the number of blobs removed. */
   async run(): Promise<number> {
-    await this.#running?.catch(() => undefined);
-    return (await this.#collect()) + (await this.#orphans());
+    const collected = await this.#collect();
+    const { instant } = this.#parts;
+    if (instant() - this.#orphansAt < ORPHANS_EVERY_MS) return collected;
+    const orphans = await this.#orphans();
+    this.#orphansAt = instant();
+    return collected + orphans;
   }
 
   /** What has ended, as soon as it can be; nobody waits for it. */
   soon(): void {
     this.#isAskedAgain = true;
-    if (this.#running !== undefined) return;
-    this.#collect().catch((error: unknown) => this.#parts.failed(error));
+    if (this.#running === undefined) this.#collect().catch((error: unknown) => this.#parts.failed(error));
   }
 
-  /** Until nothing runs. */
+  /** Until no collection runs. */
   async settled(): Promise<void> {
     while (this.#running !== undefined) await this.#running.catch(() => undefined);
   }
@@ -53,11 +57,49 @@ export class Collecting {
   }
 
   async #untilDone(): Promise<number> {
-    let removed = 0;
+    let count = 0;
     do {
       this.#isAskedAgain = false;
-      removed += await this.#ended();
+      count += await this.#ended();
     } while (this.#isAskedAgain);
-    return removed;
+    return count;
+  }
+
+  async #ended(): Promise<number> {
+    const { ledger, blobs, removed } = this.#parts;
+    let count = 0;
+    for (;;) {
+      const ended = await ledger.ended(AT_ONCE);
+      for (const media of ended) {
+        await blobs.remove(media);
+        await ledger.forget([media]);
+        removed("collected", 1);
+      }
+      count += ended.length;
+      if (ended.length < AT_ONCE) return count;
+    }
+  }
+
+  async #orphans(): Promise<number> {
+    let count = 0;
+    let some: MediaId[] = [];
+    for await (const media of this.#parts.blobs.list()) {
+      some.push(media);
+      if (some.length < AT_ONCE) continue;
+      count += await this.#unknownOf(some);
+      some = [];
+    }
+    return count + (await this.#unknownOf(some));
+  }
+
+  /** Listed first and asked for after: what is begun meanwhile is known. */
+  async #unknownOf(some: readonly MediaId[]): Promise<number> {
+    const { ledger, blobs, removed } = this.#parts;
+    if (some.length === 0) return 0;
+    const known = await ledger.known(some);
+    const orphans = some.filter((_, i) => known[i] === false);
+    for (const media of orphans) await blobs.remove(media);
+    removed("orphan", orphans.length);
+    return orphans.length;
   }
 }

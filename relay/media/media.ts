@@ -32,12 +32,17 @@ export class RelayMedia {
     this.going = new Transfers(instant);
     this.collecting = new Collecting({
       ...{ ledger, blobs, instant },
-      count: (what, by) => metrics.removedMedia(what, by),
+      removed: (why, count) => metrics.mediaRemoved(why, count),
       failed(error) {
         if (!(error instanceof StoreClosedError))
           log.warn({ code: "storage-failed", reason: String(error) }, "media have to wait to be removed");
       },
     });
+  }
+
+  /** Parts that are under way. */
+  get transfers(): number {
+    return this.coming.count + this.going.count;
   }
 
   tick(): void {

@@ -10,7 +10,7 @@ const MAX_DAYS = 365;
 
 export type MediaChoice = "auto" | "off" | "files" | "s3";
 
-const address = string(/^(?:https?:\/\/[^\s/?#@]+\/?)?$/, "an address like https://s3.example:9000");
+const address = string(/^(?:https?:\/\/[^\s/?#@]{1,255}\/?)?$/, "an address like https://s3.example:9000");
 
 export const MEDIA_SETTINGS = {
   media: row<MediaChoice>(
@@ -89,8 +89,8 @@ export const MEDIA_SETTINGS = {
     "s3-prefix",
     "lethe/",
     "prefix",
-    "With s3: what every object's name begins with; nothing else may lie under it",
-    string(/^[A-Za-z0-9._/-]{0,256}$/, "letters, digits, dots, underscores, hyphens and slashes"),
+    "With s3: what every object's name begins with, ending in a slash; nothing else may lie under it",
+    string(/^(?=.{0,256}$)(?:[A-Za-z0-9._-]+\/){0,8}$/, "empty, or folders like lethe/"),
   ),
   s3Direct: row(
     "s3-direct",

@@ -18,9 +18,9 @@ const FULL_MS = 1_000;
 
 export interface Transfer {
   /** Counts what has moved. */
-  moved(bytes: number): void;
+  readonly moved: (bytes: number) => void;
   /** Idempotent. */
-  end(): void;
+  readonly end: () => void;
 }
 
 interface UnderWay {
@@ -61,7 +61,7 @@ export class Transfers {
     const underWay: UnderWay = { cut, since: this.#instant(), bytes: 0 };
     this.#underWay.add(underWay);
     return {
-      moved(bytes) {
+      moved: (bytes) => {
         underWay.bytes += bytes;
       },
       end: () => this.#end(underWay, remote),
