@@ -3,6 +3,7 @@ import type { Backend, EmbeddedConfig, RedisConfig } from "./backend.ts";
 import { openEmbedded } from "./embedded/open.ts";
 
 export * from "./backend.ts";
+export { type BlobsConfig, checkBlobs, openBlobs } from "./blobs/open.ts";
 export * from "./directory.ts";
 export * from "./linking.ts";
 export * from "./mailbox.ts";

@@ -10,7 +10,9 @@ rmSync(report, { force: true });
 
 // Before the tests, which run two at a time: two installations would stand in each other's way.
 const servers = () =>
-  step("chromium", "node", ["scripts/chromium.mjs"]) && step("redis", "node", ["scripts/redis.mjs"]);
+  step("chromium", "node", ["scripts/chromium.mjs"]) &&
+  step("redis", "node", ["scripts/redis.mjs"]) &&
+  step("swift", "node", ["scripts/swift.mjs"]);
 const before = extra.length > 0 || (types() && lint() && format() && servers());
 if (before) {
   step("tests", "vitest", [
