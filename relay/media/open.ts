@@ -7,6 +7,8 @@ import type { Settings } from "../settings.ts";
 import { RelayMedia } from "./media.ts";
 import { mediaPlaceOf } from "./settings.ts";
 
+type S3Config = Extract<BlobsConfig, { kind: "s3" }>;
+
 /** In the data folder. */
 const FOLDER = "media";
 
@@ -32,10 +34,14 @@ export async function openMedia({
 }
 
 function filesConfig({ data }: Settings): BlobsConfig {
-  return { kind: "files", folder: join(data, FOLDER) };
+  return { kind: "files", folder: mediaFolder(data) };
 }
 
-function s3Config(settings: Settings): BlobsConfig {
+export function mediaFolder(data: string): string {
+  return join(data, FOLDER);
+}
+
+export function s3Config(settings: Settings): S3Config {
   const { s3Url: url, s3Bucket: bucket, s3Region: region, s3Prefix: prefix } = settings;
   const { s3AccessKey: accessKey, s3SecretKey: secretKey, s3Direct: direct, s3PublicUrl } = settings;
   const publicUrl = s3PublicUrl === "" ? url : s3PublicUrl;
