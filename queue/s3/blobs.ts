@@ -74,8 +74,9 @@ class S3Blobs implements Blobs {
 
   async remove(media: MediaId): Promise<void> {
     this.#mustBeOpen();
+    const folder = this.#folder(media);
     try {
-      for await (const page of this.#bucket.list(this.#folder(media), ""))
+      for await (const page of this.#bucket.list(folder, ""))
         if (page.length > 0) await this.#bucket.remove(page.map(({ name }) => name));
     } catch (error) {
       throw blobError(error);

@@ -50,7 +50,7 @@ export class Bucket {
     const headers = { "Content-Type": TYPE };
     const put = () => this.client.putObject(this.#name, name, bytes, bytes.length, headers);
     const { versionId } = await twice(put);
-    return { versioned: versionId !== null };
+    return { versioned: versionId !== null && versionId !== "null" }; // "null": versions are suspended
   }
 
   /** So many bytes from `from` on; undefined where there is no such object, or a shorter one. */

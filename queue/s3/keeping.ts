@@ -35,8 +35,9 @@ export async function keeping(client: Client, config: S3Config): Promise<readonl
 }
 
 async function lock(client: Client, { bucket }: S3Config): Promise<S3Doubt | undefined> {
-  const info = await client.getObjectLockConfig(bucket);
-  if (!("objectLockEnabled" in info) || info.objectLockEnabled !== "Enabled") return undefined;
+  const asked: unknown = client.getObjectLockConfig(bucket); // a promise, whatever its type says
+  const info = (await asked) as { readonly objectLockEnabled?: string };
+  if (info.objectLockEnabled !== "Enabled") return undefined;
   return {
     code: "locks-objects",
     is: "weak",
