@@ -54,6 +54,19 @@ describe("deploy/media-policy.json", () => {
   });
 });
 
+describe("deploy/media-policy.rustfs.json", () => {
+  it("gives the same rights by the names that RustFS knows", () => {
+    const same = read("deploy/media-policy.rustfs.json").replace(
+      "s3:GetBucketLifecycle",
+      "s3:GetLifecycleConfiguration",
+    );
+    expect(same).toBe(read("deploy/media-policy.json"));
+    expect(read("deploy/compose.rustfs.yml")).toContain(
+      "media-policy.rustfs.json:/etc/lethe/media-policy.json:ro",
+    );
+  });
+});
+
 describe("the store for media", () => {
   it("is one bucket, in one region, with one user, wherever it is named", () => {
     expect(relay.environment["LETHE_S3_URL"]).toBe(setup.environment["S3_URL"]);
