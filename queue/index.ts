@@ -4,6 +4,7 @@ import { openEmbedded } from "./embedded/open.ts";
 
 export * from "./backend.ts";
 export { type BlobsConfig, checkBlobs, openBlobs } from "./blobs/open.ts";
+export { collect, collectOrphans, type Collected } from "./collection.ts";
 export * from "./directory.ts";
 export * from "./linking.ts";
 export * from "./mailbox.ts";

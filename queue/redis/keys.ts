@@ -2,12 +2,13 @@
 // Always true: all that is of one account lies in one shard, whose two hexadecimal digits are the hash tag.
 import { type AccountId, accountOf, type DeviceAddress, type UserName } from "@lethe/protocol";
 import type { NodeId, PayloadId } from "../mailbox.ts";
+import type { MediaId } from "../media.ts";
 
 /** Two hexadecimal digits name no more. */
 export const MAX_SHARDS = 256;
 
-/** FNV-1a (32 bits) over an account id (clause S-SHARD), a name or a node id, modulo `shards`. */
-export function shardOf(whose: AccountId | UserName | NodeId, shards: number): number {
+/** FNV-1a (32 bits) over an account id (clause S-SHARD), a name, a node id or a blob's id, modulo `shards`. */
+export function shardOf(whose: AccountId | UserName | NodeId | MediaId, shards: number): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < whose.length; i++) hash = Math.imul(hash ^ whose.charCodeAt(i), 0x01000193);
   return (hash >>> 0) % shards;
@@ -27,9 +28,9 @@ export function storeKey(letter: string, whose = ""): Buffer {
 
 /**
  * The letters in use; one is one kind of key, and the directory has others. `m` mailbox (stream), `o` owner record, `P` what
- * envelopes of a shard have in common, `c` counters of a shard, `w` wakes of a node (stream); once in a store: `n` nodes'
- * leases (hash), `s` what it says of itself, `R` replicas and when they were last seen (hash), `L` a linking mailbox (hash),
- * `T` when each ends (sorted set).
+ * envelopes of a shard have in common, `c` counters of a shard, `w` wakes of a node (stream); of media `M`, `D`, `B`, `U` and `V`
+ * (see media/keys.ts); once in a store: `n` nodes' leases (hash), `s` what it says of itself, `R` replicas and when they were
+ * last seen (hash), `L` a linking mailbox (hash), `T` when each ends (sorted set).
  */
 export class Keys {
   readonly shards: number;

@@ -9,6 +9,7 @@ import { Keys, MAX_SHARDS } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
 import { RedisLinkingMailboxes } from "./linking.ts";
 import { RedisMailbox } from "./mailbox.ts";
+import { RedisMediaLedger } from "./media/ledger.ts";
 import type { RedisParts } from "./parts.ts";
 import { Scripts } from "./scripts.ts";
 
@@ -46,12 +47,14 @@ function openOver(parts: RedisParts, apart: Connection, directory: RedisDirector
   const mailbox = new RedisMailbox(parts);
   const leases = new RedisLeases({ ...parts, connection: apart, scripts: new Scripts(apart) });
   const linking = new RedisLinkingMailboxes(parts);
+  const media = new RedisMediaLedger(parts);
   const chores = new RedisChores(parts, parts.config.commandMs ?? DEFAULT_COMMAND_MS);
   const close = async (): Promise<void> => {
     await chores.close();
     leases.close();
     linking.close();
     apart.close();
+    await media.close();
     await directory.close();
     await mailbox.close();
     parts.connection.close();
@@ -62,7 +65,7 @@ function openOver(parts: RedisParts, apart: Connection, directory: RedisDirector
     directory,
     leases,
     linking,
-    media: undefined as never, // being built
+    media,
     chores,
     rewriteFiles: () => mailbox.rewriteAofs(),
     doubts: () => doubtsOf(parts.connection),

@@ -50,7 +50,7 @@ function putRoute(app: FastifyInstance, { metrics }: HttpOptions, asking: MediaA
     const upload = granted(await media.ledger.upload(params.media, mark));
     if (partLength(upload.bytes, params.part) !== length) throw new Refusal("media-part-wrong");
     if (upload.state === "ready") throw new Refusal("media-closed");
-    await take(request.raw, asked, length);
+    await take(request.raw, reply, asked, length);
     metrics.mediaPart("in", length);
     await stillWanted(asked);
     return reply.status(204).send();
@@ -63,8 +63,14 @@ function lengthOf({ headers }: IncomingMessage): number {
   return /^\d{1,15}$/.test(announced ?? "") ? Number(announced) : Number.NaN;
 }
 
-async function take(body: IncomingMessage, { media, params, remote }: Asked, length: number): Promise<void> {
+async function take(
+  body: IncomingMessage,
+  reply: FastifyReply,
+  { media, params, remote }: Asked,
+  length: number,
+): Promise<void> {
   const transfer = media.coming.begin(remote, () => body.destroy());
+  onceAnswered(reply, transfer.end);
   takeTime(body);
   try {
     const chunks = body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
@@ -73,8 +79,6 @@ async function take(body: IncomingMessage, { media, params, remote }: Asked, len
     if (body.destroyed && !body.complete) throw new Refusal("media-part-wrong", "it ended early");
     dropRest(body);
     throw error;
-  } finally {
-    transfer.end();
   }
 }
 
@@ -125,24 +129,23 @@ function stretchOf({ headers }: FastifyRequest, reply: FastifyReply, length: num
   return { from, to };
 }
 
-/** The bytes as a stream that is a transfer as long as it is open. */
+/** The bytes as a stream, which is a transfer until the answer has gone out. */
 async function open(reply: FastifyReply, asked: Asked, { from, to }: Stretch, metrics: Metrics) {
   const { media, params, remote } = asked;
-  const cut = (): void => void reply.raw.destroy();
-  const transfer = media.going.begin(remote, cut);
-  try {
-    const bytes = await media.blobs.get(params.media, params.part, from, to);
-    if (bytes === undefined) return await absent(asked);
-    const stream = Readable.from(counted(bytes, transfer), { highWaterMark: 1 });
-    stream.once("close", () => {
-      transfer.end();
-      if (stream.readableEnded) metrics.mediaPart("out", to - from);
-    });
-    return stream;
-  } catch (error) {
+  const transfer = media.going.begin(remote, () => void reply.raw.destroy());
+  onceAnswered(reply, () => {
     transfer.end();
-    throw error;
-  }
+    if (reply.raw.statusCode < 300 && reply.raw.writableFinished) metrics.mediaPart("out", to - from);
+  });
+  const bytes = await media.blobs.get(params.media, params.part, from, to);
+  if (bytes === undefined) return absent(asked);
+  return Readable.from(counted(bytes, transfer), { highWaterMark: 1 });
+}
+
+/** When the answer is with the system, or nobody is there any more to have it. */
+function onceAnswered({ raw }: FastifyReply, then: () => void): void {
+  if (raw.closed) then();
+  else raw.once("close", then);
 }
 
 /** Why a part is not there that the ledger has just promised: it has ended meanwhile, or the blobs have lost it. */

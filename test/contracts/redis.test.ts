@@ -12,6 +12,7 @@ import { linkingContract } from "./linking.ts";
 import { mailboxContract } from "./mailbox.ts";
 import { mailboxOwnersContract } from "./mailbox-owners.ts";
 import { mailboxPayloadContract } from "./mailbox-payload.ts";
+import { mediaContract } from "./media.ts";
 import { type BackendUnderTest, type BackendWorld, Clock, ROOMY } from "./world.ts";
 
 const KEYS = new Keys(256);
@@ -120,6 +121,6 @@ for (const program of ["redis-server", "valkey-server"]) {
     mailboxPayloadContract(backend);
     leasesContract(backend);
     linkingContract(backend);
-    // mediaContract(backend);
+    mediaContract(backend);
   }
 }

@@ -5,7 +5,15 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DeviceAddress, EnvelopeId, Time } from "@lethe/protocol";
-import { type Backend, type Envelope, openBackend, type StoreEvent, StoreOpenError } from "@lethe/queue";
+import {
+  type Backend,
+  type CapabilityMark,
+  type Envelope,
+  type MediaId,
+  openBackend,
+  type StoreEvent,
+  StoreOpenError,
+} from "@lethe/queue";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { all, anAddress, anEnvelope, Clock, remove, store } from "../contracts/world.ts";
 import type { Told } from "./worker-process.ts";
@@ -64,6 +72,7 @@ describe("a killed process", () => {
   it("loses nothing that it answered, and leaves no lock", async () => {
     const stored = new Set<string>();
     const removed = new Set<string>();
+    const shared = new Map<MediaId, Told["is"]>();
     let epoch = 0;
     for (let life = 0; life < 4; life++) {
       const child = start(life);
@@ -74,6 +83,7 @@ describe("a killed process", () => {
         if (told.is === "stored") for (const id of told.ids) stored.add(id);
         if (told.is === "removing") for (const id of told.ids) removed.add(id);
         if (told.is === "claimed") epoch = Math.max(epoch, told.epoch);
+        if ("media" in told) shared.set(told.media, told.is);
       }
       const backend = await open();
       const found = new Set((await all(backend, ADDRESS)).map(({ id }) => String(id)));
@@ -82,12 +92,31 @@ describe("a killed process", () => {
         { address: ADDRESS, owner: { node: "n" as never, session: 1 }, epoch },
       ]);
       expect(claim).toMatchObject({ is: "behind" });
+      expect(await contradicted(backend, shared)).toEqual([]);
       await backend.close();
     }
     expect(stored.size).toBeGreaterThan(500);
     expect(removed.size).toBeGreaterThan(0);
+    expect([...new Set(shared.values())]).toEqual(expect.arrayContaining(["ready", "ended", "forgotten"]));
   });
 });
+
+/** Blobs of which the ledger does not say what was the last that the process was answered. */
+async function contradicted(
+  { media: ledger }: Backend,
+  shared: ReadonlyMap<MediaId, Told["is"]>,
+): Promise<MediaId[]> {
+  const token = "t".repeat(16) as CapabilityMark;
+  const media = [...shared.keys()];
+  const known = await ledger.known(media);
+  const downloads = await Promise.all(media.map((each) => ledger.download(each, token)));
+  return media.filter((each, i) => {
+    const was = shared.get(each);
+    if (was === "forgotten") return known[i] === true;
+    if (was === "ended") return downloads[i] !== "gone";
+    return was === "ready" && (known[i] === false || typeof downloads[i] === "string");
+  });
+}
 
 const ADDRESS = "a-killed-process-x" as DeviceAddress;
 

@@ -1,11 +1,19 @@
 // A process that works on a store until it is killed, and tells what it was answered: see process.thorough.test.ts.
-import type { DeviceAddress, EnvelopeId, Time } from "@lethe/protocol";
-import { type Entry, type Envelope, type NodeId, openBackend } from "@lethe/queue";
+import type { AccountId, DeviceAddress, EnvelopeId, Time } from "@lethe/protocol";
+import {
+  type CapabilityMark,
+  type Entry,
+  type Envelope,
+  type MediaId,
+  type NodeId,
+  openBackend,
+} from "@lethe/queue";
 
 export type Told =
   | { readonly is: "stored"; readonly ids: readonly string[] }
   | { readonly is: "removing"; readonly ids: readonly string[] }
-  | { readonly is: "claimed"; readonly epoch: number };
+  | { readonly is: "claimed"; readonly epoch: number }
+  | { readonly is: "ready" | "releasing" | "ended" | "forgotten"; readonly media: MediaId };
 
 const ADDRESS = "a-killed-process-x" as DeviceAddress;
 const [folder, life] = process.argv.slice(2);
@@ -58,4 +66,24 @@ async function remove(): Promise<void> {
   }
 }
 
-await Promise.all([append(), claim(), remove()]);
+async function share(): Promise<void> {
+  const uploadKey = "k".repeat(16) as CapabilityMark;
+  const token = "t".repeat(16) as CapabilityMark;
+  const times = { expires: 2_000_000_000_000 as Time, unfinished: 2_000_000_000_000 as Time };
+  for (let n = 0; ; n++) {
+    const media = `m-${life}-${n}`.padStart(16, "0") as MediaId;
+    const upload = { media, account: "a".repeat(16) as AccountId, bytes: 1, uploadKey, ...times };
+    await backend.media.begin(upload, { bytes: 1_000_000, blobs: 1_000_000 });
+    await backend.media.tokens(media, uploadKey, { add: [token], strike: [], close: true });
+    await backend.media.finish(media, uploadKey);
+    tell({ is: "ready", media });
+    if (n % 2 === 0) continue;
+    tell({ is: "releasing", media });
+    if ((await backend.media.release(media, token)) === "last") tell({ is: "ended", media });
+    if (n % 4 === 1) continue;
+    await backend.media.forget([media]);
+    tell({ is: "forgotten", media });
+  }
+}
+
+await Promise.all([append(), claim(), remove(), share()]);

@@ -12,7 +12,7 @@ export interface DirectoryStore extends Pick<RedisParts, "connection" | "scripts
 
 /** Keys that one script can be given together: on one server all shards', in a cluster one shard's. */
 export function byPlace(
-  { connection, keys }: DirectoryStore,
+  { connection, keys }: Pick<RedisParts, "connection"> & { readonly keys: Pick<DirectoryKeys, "shards"> },
   keysOf: (shard: number) => readonly [Buffer, ...Buffer[]],
 ): Buffer[][] {
   const places = new Map<number, Buffer[]>();

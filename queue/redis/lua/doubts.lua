@@ -1,9 +1,9 @@
 #!lua flags=no-writes
--- Lists names that have been in doubt for some time.
+-- Lists what has been in doubt for some time: names, or room that is reserved for blobs.
 -- USES: clock
--- KEYS: for each shard, its names in doubt
+-- KEYS: for each shard, what is in doubt by the time since which it is
 -- ARGV: 1 now or 0, 2 for how long, ms, 3 how many at most of a shard
--- RETURNS: for each, its holder and the name behind it
+-- RETURNS: for each, what stands there: a holder and the name; account, blob and reservation
 local now = clock(ARGV[1])
 local found = {}
 for i = 1, #KEYS do
