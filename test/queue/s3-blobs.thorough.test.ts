@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { MEDIA_PART_BYTES, toHex } from "@lethe/protocol";
-import { type Blobs, checkBlobs, openBlobs } from "@lethe/queue";
+import { type Blobs, openBlobs } from "@lethe/queue";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { S3Config } from "../../queue/s3/config.ts";
 import { aMedia, all, chunked, faultOf, got, lengths, listed, put } from "../contracts/blobs-world.ts";
