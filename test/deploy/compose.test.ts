@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { OPERATOR_PATHS } from "../../protocol/index.ts";
+import { LEAST_EVERY_MS } from "../../relay/media/transfers.ts";
 import { readSettings, SETTINGS, settingsRows } from "../../relay/settings.ts";
 import { aFolder } from "../support/folder.ts";
 import { projectPath } from "../support/project.ts";
@@ -262,5 +263,12 @@ describe("deploy/haproxy.cfg", () => {
   it("says itself where a client comes from, and offers no HTTP/2", () => {
     expect(haproxy).toContain("http-request set-header X-Forwarded-For %[src]");
     expect(line(haproxy, /alpn (\S+)/)).toBe("http/1.1");
+  });
+
+  it("leaves it to the relay to cut a part that is too slow", () => {
+    for (const side of ["client", "server"]) {
+      const seconds = Number(line(haproxy, new RegExp(`^ +timeout ${side} (\\d+)s$`, "m")));
+      expect(seconds * 1_000, side).toBeGreaterThan(LEAST_EVERY_MS);
+    }
   });
 });
