@@ -18,6 +18,8 @@ export interface ChatMessagesConfig {
   readonly sendCard: (user: string) => Promise<void>;
   readonly add: (card: ContactCard) => Promise<void>;
   readonly removed: (line: MessageLine) => void;
+  /** Something was done, and goes to the relay. */
+  readonly goes: (sent: Promise<void>) => void;
   /** Carried out after what was entered before. */
   readonly after: (what: () => Promise<void>) => void;
 }
@@ -103,22 +105,29 @@ export class ChatMessages {
   async #react(said: Said, emoji: string): Promise<void> {
     const { client } = this.#config;
     const text = emoji === "" ? undefined : emoji;
-    await (said.group === undefined
+    const { sent } = await (said.group === undefined
       ? client.react(said.user, said, text)
       : client.groups.react(said.group, said, text));
+    this.#config.goes(sent);
     this.#reacted("you", text, said.line);
   }
 
   async #edit({ user, group, id, line }: Said, text: string): Promise<void> {
     const { client } = this.#config;
-    await (group === undefined ? client.edit(user, id, text) : client.groups.edit(group, id, text));
+    const { sent } = await (group === undefined
+      ? client.edit(user, id, text)
+      : client.groups.edit(group, id, text));
+    this.#config.goes(sent);
     this.#change(line, "you", text);
   }
 
   async #delete(said: Said): Promise<void> {
     const { user, group, id } = said;
     const { client } = this.#config;
-    await (group === undefined ? client.delete(user, [id]) : client.groups.delete(group, [id]));
+    const { sent } = await (group === undefined
+      ? client.delete(user, [id])
+      : client.groups.delete(group, [id]));
+    this.#config.goes(sent);
     this.#gone({ ...said, ids: [id] }, "deleted", "you");
   }
 
@@ -132,7 +141,10 @@ export class ChatMessages {
     const ms = msOf(word);
     const { user, group } = here();
     if (ms === "none") return;
-    await (group === undefined ? client.setTimer(user, ms) : client.groups.setTimer(group, ms));
+    const { sent } = await (group === undefined
+      ? client.setTimer(user, ms)
+      : client.groups.setTimer(group, ms));
+    this.#config.goes(sent);
     this.#timer("you", ms);
   }
 

@@ -63,6 +63,8 @@ export type Happening =
       readonly about: string;
     }
   | { readonly is: "timer"; readonly from: string; readonly ms: number | undefined }
+  /** The relay has what was done to a message, or refuses it. */
+  | { readonly is: "done" }
   | { readonly is: "request"; readonly from: string }
   | { readonly is: "contact"; readonly link: string }
   | { readonly is: "added"; readonly user: string }
@@ -86,7 +88,7 @@ export class Chat {
   readonly lines: Line[] = [];
   peer: string | undefined;
   connection: "connecting" | "online" | "offline" = "connecting";
-  /** Messages that the relay has not taken and that may still go. */
+  /** Messages, and what was done to some, that the relay has not taken and that may still go. */
   unsent = 0;
   /** Why nothing goes on by itself any more. */
   halted: string | undefined;
@@ -125,6 +127,7 @@ export class Chat {
       sendCard: (user) => this.#sendCard(user),
       add: (card) => this.#addContact(card),
       removed: (line) => this.#remove(line),
+      goes: (sent) => this.#goes(sent),
       after: (what) => this.#then(what),
     });
     this.connection = client.connection;
@@ -272,6 +275,18 @@ export class Chat {
     this.#add(line);
   }
 
+  #goes(sent: Promise<void>): void {
+    this.unsent += 1;
+    const over = (): void => {
+      this.unsent -= 1;
+      this.#say({ is: "done" });
+    };
+    sent.then(over, (error: unknown) => {
+      this.#failed(error);
+      over();
+    });
+  }
+
   #remove(line: MessageLine): void {
     const at = this.lines.indexOf(line);
     if (at >= 0) this.lines.splice(at, 1);
@@ -317,11 +332,13 @@ export class Chat {
   }
 
   #then(what: () => Promise<void>): void {
-    this.#queueing = this.#queueing.then(what).catch((error: unknown) => {
-      const { says, advice } = adviceFor(error);
-      this.#say({ is: "error", text: says });
-      this.#note(advice === undefined ? says : `${says} ${advice}`);
-    });
+    this.#queueing = this.#queueing.then(what).catch((error: unknown) => this.#failed(error));
+  }
+
+  #failed(error: unknown): void {
+    const { says, advice } = adviceFor(error);
+    this.#say({ is: "error", text: says });
+    this.#note(advice === undefined ? says : `${says} ${advice}`);
   }
 
   /** Whom one writes to. @throws Error */

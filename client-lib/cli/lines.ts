@@ -95,6 +95,7 @@ export function formOf(what: Happening): string | undefined {
     case "halted":
       return `halted ${what.why}`;
     case "notice":
+    case "done":
       return undefined;
   }
 }
