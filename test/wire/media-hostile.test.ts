@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { MEDIA_PART_BYTES } from "@lethe/protocol";
+import { MEDIA_PART_BYTES, PATHS } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TRANSFER_LIMITS } from "../../relay/media/transfers.ts";
 import { BareHttp, requestBytes } from "../support/bare-http.ts";
@@ -15,6 +15,7 @@ import { RelayProcess } from "../support/relay-process.ts";
 import { eventually, within } from "../support/waiting.ts";
 
 const MIB = 1_048_576;
+const JSON_TYPE = { "content-type": "application/json" };
 const PATIENCE_MS = 20_000;
 /** Until a part that does not get on is cut: 30 s, and the looks at it. */
 const CUT_MS = 45_000;
@@ -86,21 +87,35 @@ describe("parts that do not get on", () => {
     const frozen = await Promise.all(
       Array.from({ length: 60 }, (_, i) => aFrozenReader(upload, token, `127.0.0.${3 + (i % 3)}`)),
     );
-    const dripping = connect({ port: relay.port, host: "127.0.0.1", localAddress: "127.0.0.6" });
-    dripping.on("error", () => undefined);
-    dripping.write(beginning(slow, 0, 100));
-    const drip = setInterval(() => dripping.write("x"), 250);
-    const cut = once(dripping, "close");
+    const part = aDrip(beginning(slow, 0, 100));
+    const json = aDrip(requestBytes("POST", PATHS.accounts, { ...JSON_TYPE, "content-length": "5000" }));
+    const refused = aDrip(beginning(new Upload(by, 5_000), 0, 100)); // answered at once, and it goes on all the same
     expect((await upload.getPart(relay, 1, token)).bytes.equals(upload.part(1))).toBe(true);
     expect((await relay.residentBytes()) - memory).toBeLessThan(32 * MIB);
-    await within(CUT_MS, "the end of the dripping part", cut);
-    clearInterval(drip);
+    const ends = Promise.all([part, json, refused]);
+    const said = await within(CUT_MS, "the ends of dripping bodies", ends);
+    expect(said).toEqual(["", expect.stringContaining("bad-request"), expect.stringContaining("media-gone")]);
     await underWay(0);
     for (const reader of frozen) reader.destroy();
     expect((await slow.state(relay)).body["parts"]).toEqual([]);
     for (const blob of [upload, slow]) await blob.withdraw(relay);
   });
 });
+
+/** Sends this, and then a byte now and then until the connection ends. Resolves with what was said. */
+async function aDrip(first: Uint8Array): Promise<string> {
+  const tcp = connect({ port: relay.port, host: "127.0.0.1", localAddress: "127.0.0.6" });
+  let said = "";
+  tcp.on("error", () => undefined);
+  tcp.setEncoding("latin1").on("data", (text: string) => {
+    said += text;
+  });
+  tcp.write(first);
+  const drip = setInterval(() => tcp.write("x"), 250);
+  await once(tcp, "close");
+  clearInterval(drip);
+  return said;
+}
 
 /** Asks for a part, and reads no more of it than its first bytes. */
 async function aFrozenReader(upload: Upload, token: Capability, localAddress: string): Promise<Socket> {
@@ -148,7 +163,8 @@ describe("a relay whose object store does not answer", () => {
     const flags = ["--s3-url", url, "--s3-bucket", "blobs", ...key, "--media-collect", "1"];
     await using at = await RelayProcess.start({ data: own.path, log: "debug", flags });
     const upload = new Upload(await anna(at), 5_000);
-    expect((await upload.begin(at)).code).toBe("storage-failed");
+    expect((await upload.begin(at)).status).toBe(201); // the ledger is another place
+    expect((await upload.state(at)).code).toBe("storage-failed");
     expect((await upload.putPart(at, 0)).code).toBe("storage-failed");
     await at.says("a chore has to wait");
     for (const hidden of [secret, url]) expect(at.output.toString("latin1")).not.toContain(hidden);
