@@ -6,6 +6,7 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { MEDIA_PART_BYTES, PATHS } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MEDIA_REQUESTS_AT_ONCE } from "../../relay/http/media-asking.ts";
 import { TRANSFER_LIMITS } from "../../relay/media/transfers.ts";
 import { BareHttp, requestBytes } from "../support/bare-http.ts";
 import { aFolder, contentsOf, type Folder } from "../support/folder.ts";
@@ -128,6 +129,28 @@ async function aFrozenReader(upload: Upload, token: Capability, localAddress: st
   tcp.pause();
   return tcp;
 }
+
+describe("requests for what is not there", () => {
+  it("have a rate of each address", async () => {
+    const request = requestBytes("GET", new Upload(await anna(), 1).path, {
+      authorization: new Capability().header,
+    });
+    const statuses: number[] = [];
+    const http = new BareHttp(relay.port, "127.0.0.9");
+    while (statuses.length < MEDIA_REQUESTS_AT_ONCE + 1_000 && !statuses.includes(429)) {
+      const some = Buffer.concat(Array.from({ length: 100 }, () => request));
+      const { answers } = await within(PATIENCE_MS, "answers", http.exchange(some, 100));
+      statuses.push(...answers.map(({ status }) => status));
+    }
+    http.destroy();
+    expect(new Set(statuses)).toEqual(new Set([410, 429]));
+    expect(statuses.slice(0, MEDIA_REQUESTS_AT_ONCE)).not.toContain(429);
+    const other = new BareHttp(relay.port, "127.0.0.10");
+    const { answers } = await within(PATIENCE_MS, "an answer", other.exchange(request));
+    expect(answers[0]?.status).toBe(410);
+    other.destroy();
+  });
+});
 
 describe("what a relay writes about media", () => {
   it("names no blob, no capability and no account, whatever happens", async () => {
