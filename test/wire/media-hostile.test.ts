@@ -1,10 +1,12 @@
 // Those who put and have parts slowly, or not at all, or too many at once; what the relay writes about media; and its end.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { MEDIA_PART_BYTES, PATHS } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MEDIA_REQUESTS_AT_ONCE } from "../../relay/http/media-asking.ts";
 import { TRANSFER_LIMITS } from "../../relay/media/transfers.ts";
 import { BareHttp, requestBytes } from "../support/bare-http.ts";
 import { aFolder, contentsOf, type Folder } from "../support/folder.ts";
@@ -12,6 +14,7 @@ import { Capability, Upload } from "../support/media.ts";
 import { Person } from "../support/person.ts";
 import { freePort } from "../support/redis-server.ts";
 import { RelayProcess } from "../support/relay-process.ts";
+import { aSmallDisk } from "../support/small-disk.ts";
 import { eventually, within } from "../support/waiting.ts";
 
 const MIB = 1_048_576;
@@ -127,6 +130,28 @@ async function aFrozenReader(upload: Upload, token: Capability, localAddress: st
   return tcp;
 }
 
+describe("requests for what is not there", () => {
+  it("have a rate of each address", async () => {
+    const request = requestBytes("GET", new Upload(await anna(), 1).path, {
+      authorization: new Capability().header,
+    });
+    const statuses: number[] = [];
+    const http = new BareHttp(relay.port, "127.0.0.9");
+    while (statuses.length < MEDIA_REQUESTS_AT_ONCE + 1_000 && !statuses.includes(429)) {
+      const some = Buffer.concat(Array.from({ length: 100 }, () => request));
+      const { answers } = await within(PATIENCE_MS, "answers", http.exchange(some, 100));
+      statuses.push(...answers.map(({ status }) => status));
+    }
+    http.destroy();
+    expect(new Set(statuses)).toEqual(new Set([410, 429]));
+    expect(statuses.slice(0, MEDIA_REQUESTS_AT_ONCE)).not.toContain(429);
+    const other = new BareHttp(relay.port, "127.0.0.10");
+    const { answers } = await within(PATIENCE_MS, "an answer", other.exchange(request));
+    expect(answers[0]?.status).toBe(410);
+    other.destroy();
+  });
+});
+
 describe("what a relay writes about media", () => {
   it("names no blob, no capability and no account, whatever happens", async () => {
     const token = new Capability();
@@ -168,6 +193,65 @@ describe("a relay whose object store does not answer", () => {
     expect((await upload.putPart(at, 0)).code).toBe("storage-failed");
     await at.says("a chore has to wait");
     for (const hidden of [secret, url]) expect(at.output.toString("latin1")).not.toContain(hidden);
+  });
+});
+
+describe("a relay whose disk is full", () => {
+  it("refuses a part, keeps nothing of it, and takes it when there is room again", async (context) => {
+    const disk = await aSmallDisk(20);
+    if (typeof disk === "string") return context.skip(disk);
+    await using own = disk;
+    const at = await RelayProcess.start({ data: own.path });
+    const by = await anna(at);
+    const upload = new Upload(by, 12 * MEDIA_PART_BYTES);
+    await upload.begin(at);
+    const codes: string[] = [];
+    for (let part = 0; part < upload.parts; part++) codes.push((await upload.putPart(at, part)).code);
+    expect(codes.filter((code) => code !== "").every((code) => code === "storage-full")).toBe(true);
+    const taken = codes.flatMap((code, part) => (code === "" ? [part] : []));
+    expect([taken.length > 3, taken.length < upload.parts]).toEqual([true, true]);
+    expect((await upload.state(at)).body["parts"]).toEqual(taken);
+    const files = await contentsOf(join(own.path, "media"));
+    expect(files.map(({ bytes }) => bytes.length)).toEqual(taken.map(() => MEDIA_PART_BYTES));
+    expect((await upload.withdraw(at)).status).toBe(204);
+    const again = new Upload(by, MEDIA_PART_BYTES);
+    await again.begin(at);
+    await eventually(PATIENCE_MS, "room", async () =>
+      (await again.putPart(at, 0)).status === 204 ? true : undefined,
+    );
+    await at.stop();
+  });
+});
+
+describe("a relay that is killed", () => {
+  it("has what it answered, and at its next start removes what is nobody's", async () => {
+    await using own = await aFolder();
+    const first = await RelayProcess.start({ data: own.path });
+    const token = new Capability();
+    const by = await anna(first);
+    const ready = await Upload.ready(first, by, 5_000, [token]);
+    const open = new Upload(by, 2 * MEDIA_PART_BYTES);
+    await open.begin(first);
+    expect((await open.putPart(first, 1)).status).toBe(204);
+    const half = new BareHttp(first.port);
+    void half.exchange(beginning(open, 0, MIB));
+    await underWay(1, first);
+    await first.kill();
+    const orphan = join(own.path, "media", "ab", "ab".repeat(16));
+    await mkdir(orphan, { recursive: true });
+    await writeFile(join(orphan, "0"), "nobody's");
+    await using second = await RelayProcess.start({ data: own.path });
+    expect((await ready.getPart(second, 0, token)).bytes.equals(ready.bytes)).toBe(true);
+    expect((await open.state(second)).body).toMatchObject({ state: "open", parts: [1] });
+    expect((await open.putPart(second, 0)).status).toBe(204);
+    expect((await open.finish(second)).status).toBe(200);
+    await eventually(PATIENCE_MS, "the orphan's end", async () =>
+      (await second.metric('lethe_media_removed_total{why="orphan"}')) === 1 ? true : undefined,
+    );
+    for (const blob of [ready, open]) await blob.withdraw(second);
+    await eventually(PATIENCE_MS, "the end of every byte", async () =>
+      (await contentsOf(join(own.path, "media"))).length === 0 ? true : undefined,
+    );
   });
 });
 
