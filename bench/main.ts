@@ -12,10 +12,12 @@ import { idle } from "./cases/idle.ts";
 import { latency } from "./cases/latency.ts";
 import { links } from "./cases/links.ts";
 import { live } from "./cases/live.ts";
+import { media } from "./cases/media.ts";
 import { mosquitto } from "./cases/mosquitto.ts";
 import { redisRelay } from "./cases/redis-relay.ts";
 import { redisStore } from "./cases/redis-store.ts";
 import { restart } from "./cases/restart.ts";
+import { sealing } from "./cases/sealing.ts";
 import { simulation } from "./cases/simulation.ts";
 import { store } from "./cases/store.ts";
 import { type BenchCase, FULL, type Measured, QUICK, type Rig, Unmeasurable } from "./harness/case.ts";
@@ -34,11 +36,13 @@ const CASES: readonly BenchCase[] = [
   idle,
   simulation,
   crypto,
+  sealing,
   mosquitto,
   redisStore,
   redisRelay,
   links,
   group,
+  media,
 ];
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 

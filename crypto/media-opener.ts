@@ -65,7 +65,7 @@ export class MediaOpener {
 
   /** Whether all of it was opened, to the chunk that ends it, and the digest is the one that was named. */
   get done(): boolean {
-    return this.#done;
+    return this.#done && this.#fault === undefined;
   }
 
   get #hasAll(): boolean {
@@ -113,7 +113,7 @@ export class MediaOpener {
 
   #take(part: Uint8Array): Uint8Array | MediaFault {
     const expected = mediaPartBytes(this.#sealed, this.#part);
-    if (part.length > expected) return "media-too-long";
+    if (this.#hasAll || part.length > expected) return "media-too-long";
     if (part.length < expected) return "media-truncated";
     this.#digest = mediaDigest(this.#digest, part);
     const ad = this.#part === 0 ? mediaAd(this.#key, this.#shape.size) : new Uint8Array(0);

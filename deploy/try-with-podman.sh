@@ -100,10 +100,11 @@ up() {
   wait_healthy
 }
 
-# Prints what is not healthy.
+# Prints what is not healthy, and has not done its work and ended.
 unhealthy() {
   for id in $(podman ps --all --quiet --filter "label=com.docker.compose.project=$project"); do
-    podman inspect --format '{{.State.Health.Status}} {{.Name}}' "$id" | grep -v '^healthy ' || true
+    podman inspect --format '{{.State.Status}} {{.State.ExitCode}} {{.State.Health.Status}} {{.Name}}' "$id" |
+      grep -v -e '^exited 0 ' -e ' healthy ' || true
   done
 }
 

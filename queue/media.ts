@@ -107,11 +107,14 @@ export class BlobError extends Error {
  * - Q3: after `remove` nothing of the blob is there; removing what is not there does nothing.
  * - Q4: `list` names every blob that has a part, or a piece of an unfinished one, also after a crash.
  * - Q5: memory does not grow with parts, blobs or their sizes, but with what is under way.
+ * - Q6: after `close` every verb rejects with a StoreClosedError; closing twice is fine.
+ *
+ * What is no id, no part's number (0 to 32,759), no part's length (1 to MEDIA_PART_BYTES) or no range rejects with a RangeError.
  */
 export interface Blobs {
-  /** @throws BlobError */
+  /** A chunk is the put's until it asks for the next one. @throws BlobError: `cut-short` too, with its error as the cause, where `bytes` fails */
   put(media: MediaId, part: number, length: number, bytes: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Bytes `from` to `to`, exclusive; undefined where the part is not there or not so long. @throws BlobError, also while iterating */
+  /** Bytes `from` to `to`, exclusive, in chunks that are the caller's; undefined where the part is not there or not so long. @throws BlobError, also while iterating */
   get(media: MediaId, part: number, from: number, to: number): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** Length of each part that is there, by its number. */
   parts(media: MediaId): Promise<ReadonlyMap<number, number>>;

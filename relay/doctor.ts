@@ -1,20 +1,20 @@
 // What is wrong with a relay's settings and its machine, before it is started or beside a running one: each fault by name,
 // with what mends it. Always true: it changes nothing that was there before.
 import { X509Certificate, createPrivateKey } from "node:crypto";
-import { constants } from "node:fs";
-import { access, mkdir, readdir, readFile, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import http from "node:http";
 import https from "node:https";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { OPERATOR_PATHS, PATHS } from "@lethe/protocol";
 import { examineCluster } from "./doctor-cluster.ts";
+import { existing, freeBytes, mayUse, mayUseAll, MIB } from "./doctor-folder.ts";
+import { examineMedia } from "./doctor-media.ts";
 import { doubtful, type Finding, type Machine, well, wrong } from "./finding.ts";
 import { openRegistrar } from "./http/registration.ts";
 import { pinnedName } from "./pinned-name.ts";
 import type { Settings } from "./settings.ts";
 
-const MIB = 1_048_576;
 /** Less free disk than this is doubtful. */
 const LITTLE_ROOM = 512 * MIB;
 /** A certificate that ends sooner is doubtful, ms. */
@@ -36,6 +36,7 @@ export async function examine(settings: Settings, machine: Machine): Promise<Fin
     ...(settings.tlsCert === "" ? [exposed(settings)] : [await certificate(settings, machine)]),
     ...(settings.registration === "jwt" ? [await keys(settings)] : []),
     ...(settings.store === "embedded" ? [] : await examineCluster(settings)),
+    ...(await examineMedia(settings)),
   ];
 }
 
@@ -78,8 +79,7 @@ async function data({ data: folder, name }: Settings, running: boolean): Promise
     ];
   const place = found === undefined ? await existing(dirname(path)) : path;
   try {
-    await access(place, constants.R_OK | constants.W_OK | constants.X_OK);
-    await probe(place);
+    await mayUse(place);
     if (found !== undefined) await mayUseAll(path);
   } catch (error) {
     const { code: why = "unknown", path: at = place } = error as NodeJS.ErrnoException;
@@ -102,8 +102,7 @@ async function data({ data: folder, name }: Settings, running: boolean): Promise
         `logins are bound to the name, which never changes: --name ${pinned}, or another folder with --data`,
       ),
     ];
-  const { bavail, bsize } = await statfs(place);
-  const free = bavail * bsize;
+  const free = await freeBytes(place);
   const says = `${path}${found === undefined ? " will be made" : running ? " is in use by the relay that runs" : ""}`;
   return [
     well("data folder", says),
@@ -115,31 +114,6 @@ async function data({ data: folder, name }: Settings, running: boolean): Promise
           "make room, or give a folder on another disk with --data",
         ),
   ];
-}
-
-/** A relay that was once run as somebody else has left files that only they may use. @throws the first that may not be used */
-async function mayUseAll(folder: string): Promise<void> {
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    await access(path, constants.R_OK | constants.W_OK);
-    if (entry.isDirectory()) await mayUseAll(path);
-  }
-}
-
-/** The folder itself or the nearest above it that is there. */
-async function existing(path: string): Promise<string> {
-  const found = await stat(path).catch(() => undefined);
-  return found === undefined && dirname(path) !== path ? existing(dirname(path)) : path;
-}
-
-async function probe(folder: string): Promise<void> {
-  const trial = join(folder, `.lethe-doctor-${process.pid}`);
-  await mkdir(trial);
-  try {
-    await writeFile(join(trial, "trial"), "x");
-  } finally {
-    await rm(trial, { recursive: true });
-  }
 }
 
 function urlOf({ host, port, tlsCert }: Settings): string {

@@ -19,6 +19,7 @@ if (process.argv.includes("--golden")) {
     conversations: golden.goldenConversations(),
     group: golden.goldenGroup(),
     linkings: golden.goldenLinkings(),
+    media: golden.goldenMedia(),
   };
   for (const [name, content] of Object.entries(files))
     writeFileSync(

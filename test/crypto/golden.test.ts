@@ -1,17 +1,21 @@
 // The golden vectors of the cryptography, held against both implementations.
 import { readFileSync } from "node:fs";
+import { type DeviceAddress, fromHex } from "@lethe/protocol";
 import { beforeAll, describe, expect, it } from "vitest";
-import { ready } from "../../crypto/index.ts";
+import { capabilityMark, makeMediaKey, ready, releaseToken } from "../../crypto/index.ts";
 import {
   CONVERSATIONS,
   goldenConversations,
+  goldenFile,
   goldenGroup,
   goldenLinkings,
+  goldenMedia,
   GROUP_SEEDS,
   livedByGroup,
   livedIn,
 } from "./golden.ts";
 import { done } from "./linking-support.ts";
+import { openFile, sealFile } from "./media-support.ts";
 import { hex } from "./twin/bytes.ts";
 import { chanceOf } from "./twin/chance.ts";
 import { LetheGroup } from "./twin/lethe-group.ts";
@@ -77,5 +81,26 @@ describe("the golden linkings", () => {
       const { offer, join, grant } = linked;
       expect([offer, join, grant].map(hex)).toEqual([messages.offer, messages.join, messages.grant]);
     }
+  });
+});
+
+describe("the golden files", () => {
+  const media = JSON.parse(read("media")) as ReturnType<typeof goldenMedia>;
+
+  it("are what the second implementation makes", () => {
+    expect(media).toEqual(JSON.parse(JSON.stringify(goldenMedia())));
+    expect(read("media").length).toBeLessThan(30_000);
+  });
+
+  it.each(media.files)("of $size bytes is sealed and opened by this one, byte by byte", async (golden) => {
+    const chance = chanceOf(golden.seed);
+    const key = makeMediaKey(chance);
+    const file = await sealFile(goldenFile(golden.size), chance, key);
+    const token = releaseToken(key, fromHex<DeviceAddress>(golden.address, 18));
+    const bytes = file.parts.reduce((sum, part) => sum + part.length, 0);
+    expect([bytes, hex(file.shape.digest), hex(key.id)]).toEqual([golden.bytes, golden.digest, golden.id]);
+    expect([hex(token), hex(capabilityMark(token))]).toEqual([golden.token, golden.mark]);
+    if (golden.blob !== undefined) expect(file.parts.map(hex).join("")).toBe(golden.blob);
+    expect((await openFile(file, file.parts)).done).toBe(true);
   });
 });

@@ -1,10 +1,11 @@
-// Golden vectors: three conversations, a group's life and two linkings with every output as hex, made by the second
+// Golden vectors: three conversations, a group's life, two linkings and some files with every output as hex, made by the second
 // implementation (`npm run generate -- --golden`), and lived through by both in the tests. Seeds and actions say all that a third one has to be given.
 import { START } from "./support.ts";
 import { hex } from "./twin/bytes.ts";
 import { chanceOf } from "./twin/chance.ts";
 import type { GroupAction, GroupLife, Output as GroupOutput } from "./twin/group-script.ts";
 import { linking } from "./twin/linking.ts";
+import { digestOf, markOf, partsOf, sealChunks, tokenOf } from "./twin/media.ts";
 import { TwinGroup } from "./twin/twin-group.ts";
 import { type Action, type Output, seedsOf, twinWorld, type World } from "./twin/worlds.ts";
 
@@ -177,6 +178,36 @@ export function goldenLinkings() {
     linkings: LINKINGS.map((each) => {
       const { text, offer, join, grant, digits } = linking(chanceOf(each.seed), START, each);
       return { ...each, text, offer: hex(offer), join: hex(join), grant: hex(grant), digits };
+    }),
+  };
+}
+
+/** Sizes at the borders of a bucket, a chunk and a part. */
+const FILES = [0, 4_088, 4_089, 65_528, 65_529, 2_097_144, 2_097_145].map((size, i) => ({
+  seed: 301 + i,
+  size,
+}));
+/** A blob of at most so many bytes is shown whole. */
+const SHOWN_BYTES = 5_000;
+
+/** Byte i of a file of the vectors is i modulo 251. */
+export function goldenFile(size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, i) => i % 251);
+}
+
+/** The file's content, from the second implementation. */
+export function goldenMedia() {
+  return {
+    about: "Files as they are sealed; crypto/README.md, section Vectors, says what is drawn in which order.",
+    files: FILES.map(({ seed, size }) => {
+      const chance = chanceOf(seed);
+      const [id, key, address] = [chance.bytes(16), chance.bytes(32), chance.bytes(18)];
+      const parts = partsOf(sealChunks({ id, key }, goldenFile(size)));
+      const token = tokenOf({ id, key }, address);
+      const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+      const shown = bytes <= SHOWN_BYTES ? { blob: parts.map(hex).join("") } : {};
+      const names = { id: hex(id), address: hex(address), token: hex(token), mark: hex(markOf(token)) };
+      return { seed, size, bytes, digest: hex(digestOf(parts)), ...names, ...shown };
     }),
   };
 }

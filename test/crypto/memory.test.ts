@@ -13,9 +13,11 @@ import {
 } from "../../crypto/index.ts";
 import * as primitives from "../../crypto/primitives.ts";
 import { ready } from "../../crypto/ready.ts";
+import { CHUNK_BYTES, pullChunks, pushChunks, streamState } from "../../crypto/secretstream.ts";
 import { lib } from "../../crypto/sodium.ts";
 import { type GroupDevice, groupOf } from "./group-world.ts";
 import { good, RELAY, scan } from "./linking-support.ts";
+import { openFile, sealFile } from "./media-support.ts";
 import { Device, seededRandom, seedOf, START, text } from "./support.ts";
 
 beforeAll(ready);
@@ -155,6 +157,32 @@ describe("attack 50: the wasm memory", () => {
     expect(piecesLeft(secret, kept, plain)).toBe(0);
   });
 
+  it("holds no key, no state and no text after a stream's chunks were sealed, opened and refused", () => {
+    const [key, plain, ad] = [fresh(), random.bytes(CHUNK_BYTES + 4_096), text("ad")];
+    const said = endsOf(plain);
+    const states = [streamState(key, random.bytes(24))];
+    expect(piecesLeft(key, ...states)).toBe(0);
+    const [sealing, opening] = [(states[0] as Uint8Array).slice(), (states[0] as Uint8Array).slice()];
+    // Not final: then libsodium makes a key for what would follow, and leaves it on its stack. Nothing is sealed under it.
+    const pushing = { ad, final: false, plain: [plain], length: plain.length };
+    const sealed = pushChunks(sealing, pushing);
+    expect(piecesLeft(key, ...states, sealing, ...said)).toBe(0);
+    const forged = sealed.with(sealed.length - 1, (sealed.at(-1) as number) ^ 1);
+    expect(pullChunks(opening, ad, forged)).toBeUndefined();
+    expect([piecesLeft(key, ...states, ...said), opening]).toEqual([0, states[0]]);
+    expect(pullChunks(opening, ad, sealed)?.plain).toEqual(plain);
+    expect([piecesLeft(key, ...states, opening, ...said), opening]).toEqual([0, sealing]);
+  });
+
+  it("holds no key, no state and no text after a file was sealed and opened", async () => {
+    const { drawn, watched } = aWatchedChance();
+    const file = await sealFile(random.bytes(2 * CHUNK_BYTES - 8), watched);
+    const states = file.positions.map(({ state }) => state).filter((state) => state.some((byte) => byte > 0));
+    expect([drawn.length, states.length]).toEqual([1, 1]);
+    expect((await openFile(file, file.parts)).done).toBe(true);
+    expect(piecesLeft(...drawn, ...states, ...endsOf(file.data.subarray(8)))).toBe(0);
+  });
+
   it("holds no chance, no key of any state and no text after a conversation", () => {
     const { drawn, watched } = aWatchedChance();
     const [alice, bob] = [new Device(watched), new Device(watched)];
@@ -214,6 +242,9 @@ describe("attack 50: the wasm memory", () => {
     expect(piecesLeft(own)).toBe(own.length / PIECE);
   });
 });
+
+/** What is searched of a long text. */
+const endsOf = (bytes: Uint8Array): Uint8Array[] => [bytes.subarray(0, 1_024), bytes.slice(-1_024)];
 
 /** The keys of both sides' ratchet between them, as they are now. */
 function secretsOf(a: Device, b: Device): Uint8Array[] {

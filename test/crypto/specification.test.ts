@@ -1,11 +1,12 @@
 // The numbers in crypto/README.md, held against the code in both directions: the table of limits, and the sizes that stand
 // beside the formats.
 import { readFileSync } from "node:fs";
-import { MAX_DEVICES } from "@lethe/protocol";
+import { MAX_DEVICES, MAX_MEDIA_BYTES, MEDIA_PART_BYTES } from "@lethe/protocol";
 import { beforeAll, describe, expect, it } from "vitest";
 import * as crypto from "../../crypto/index.ts";
 import { HEADER_BYTES } from "../../crypto/header.ts";
 import { PRELUDE_BYTES } from "../../crypto/pqxdh.ts";
+import { CHUNK_BYTES, CHUNK_OVERHEAD_BYTES, STREAM_STATE_BYTES } from "../../crypto/secretstream.ts";
 import { SEALING_RECORD_BYTES } from "../../crypto/sealing-key.ts";
 import { announcement } from "./group-tools.ts";
 import { type GroupDevice, groupOf } from "./group-world.ts";
@@ -99,6 +100,7 @@ describe("the table of limits", () => {
         `after ${number(crypto.ROTATE_AFTER_MESSAGES)} messages or ${days(crypto.ROTATE_AFTER_MS)}, beside what removes or changes devices`,
       ],
       ["plaintext", `${number(crypto.MAX_PLAINTEXT_BYTES)} bytes`],
+      ["a blob", `${number(MAX_MEDIA_BYTES)} bytes, in parts of ${number(MEDIA_PART_BYTES)}`],
     ]);
     expect(table("Limits")).toEqual(expected);
   });
@@ -151,6 +153,34 @@ describe("the section on groups", () => {
     for (const code of STATE_REFUSALS) expect([code, named.has(code)]).toEqual([code, true]);
   });
 });
+
+describe("the section on media", () => {
+  const section = page.slice(page.indexOf("## Media\n"), page.indexOf("## Contact link\n"));
+  const said = (pattern: RegExp): number => Number(pattern.exec(section)?.[1]?.replaceAll(",", ""));
+
+  it("has the sizes of what the code makes", () => {
+    expect(said(/at least ([\d,]+) bytes/)).toBe(crypto.paddedSize(0));
+    expect(said(/in chunks of ([\d,]+) bytes/)).toBe(CHUNK_BYTES);
+    expect(said(/each (\d+) longer when sealed/)).toBe(CHUNK_OVERHEAD_BYTES);
+    expect(said(/part += (\d+) sealed chunks/) * (CHUNK_BYTES + CHUNK_OVERHEAD_BYTES)).toBe(MEDIA_PART_BYTES);
+    expect(said(/sealed chunks, ([\d,]+) bytes/)).toBe(MEDIA_PART_BYTES);
+    expect(said(/digest 32`, (\d+) bytes/)).toBe(1 + 4 + STREAM_STATE_BYTES + crypto.MEDIA_DIGEST_BYTES);
+    expect(said(/id 16, key (\d+) /)).toBe(crypto.MEDIA_KEY_BYTES);
+  });
+
+  it("names every fault, and no other", () => {
+    const rows = [...section.matchAll(/^\| `([a-z-]+)` \|/gm)].map((match) => match[1]);
+    expect(rows).toEqual(Object.keys(MEDIA_FAULTS));
+  });
+});
+
+const MEDIA_FAULTS = {
+  "media-corrupt": 0,
+  "media-truncated": 0,
+  "media-too-long": 0,
+  "media-size-differs": 0,
+  "media-digest-differs": 0,
+} satisfies Record<crypto.MediaFault, 0>;
 
 const STATE_REFUSALS = Object.keys({
   malformed: 0,

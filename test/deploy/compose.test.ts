@@ -1,12 +1,13 @@
 // What operators of many nodes start, held against itself and the code: the compose file, the image, the balancer, the secrets.
 import { execFile, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { chmod, readFile, stat } from "node:fs/promises";
+import { readdirSync, readFileSync } from "node:fs";
+import { chmod, mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { OPERATOR_PATHS } from "../../protocol/index.ts";
+import { LEAST_EVERY_MS } from "../../relay/media/transfers.ts";
 import { readSettings, SETTINGS, settingsRows } from "../../relay/settings.ts";
 import { aFolder } from "../support/folder.ts";
 import { projectPath } from "../support/project.ts";
@@ -38,11 +39,22 @@ const service = (name: string): Service => {
   return found;
 };
 const services = Object.entries(compose.services);
+/** The services that run; the others do their work and end. */
+const running = services.filter(([, each]) => each["restart"] !== "no");
+/** docker-compose.yml, and what puts another store for media in MinIO's place. */
+const COMPOSE_FILES = [
+  "docker-compose.yml",
+  ...readdirSync(projectPath("deploy"))
+    .filter((name) => name.startsWith("compose."))
+    .map((name) => `deploy/${name}`),
+];
 const dockerfile = read("deploy/Dockerfile");
 const haproxy = read("deploy/haproxy.cfg");
 const line = (of: string, pattern: RegExp): string => pattern.exec(of)?.[1] ?? "";
 /** Variables that a file takes from its environment, without what stands in for them. */
 const taken = (text: string): string[] => [...text.matchAll(/\$\{(\w+)[:}]/g)].map(([, name = ""]) => name);
+/** Those of them that it cannot do without. */
+const needed = (text: string): string[] => [...text.matchAll(/\$\{(\w+):\?/g)].map(([, name = ""]) => name);
 
 describe("docker-compose.yml", () => {
   it.skipIf(!("store" in SETTINGS))(
@@ -64,8 +76,10 @@ describe("docker-compose.yml", () => {
   );
 
   it("pins every image by its exact version", () => {
-    for (const [name, { image }] of services)
-      expect(image, name).toMatch(/:(?:\d+\.\d+\.\d+|RELEASE\.\d{4}-\d\d-\d\dT[\d-]+Z)$/);
+    const images = COMPOSE_FILES.flatMap((file) => [...read(file).matchAll(/^ +image: (.*)$/gm)]);
+    expect(images.length).toBeGreaterThan(services.length);
+    for (const [, image] of images)
+      expect(image).toMatch(/:(?:v?\d+\.\d+\.\d+|RELEASE\.\d{4}-\d\d-\d\dT[\d-]+Z)\}?$/);
     const version = (JSON.parse(read("relay/package.json")) as { version: string }).version;
     expect(service("relay").image).toBe(`lethe-relay:${version}`);
     const { optionalDependencies } = JSON.parse(read("package.json")) as {
@@ -76,10 +90,10 @@ describe("docker-compose.yml", () => {
   });
 
   it("has no secret in it: they come from the environment, and nothing starts without them", () => {
-    const text = read("docker-compose.yml");
-    const secrets = /^\s+(\w*(?:SECRET|PASSWORD|TOKEN)\w*): (.*)$/gm;
+    const text = [...COMPOSE_FILES, "deploy/garage.toml"].map(read).join("\n");
+    const secrets = /^\s*(\w*(?:SECRET|PASSWORD|TOKEN)\w*)(?::| =) (.*)$/gim;
     const found = [...text.matchAll(secrets)];
-    expect(found.length).toBeGreaterThan(2);
+    expect(found.length).toBeGreaterThan(8);
     for (const [, name, value] of found)
       expect(value, name).toMatch(/^\$\{\w+:\?run sh deploy\/make-env\.sh/);
     expect(text).not.toMatch(/:\/\/[^/\s$]*:[^/\s$]*@/);
@@ -91,11 +105,13 @@ describe("docker-compose.yml", () => {
       expect(each["read_only"], name).toBe(true);
       expect(each["cap_drop"], name).toEqual(["ALL"]);
       expect(each["security_opt"], name).toEqual(["no-new-privileges:true"]);
-      expect(each["restart"], name).toBe("unless-stopped");
-      expect(each["mem_limit"], name).toMatch(/^\d+g$/);
+      expect(each["mem_limit"], name).toMatch(/^\d+[gm]$/);
       expect(each["cpus"], name).toBeGreaterThan(0);
       expect(each["pids_limit"], name).toBeGreaterThan(0);
       expect(each["stop_grace_period"], name).toMatch(/^\d+s$/);
+    }
+    for (const [name, each] of running) {
+      expect(each["restart"], name).toBe("unless-stopped");
       expect(each.healthcheck ?? (name === "relay" ? dockerfile : undefined), name).toBeDefined();
     }
     expect(dockerfile).toMatch(/^USER 10001:10001$/m);
@@ -104,15 +120,13 @@ describe("docker-compose.yml", () => {
     expect(service("balancer").user).toMatch(/^\$\{BALANCER_USER:\?/);
   });
 
-  it("can be reached at the balancer alone, which cannot reach Redis", () => {
+  it("can be reached at the balancer alone, which can reach neither Redis nor the store for media", () => {
     expect(services.filter(([, { ports }]) => ports !== undefined).map(([name]) => name)).toEqual([
       "balancer",
     ]);
     expect(compose.networks["store"]?.internal).toBe(true);
-    expect(service("redis").networks).toEqual(["store"]);
-    expect(service("minio").networks).toEqual(["store"]);
+    for (const name of ["redis", "media", "media-setup"]) expect(service(name).networks).toEqual(["store"]);
     expect(service("balancer").networks).not.toContain("store");
-    expect(service("minio")["profiles"]).toEqual(["media"]);
   });
 
   it("has two nodes, and nothing that would keep there from being more", () => {
@@ -167,9 +181,8 @@ describe("deploy/make-env.sh", () => {
 
   it("makes every variable that the compose file cannot do without, and none that it does not know", () => {
     const wanted = read("docker-compose.yml");
-    const needed = [...wanted.matchAll(/\$\{(\w+):\?/g)].map(([, name = ""]) => name);
-    expect(needed.filter((name) => !keys().includes(name))).toEqual([]);
-    const known = new Set([...taken(wanted), "COMPOSE_PROJECT_NAME"]);
+    expect(needed(wanted).filter((name) => !keys().includes(name))).toEqual([]);
+    const known = new Set([...taken(wanted), "COMPOSE_PROJECT_NAME", "COMPOSE_FILE"]);
     expect(keys().filter((name) => !known.has(name))).toEqual([]);
     expect(text).toContain("HTTPS_PORT=8443\n");
   });
@@ -180,8 +193,30 @@ describe("deploy/make-env.sh", () => {
     const other = await readFile(join(folder.path, ".env"), "utf8");
     const secrets = (of: string): string[] =>
       [...of.matchAll(/=([0-9a-f]{64})$/gm)].map(([, one = ""]) => one);
-    expect(secrets(text)).toHaveLength(3);
-    expect(new Set([...secrets(text), ...secrets(other)]).size).toBe(6);
+    expect(secrets(text)).toHaveLength(4);
+    expect(new Set([...secrets(text), ...secrets(other)]).size).toBe(8);
+  });
+
+  it("names the compose file of the store for media, and leaves a store of your own to you", async () => {
+    await using folder = await aFolder();
+    for (const store of ["minio", "rustfs", "garage", "s3"]) {
+      const dir = join(folder.path, store);
+      await mkdir(dir);
+      await makeEnv("relay.example", "--media", store, "--dir", dir);
+      const made = await readFile(join(dir, ".env"), "utf8");
+      const files = line(made, /^COMPOSE_FILE=(.*)$/m).split(":");
+      expect(files).toEqual([
+        "docker-compose.yml",
+        ...(store === "minio" ? [] : [`deploy/compose.${store}.yml`]),
+      ]);
+      const missing = files
+        .flatMap((file) => needed(read(file)))
+        .filter((name) => !made.includes(`\n${name}=`));
+      expect(missing, store).toEqual([]);
+      // Garage takes no other form (garagehq.deuxfleurs.fr, "Quick Start").
+      if (store !== "s3") expect(made).toMatch(/^LETHE_S3_ACCESS_KEY=GK[0-9a-f]{24}$/m);
+      else expect(made).toMatch(/^LETHE_S3_ACCESS_KEY=$/m);
+    }
   });
 
   it("writes files that only their owner can read, and changes nothing that is there", async () => {
@@ -203,7 +238,12 @@ describe("deploy/make-env.sh", () => {
 
   it("refuses names and ports that are none", async () => {
     await using folder = await aFolder();
-    for (const args of [["a b"], ["relay.example", "--port", "x"], ["$(id)"]])
+    for (const args of [
+      ["a b"],
+      ["relay.example", "--port", "x"],
+      ["relay.example", "--media", "x"],
+      ["$(id)"],
+    ])
       await expect(makeEnv(...args, "--dir", folder.path), args.join(" ")).rejects.toMatchObject({ code: 1 });
     for (const args of [[], ["a", "b"], ["a", "--no-such"]])
       await expect(makeEnv(...args, "--dir", folder.path), args.join(" ")).rejects.toMatchObject({ code: 2 });
@@ -223,5 +263,12 @@ describe("deploy/haproxy.cfg", () => {
   it("says itself where a client comes from, and offers no HTTP/2", () => {
     expect(haproxy).toContain("http-request set-header X-Forwarded-For %[src]");
     expect(line(haproxy, /alpn (\S+)/)).toBe("http/1.1");
+  });
+
+  it("leaves it to the relay to cut a part that is too slow", () => {
+    for (const side of ["client", "server"]) {
+      const seconds = Number(line(haproxy, new RegExp(`^ +timeout ${side} (\\d+)s$`, "m")));
+      expect(seconds * 1_000, side).toBeGreaterThan(LEAST_EVERY_MS);
+    }
   });
 });

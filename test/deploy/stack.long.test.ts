@@ -1,5 +1,6 @@
 // The stack of docker-compose.yml as it really runs: brought up with podman, two people through its balancer, a node that is
-// killed, and all nodes replaced one after the other while they write. Needs root, podman, docker-compose and mmdebstrap.
+// killed, and all nodes replaced one after the other while they write. Without media, for Debian has no MinIO; that their store is
+// ready before a node starts, is seen. Needs root, podman, docker-compose and mmdebstrap.
 import { execFile, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -26,14 +27,14 @@ it.skipIf(!possible)(
       run("sh", [projectPath("deploy/try-with-podman.sh"), args[0] ?? "", folder.path, ...args.slice(1)], {
         env: { ...process.env, PORT },
       });
-    const containers = async (): Promise<string[]> => {
-      const { stdout } = await stack("compose", "ps", "-q");
+    const nodes = async (): Promise<string[]> => {
+      const { stdout } = await stack("compose", "ps", "-q", "relay");
       return stdout.split("\n").filter((id) => id !== "");
     };
     await stack("images");
     try {
       expect((await stack("up")).stdout).toContain("healthy after");
-      expect(await containers()).toHaveLength(4);
+      expect(await nodes()).toHaveLength(2);
       const invited = await stack(
         "compose",
         "exec",
@@ -76,7 +77,7 @@ it.skipIf(!possible)(
       expect(sessions).toBe(2);
 
       const { stdout: killed } = await stack("crash");
-      expect(await containers()).toContain(killed.trim());
+      expect(await nodes()).toContain(killed.trim());
       await talk("with one node killed");
 
       let rolling = true;
@@ -89,7 +90,7 @@ it.skipIf(!possible)(
       const heard = anna.lines.filter((line) => line.startsWith("< ben:"));
       expect(new Set(heard).size).toBe(heard.length);
       expect(heard).toHaveLength(said + 3);
-      expect(await containers()).not.toContain(killed.trim());
+      expect(await nodes()).not.toContain(killed.trim());
     } finally {
       await stack("down");
     }

@@ -1,7 +1,8 @@
 // A real S3 store for tests: OpenStack Swift with its s3api, which checks signatures, expiry and methods as S3 does. On free
 // ports, over a folder of its own, ended by its process ids. Pages of listings are short, so that a few objects make several.
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -11,7 +12,7 @@ import { aFolder, type Folder } from "./folder.ts";
 import { freePort } from "./redis-server.ts";
 import { eventually, within } from "./waiting.ts";
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 100_000;
 const SERVERS = ["account", "container", "object", "proxy"] as const;
 type ServerKind = (typeof SERVERS)[number];
 type Ports = Readonly<Record<ServerKind | "memcached", number>>;
@@ -20,8 +21,9 @@ type Ports = Readonly<Record<ServerKind | "memcached", number>>;
 export const PAGE = 20;
 /** Who may read and write everything. */
 const KEYS = { accessKey: "test:tester", secretKey: "testing" };
-/** Debian's, whose packages Swift is one of. */
-const PYTHON = "/usr/bin/python3";
+/** Debian's: Swift is made for its Python. */
+const PROGRAMS = "/usr/bin";
+const PYTHON = join(PROGRAMS, "python3");
 
 /** Has a program of Swift's read its configuration from our folder; by itself it reads /etc/swift alone. */
 const LAUNCHER = `import runpy, sys
@@ -43,10 +45,10 @@ for kind, port in zip(("account", "container", "object"), map(int, sys.argv[2:])
     builder.get_ring().save(f"{sys.argv[1]}/{kind}.ring.gz")
 `;
 
-/** Whether it is installed here. */
+/** Whether Debian's packages are installed here. */
 export function hasSwift(): boolean {
-  const swift = spawnSync("swift-proxy-server", ["--help"], { stdio: "ignore" });
-  return swift.error === undefined && spawnSync("memcached", ["-V"], { stdio: "ignore" }).error === undefined;
+  const programs = [...SERVERS.map((kind) => `swift-${kind}-server`), "memcached"];
+  return programs.every((program) => existsSync(join(PROGRAMS, program)));
 }
 
 export class Swift implements AsyncDisposable {
@@ -129,7 +131,14 @@ export class Swift implements AsyncDisposable {
   async #run(): Promise<void> {
     const { path } = this.#folder;
     const user = execFileSync("id", ["-un"], { encoding: "utf8" }).trim();
-    this.#start("memcached", ["-u", user, "-l", "127.0.0.1", "-p", String(this.#ports.memcached)]);
+    this.#start(join(PROGRAMS, "memcached"), [
+      "-u",
+      user,
+      "-l",
+      "127.0.0.1",
+      "-p",
+      String(this.#ports.memcached),
+    ]);
     for (const kind of SERVERS)
       this.#start(PYTHON, this.#launch(`swift-${kind}-server`, join(path, `${kind}-server.conf`)));
     for (const [name, port] of Object.entries(this.#ports))
@@ -141,7 +150,7 @@ export class Swift implements AsyncDisposable {
 
   #launch(program: string, ...args: readonly string[]): string[] {
     const { path } = this.#folder;
-    return [join(path, "launch.py"), path, join("/usr/bin", program), ...args];
+    return [join(path, "launch.py"), path, join(PROGRAMS, program), ...args];
   }
 
   #start(program: string, args: readonly string[]): void {

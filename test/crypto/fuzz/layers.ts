@@ -5,9 +5,18 @@ import { stepSending } from "../../../crypto/double-ratchet.ts";
 import { seal, viewOf } from "../../../crypto/envelope.ts";
 import { writeHeader } from "../../../crypto/header.ts";
 import { HpkeContext } from "../../../crypto/hpke.ts";
-import { type Bundle, encodeRatchet, verifyBundle, verifyPeer } from "../../../crypto/index.ts";
+import {
+  type Bundle,
+  encodeRatchet,
+  makeMediaKey,
+  MediaSealer,
+  verifyBundle,
+  verifyPeer,
+} from "../../../crypto/index.ts";
 import { LABELS } from "../../../crypto/labels.ts";
+import { mediaAd, mediaStart } from "../../../crypto/media.ts";
 import { systemRandom } from "../../../crypto/random.ts";
+import { pullChunks } from "../../../crypto/secretstream.ts";
 import { letheSuite } from "../../../crypto/suite.ts";
 import { type Device, itemOf, type Mail, pair, START, talkingPair, text } from "../support.ts";
 import { groupLayers } from "./group-layers.ts";
@@ -26,6 +35,7 @@ export function layers(): Layer[] {
     insideMessage(talkingPair(62)),
     ...contacts(pair(63)),
     ...groupLayers(),
+    aPart(),
   ];
 }
 
@@ -58,6 +68,22 @@ function insideSeal(name: string, { alice, bob }: { alice: Device; bob: Device }
       if (code === "ok") throw new Error(`${name}: another one's envelope was opened`);
       const after = [...bob.ratchets.values()].flat().map((ratchet) => encodeRatchet(ratchet));
       if (Buffer.compare(Buffer.concat(before), Buffer.concat(after)) !== 0) throw new Error(`${name}: kept`);
+    },
+  };
+}
+
+/** What a relay hands over as the one part of a blob. */
+function aPart(): Layer {
+  const key = makeMediaKey(systemRandom);
+  const [data, name] = [text("hello"), "a part of a blob"];
+  const example = new MediaSealer(key, data.length).seal(data);
+  const state = mediaStart(key).state;
+  return {
+    name,
+    example,
+    check(bytes) {
+      const pulled = pullChunks(state.slice(), mediaAd(key, data.length), bytes);
+      allowed(name, Buffer.compare(bytes, example) === 0, pulled === undefined ? "refused" : "ok");
     },
   };
 }
