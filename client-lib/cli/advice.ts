@@ -47,6 +47,12 @@ const ADVICE: Readonly<Record<string, string>> = {
   "linking-other-account": "Somebody else has answered it. Begin again, and show the code to nobody.",
   "linking-refused": "Is the code whole? If it is, begin again, on another network if you can.",
   "rate-limited": "Wait a little and try again.",
+  "media-off": "Use another relay, or another way for this file.",
+  "media-too-large": "Send it in pieces, or ask the relay's operator for more room.",
+  "media-quota": "Earlier files wait for their recipients: try again when they have been fetched.",
+  "media-gone": "Ask whoever has sent it to send it again.",
+  "media-not-saved": "Is the disk full, or the folder gone? /save takes another.",
+  "media-source-changed": "/send it again.",
 };
 
 export function adviceFor(error: unknown): { says: string; advice: string | undefined } {

@@ -219,11 +219,12 @@ export class ChatFiles {
   }
 
   async #letGo(kept: Kept): Promise<void> {
+    this.#files = this.#files.filter((each) => each !== kept);
     kept.end.abort();
     await kept.saving;
     await kept.media.discard();
     if (kept.row.into !== "") await removeBeside(besideOf(kept.row));
-    await this.#forget(kept);
+    await this.#config.rows.remove([kept.row]);
   }
 
   async #gone({ account, ids }: ClientEvents["disappear"] | ClientEvents["deleted"]): Promise<void> {

@@ -2,7 +2,6 @@
 // true: an upload has a line from its beginning, whose state says what became of it.
 import type { Client } from "../client.ts";
 import type { Conversation } from "../client-events.ts";
-import { ClientError } from "../errors.ts";
 import type { UnfinishedUpload } from "../media/uploads.ts";
 import { adviceFor } from "./advice.ts";
 import { fileToSend } from "./file-places.ts";
@@ -30,18 +29,17 @@ interface Sending {
   readonly head: string;
   readonly name: string;
   readonly size: number;
+  /** Of its message, where that is known before it is sent. */
+  readonly id: string | undefined;
 }
 
 export class ChatUploads {
   readonly #config: ChatUploadsConfig;
   /** Messages with files of this run. */
   readonly #sent = new Set<string>();
-  /** Those that go on by themselves, by id. */
-  readonly #background = new Map<string, OutLine>();
 
   constructor(config: ChatUploadsConfig) {
     this.#config = config;
-    config.client.on("error", ({ error }) => this.#failedSomewhere(error));
   }
 
   static get help(): string {
@@ -52,7 +50,8 @@ export class ChatUploads {
   takes(name: string, rest: string): boolean {
     const { after } = this.#config;
     if (name === "send" && rest !== "") after(() => this.#send(rest));
-    else if (name === "cancel" && /^\d*$/.test(rest)) after(() => this.#cancel(Number(rest === "" ? 1 : rest)));
+    else if (name === "cancel" && /^\d*$/.test(rest))
+      after(() => this.#cancel(Number(rest === "" ? 1 : rest)));
     else return false;
     return true;
   }
@@ -66,7 +65,7 @@ export class ChatUploads {
     const head = fileText({ name, type, size, width, height });
     const line = begin(where, caption === "" ? head : `${head} ${caption}`);
     const pixels = width === undefined || height === undefined ? {} : { width, height };
-    this.#run({ where, line, head, name, size }, (progress) => {
+    this.#run({ where, line, head, name, size, id: undefined }, (progress) => {
       const options = { type, caption, ...pixels, progress };
       return where.group === undefined
         ? client.sendMedia(where.user, source, options)
@@ -75,27 +74,28 @@ export class ChatUploads {
   }
 
   /** Beside what is written meanwhile. */
-  #run(
-    { where, line, head, name, size }: Sending,
-    work: (progress: (done: number) => void) => Promise<{ readonly id: string }>,
-  ): void {
-    const { known, reach, note } = this.#config;
+  #run(sending: Sending, work: (progress: (done: number) => void) => Promise<{ readonly id: string }>): void {
+    const { where, line, head, name, size } = sending;
+    const { known, reach } = this.#config;
     const told = (percent: number) => ({ is: "upload", number: line.number, percent }) as const;
     withBar(this.#config, { name, size, told }, work).then(
       ({ id }) => {
         this.#sent.add(id);
-        known(line, where, id, head);
+        if (sending.id === undefined) known(line, where, id, head);
         reach(line, "sent");
       },
-      (error: unknown) => {
-        const code = codeOf(error);
-        // It goes on at the next start.
-        if (code === "closed") return;
-        const { says, advice } = adviceFor(error);
-        note(`${name}: ${says}${advice === undefined ? "" : ` ${advice}`}`);
-        reach(line, code === "expired" ? "expired" : "refused", code);
-      },
+      (error: unknown) => this.#failed(sending, error),
     );
+  }
+
+  #failed({ line, name, id }: Sending, error: unknown): void {
+    const { reach, note } = this.#config;
+    const code = codeOf(error);
+    // It goes on at the next start; or it went on by itself, and its message tells how far.
+    if (code === "closed" || (code === "media-unknown-upload" && id !== undefined)) return;
+    const { says, advice } = adviceFor(error);
+    note(`${name}: ${says}${advice === undefined ? "" : ` ${advice}`}`);
+    reach(line, code === "expired" ? "expired" : "refused", code);
   }
 
   async #cancel(number: number): Promise<void> {
@@ -117,43 +117,25 @@ export class ChatUploads {
     for (const upload of await this.#config.client.media.unfinished()) await this.#goOn(upload);
   }
 
-  async #goOn(upload: UnfinishedUpload): Promise<void> {
-    const { begin, known, client, note, say } = this.#config;
-    const { id, to, name, size, resume, state } = upload;
+  async #goOn({ id, to, resume, ...about }: UnfinishedUpload): Promise<void> {
+    const { begin, known, client } = this.#config;
+    const { name, size } = about;
     const isGroup = client.groups.list().some((group) => group.id === to);
     const where: Conversation = isGroup ? { user: undefined, group: to } : { user: to, group: undefined };
-    const file = state === "waits" ? await fileToSend(resume).catch((error: unknown) => error) : undefined;
-    if (file instanceof Error) {
-      const text = `${name} is not sent yet: ${file.message} /cancel gives it up.`;
-      say({ is: "error", text });
-      return note(text);
-    }
-    const found = file as Awaited<ReturnType<typeof fileToSend>> | undefined;
-    const head = fileText({ ...upload, width: found?.width, height: found?.height });
+    const file = await fileToSend(resume).catch((error: unknown) => this.#missing(name, error));
+    if (file === undefined) return;
+    const { source, width, height } = file;
+    const head = fileText({ ...about, width, height });
     const line = begin(where, head);
+    known(line, where, id, head);
     this.#sent.add(id);
-    if (found === undefined) {
-      this.#background.set(id, line);
-      known(line, where, id, head);
-    } else
-      this.#run({ where, line, head, name, size }, (progress) =>
-        client.media.resume(id, found.source, progress),
-      );
+    this.#run({ where, line, head, name, size, id }, (progress) => client.media.resume(id, source, progress));
   }
 
-  /** Nobody waits for what goes on by itself: what has failed of it is what is not there any more. */
-  #failedSomewhere(error: Error): void {
-    if (this.#background.size === 0 || !(error instanceof ClientError)) return;
-    const { code } = error;
-    if (!code.startsWith("media-")) return;
-    this.#config.after(async () => {
-      const open = (await this.#config.client.media.unfinished()).map(({ id }) => id);
-      for (const [id, line] of this.#background) {
-        if (open.includes(id)) continue;
-        this.#background.delete(id);
-        if (line.state === "queued") this.#config.reach(line, "refused", code);
-      }
-    });
+  #missing(name: string, error: unknown): undefined {
+    const text = `${name} is not sent yet: ${adviceFor(error).says} /cancel gives it up.`;
+    this.#config.say({ is: "error", text });
+    this.#config.note(text);
   }
 }
 

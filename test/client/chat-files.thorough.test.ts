@@ -237,6 +237,22 @@ describe("files in lethe chat", () => {
     expect(await Promise.all([paul.end(), again.end()])).toEqual([0, 0]);
   });
 
+  it("are let go of when their message disappears, and their caption is all that an edit changes", async () => {
+    const [xaver, yara] = await pair("xaver", "yara");
+    const { path } = await file("one.bin", 3_000);
+    xaver.type(`/send ${path} mine`);
+    await yara.line(/^< xaver: 📎 one\.bin, .* mine$/);
+    await xaver.line(/^(?:sent|delivered|read) 2$/);
+    xaver.type("/edit 1 yours", "/timer 1s", `/send ${path} soon gone`);
+    await yara.line(/^edit xaver: yours$/);
+    await yara.line(/^disappeared 📎 one\.bin, /);
+    yara.type("/files", "/reply 1 thanks", "/discard 2");
+    await yara.line(/^file 1 xaver: 📎 one\.bin/);
+    expect(await yara.line(/^> 2/)).toMatch(/^> 2 \[to "📎 one\.bin, /);
+    await yara.line(/^error There is no file 2 here/);
+    expect(await Promise.all([xaver.end(), yara.end()])).toEqual([0, 0]);
+  });
+
   it("come to the other devices of whoever has sent them", async () => {
     const sven = chat("sven", ["--with", "tina"]);
     await sven.line(/^connection online$/);

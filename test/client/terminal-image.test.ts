@@ -2,6 +2,7 @@
 // protocols of kitty and iTerm2.
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { parseCommand } from "../../client-lib/cli/arguments.ts";
 import { imageHeader } from "../../client-lib/cli/image-header.ts";
 import { ImageLayer, type Placed } from "../../client-lib/cli/image-layer.ts";
 import {
@@ -135,6 +136,15 @@ describe("a terminal", () => {
     expect(cells(4000, 400)).toEqual([4, 80]);
     expect(cells(1, 1)).toEqual([1, 1]);
     expect(cells(65_535, 1, 20)).toEqual([1, 20]);
+  });
+});
+
+describe("lethe chat", () => {
+  it("shows pictures unless it is told not to", () => {
+    expect(parseCommand(["chat", "anna"], {})).toMatchObject({ chat: { images: true, saveTo: undefined } });
+    expect(parseCommand(["chat", "anna", "--no-images", "--save", "in"], {})).toMatchObject({
+      chat: { images: false, saveTo: "in" },
+    });
   });
 });
 
