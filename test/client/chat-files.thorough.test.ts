@@ -177,7 +177,12 @@ describe("files in lethe chat", () => {
     const [one, other] = [await file("one.bin", 30_000_000), await file("two.bin", 30_000_000)];
     lars.type(`/send ${one.path}`, `/send ${other.path}`);
     await lars.line(/^upload \d [1-5]0$/);
+    line.silence("up");
+    lars.type("/cancel 9");
+    await lars.line(/^error There is no upload 9/);
     await lars.kill("SIGKILL");
+    line.silence(undefined);
+    line.cut();
     await writeFile(one.path, randomBytes(30_000_000));
     await rm(other.path);
     const again = chat("lars", ["--with", "mona"], line.url);
@@ -215,8 +220,12 @@ describe("files in lethe chat", () => {
   it("can be saved after a restart, and are let go of when their message is deleted", async () => {
     const [paul, rosa] = await pair("paul", "rosa");
     const [one, other] = [await file("one.bin", 3_000), await file("two.bin", 3_000)];
-    paul.type(`/send ${one.path}`, `/send ${other.path}`);
+    // Files are said as they have come to the relay: the second could be there before the first.
+    paul.type(`/send ${one.path}`);
+    await rosa.line(/^< paul: 📎 one\.bin/);
+    paul.type(`/send ${other.path}`);
     await rosa.line(/^< paul: 📎 two\.bin/);
+    await paul.line(/^(?:sent|delivered|read) 3$/);
     await rosa.kill("SIGKILL");
     paul.type("/delete 1");
     await paul.line(/^deleted you: 📎 two\.bin/);
