@@ -3,7 +3,7 @@
 // says them; what only changes something is never confirmed, so of it nothing but `sent` is promised.
 import { bodyOf, type Said, type Update } from "./content/content.ts";
 import type { SentMessage } from "./outgoing.ts";
-import { bytesOf, quoteOf, type Target } from "./said.ts";
+import { bytesOf, quoteOf, type Target, unless } from "./said.ts";
 
 export interface SendOptions {
   /** Life of the message until the relay has delivered it, ms; at most 30 days. */
@@ -80,7 +80,7 @@ export abstract class Conversing<Handle extends SentUpdate> {
 
   /** How long what is said here stays, ms; undefined: as long as one likes. */
   async timer(to: string): Promise<number | undefined> {
-    return (await this.timerOf(to)).ms || undefined;
+    return unless(0, (await this.timerOf(to)).ms);
   }
 
   /** Introduces somebody whose keys are known, so that they can be added: without the right to write, which is theirs to give.

@@ -12,7 +12,7 @@ import type { Clock } from "./edge/clock.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { People } from "./people.ts";
 import type { ReceivedMedia } from "./media/received.ts";
-import { hexOf, type MediaFields, saidOf, targetOf } from "./said.ts";
+import { hexOf, type MediaFields, saidOf, targetOf, unless } from "./said.ts";
 
 export interface HandingConfig {
   readonly emitter: Emitter;
@@ -162,13 +162,13 @@ export class Handing {
       return emitter.emit("unknown-content", { ...done, id: toHex(entry.message), content: content.body });
     switch (kind.is) {
       case "reaction":
-        return emitter.emit("reaction", { ...done, target: targetOf(kind), text: kind.text || undefined });
+        return emitter.emit("reaction", { ...done, target: targetOf(kind), text: unless("", kind.text) });
       case "edit":
         return emitter.emit("edit", { ...done, id: hexOf(kind.messageId), text: kind.text });
       case "delete":
         return emitter.emit("deleted", { ...done, ids: kind.messages.map(hexOf) });
       case "timer":
-        return emitter.emit("timer", { ...done, ms: kind.ms || undefined });
+        return emitter.emit("timer", { ...done, ms: unless(0, kind.ms) });
       default:
         return this.#message(entry, account, name, { kind, beside });
     }

@@ -54,10 +54,15 @@ export function saidOf(
     type: is === "bytes" ? kind.type : undefined,
     media: is === "media" ? received(kind) : undefined,
     contact:
-      is === "contact" ? { ...kind, account: hexOf(kind.account), name: kind.name || undefined } : undefined,
+      is === "contact" ? { ...kind, account: hexOf(kind.account), name: unless("", kind.name) } : undefined,
     replyTo: replyTo === undefined ? undefined : targetOf(replyTo),
-    disappearsAfter: disappearsMs || undefined,
+    disappearsAfter: unless(0, disappearsMs),
   };
+}
+
+/** What content.proto has as a default is nothing said. */
+export function unless<T>(nothing: T, value: T): T | undefined {
+  return value === nothing ? undefined : value;
 }
 
 export function hexOf(id: Uint8Array): string {

@@ -135,10 +135,13 @@ keys are made here and never leave the store.
   --ticket TICKET         what the relay asks of new accounts, if it does: an invite, or a token of its own login
 
 In the chat:
-  /to USER  /accept USER  /block USER  /contact  /add LINK  /devices  /link CODE  /reconnect  /quit
+  /to USER  /accept USER  /block USER  /contact  /add LINK  /devices  /link CODE  /reconnect  /quit  /help
   /contact shows your contact link, and /add takes somebody else's. A line that begins with // is sent with one /
   Groups: /group NAME USER… makes one, /to #NAME writes to it; /groups  /members  /invite USER…  /remove USER…  /promote USER
   /rename NAME  /join #NAME  /leave
+  Messages: /reply N TEXT  /react N EMOJI  /edit N TEXT  /delete N, where N counts back from the newest one, which is 1; for
+  /edit and /delete from your own newest. /timer 1h (30s, 5m, 7d, off): what is said from now on disappears so long after it was
+  read. /card USER introduces somebody, whom the others add with /add N
 
 Ticks: a grey one, the relay has it; two grey, it is on the other device; two blue, it was read.
 
@@ -147,6 +150,7 @@ In a pipe each line of the input is a message, and each event is a line of the o
   contact LINK   added USER   typing USER   request USER   gap USER COUNT   connection online|connecting|offline   error TEXT   halted CODE
   presence USER online|unknown   presence USER offline [MINUTE WHEN LAST SEEN]
   < #GROUP USER: TEXT   < #GROUP you: TEXT   < you → USER: TEXT (the last two: from another device of yours)
+  reaction USER: EMOJI TEXT   edit USER: NEW TEXT   deleted USER: TEXT   disappeared TEXT   timer USER: MS|off
   group #GROUP created|joined|invited|changed|removed|left MEMBERS   progress N DELIVERED/OF READ/OF
 At the end of the input it ends as soon as the relay has everything (0), or when nothing goes on by itself any more (1).
 `,

@@ -46,11 +46,6 @@ export class ChatGroups {
     return found;
   }
 
-  async queue(tag: string, text: string): Promise<string> {
-    const { id } = await this.#config.client.groups.queue(this.find(tag).id, text);
-    return id;
-  }
-
   typing(tag: string): void {
     this.#config.client.groups.typing(this.find(tag).id);
   }

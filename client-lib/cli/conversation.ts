@@ -1,13 +1,15 @@
 // What a chat is about, whatever shows it: whom one talks to, what was said, how far one's own messages have come.
 // Always true: the list is capped; a message's state only goes forward; what a face shows follows from `changed`.
 import type { Client } from "../client.ts";
-import type { ClientEvents, ReceivedMessage } from "../client-events.ts";
+import type { ClientEvents, Conversation } from "../client-events.ts";
 import { ClientError } from "../errors.ts";
 import type { GroupProgress } from "../groups/group-api.ts";
+import type { ContactCard, SaidMessage, Target } from "../said.ts";
 import { adviceFor } from "./advice.ts";
 import { drawQr, qrRows } from "./qr.ts";
 import { ChatDevices } from "./chat-devices.ts";
 import { ChatGroups } from "./chat-groups.ts";
+import { ChatMessages, type MessageLine, shownOf } from "./chat-messages.ts";
 
 export type State = "queued" | "sent" | "delivered" | "read" | "expired" | "refused";
 
@@ -15,7 +17,7 @@ export type Line =
   | {
       readonly kind: "in";
       readonly from: string;
-      readonly text: string;
+      text: string;
       readonly at: number;
       readonly late: boolean;
     }
@@ -23,7 +25,7 @@ export type Line =
       readonly kind: "out";
       readonly number: number;
       readonly to: string;
-      readonly text: string;
+      text: string;
       readonly at: number;
       state: State;
     }
@@ -46,6 +48,23 @@ export type Happening =
   | ({ readonly is: "progress"; readonly number: number } & GroupProgress)
   | { readonly is: "group"; readonly tag: string; readonly how: string; readonly members: number }
   | ({ readonly is: "presence" } & ClientEvents["presence"])
+  | {
+      readonly is: "reaction";
+      readonly from: string;
+      readonly text: string | undefined;
+      readonly about: string;
+    }
+  | { readonly is: "edit"; readonly from: string; readonly text: string }
+  /** A message is not there any more. */
+  | {
+      readonly is: "gone";
+      readonly how: "deleted" | "disappeared";
+      readonly from: string;
+      readonly about: string;
+    }
+  | { readonly is: "timer"; readonly from: string; readonly ms: number | undefined }
+  /** The relay has what was done to a message, or refuses it. */
+  | { readonly is: "done" }
   | { readonly is: "request"; readonly from: string }
   | { readonly is: "contact"; readonly link: string }
   | { readonly is: "added"; readonly user: string }
@@ -64,17 +83,12 @@ export const TYPING_MS = 5_000;
 const TELL_TYPING_MS = 3_000;
 const RANK: Record<State, number> = { queued: 0, sent: 1, delivered: 2, read: 3, expired: 4, refused: 4 };
 
-/** What is said, or what kind of thing it is. */
-function shownOf(message: Pick<ReceivedMessage, "text" | "bytes" | "type">): string {
-  return message.text ?? `[${message.bytes?.length ?? 0} bytes ${message.type ?? ""}]`;
-}
-
 export class Chat {
   readonly client: Client;
   readonly lines: Line[] = [];
   peer: string | undefined;
   connection: "connecting" | "online" | "offline" = "connecting";
-  /** Messages that the relay has not taken and that may still go. */
+  /** Messages, and what was done to some, that the relay has not taken and that may still go. */
   unsent = 0;
   /** Why nothing goes on by itself any more. */
   halted: string | undefined;
@@ -83,6 +97,7 @@ export class Chat {
   readonly #accepts: string | undefined;
   readonly #devices: ChatDevices;
   readonly #groups: ChatGroups;
+  readonly #messages: ChatMessages;
   readonly #numbers = new Map<string, Line & { kind: "out" }>();
   readonly #early = new Map<string, State>();
   #listeners: ((what: Happening) => void)[] = [];
@@ -101,6 +116,19 @@ export class Chat {
       note: (text) => this.#note(text),
       after: (what) => this.#then(what),
       turnTo: (tag) => this.#writeTo(tag),
+    });
+    this.#messages = new ChatMessages({
+      client,
+      say: (what) => this.#say(what),
+      note: (text) => this.#note(text),
+      tagOf: (group) => this.#groups.tagOf(group),
+      here: () => this.#here(),
+      reply: (text, to) => this.#send(text, to),
+      sendCard: (user) => this.#sendCard(user),
+      add: (card) => this.#addContact(card),
+      removed: (line) => this.#remove(line),
+      goes: (sent) => this.#goes(sent),
+      after: (what) => this.#then(what),
     });
     this.connection = client.connection;
     this.#listen();
@@ -142,17 +170,17 @@ export class Chat {
       this.#say({ is: "connection", state });
     });
     client.on("message", (message) => {
-      this.typing.delete(message.from);
-      const text = shownOf(message);
-      this.peer ??= message.from;
-      this.#add({ kind: "in", from: message.from, text, at: message.sentAt, late: message.late });
+      const { from, sentAt, late } = message;
+      this.typing.delete(from);
+      this.peer ??= from;
+      this.#heard({ user: from, group: undefined }, message, { from, at: sentAt, late });
       message.read();
       this.#watch(message.from);
     });
     client.on("own-message", (message) => {
       const { user, sentAt } = message;
-      const text = shownOf(message);
-      this.#add({ kind: "in", from: `you → ${user}`, text, at: sentAt, late: false });
+      const own = { account: client.account, ...message };
+      this.#heard({ user, group: undefined }, own, { from: `you → ${user}`, at: sentAt, late: false });
     });
     this.#listenToGroups();
     client.on("presence", (presence) => {
@@ -201,9 +229,9 @@ export class Chat {
     client.on("group-message", (message) => {
       const { group, from, own, sentAt, late } = message;
       const tag = this.#groups.tagOf(group);
-      const text = shownOf(message);
+      const line = { from: `${tag} ${own ? "you" : from}`, at: sentAt, late };
       this.peer ??= tag;
-      this.#add({ kind: "in", from: `${tag} ${own ? "you" : from}`, text, at: sentAt, late });
+      this.#heard({ user: undefined, group }, message, line);
       message.read();
     });
     client.on("group", ({ group, how }) => {
@@ -234,6 +262,34 @@ export class Chat {
   #halt(why: string): void {
     this.halted = why;
     this.#say({ is: "halted", why });
+  }
+
+  #heard(
+    where: Conversation,
+    message: SaidMessage & Target,
+    shown: Omit<Line & { kind: "in" }, "kind" | "text">,
+  ): void {
+    const text = this.#messages.quote(message.replyTo) + shownOf(message);
+    const line: MessageLine = { kind: "in", ...shown, text };
+    this.#messages.remember(where, message, line, message.contact);
+    this.#add(line);
+  }
+
+  #goes(sent: Promise<void>): void {
+    this.unsent += 1;
+    const over = (): void => {
+      this.unsent -= 1;
+      this.#say({ is: "done" });
+    };
+    sent.then(over, (error: unknown) => {
+      this.#failed(error);
+      over();
+    });
+  }
+
+  #remove(line: MessageLine): void {
+    const at = this.lines.indexOf(line);
+    if (at >= 0) this.lines.splice(at, 1);
   }
 
   #add(line: Line): void {
@@ -276,35 +332,58 @@ export class Chat {
   }
 
   #then(what: () => Promise<void>): void {
-    this.#queueing = this.#queueing.then(what).catch((error: unknown) => {
-      const { says, advice } = adviceFor(error);
-      this.#say({ is: "error", text: says });
-      this.#note(advice === undefined ? says : `${says} ${advice}`);
-    });
+    this.#queueing = this.#queueing.then(what).catch((error: unknown) => this.#failed(error));
   }
 
-  async #send(text: string): Promise<void> {
+  #failed(error: unknown): void {
+    const { says, advice } = adviceFor(error);
+    this.#say({ is: "error", text: says });
+    this.#note(advice === undefined ? says : `${says} ${advice}`);
+  }
+
+  /** Whom one writes to. @throws Error */
+  #here(): Conversation {
     const to = this.peer;
-    if (to === undefined) {
-      this.#say({ is: "error", text: "to whom? /to USER" });
-      this.#note("To whom? /to USER says it.");
-      return;
-    }
-    const id = to.startsWith("#")
-      ? await this.#groups.queue(to, text)
-      : (await this.client.queue(to, text)).id;
-    const line = {
+    if (to === undefined) throw new Error("To whom? /to USER says it.");
+    return to.startsWith("#")
+      ? { user: undefined, group: this.#groups.find(to).id }
+      : { user: to, group: undefined };
+  }
+
+  async #send(text: string, replyTo?: Target): Promise<void> {
+    const { client } = this;
+    const where = this.#here();
+    const { user, group } = where;
+    const options = replyTo === undefined ? {} : { replyTo };
+    const { id } = await (group === undefined
+      ? client.queue(user, text, options)
+      : client.groups.queue(group, text, options));
+    this.#said(where, id, this.#messages.quote(replyTo) + text);
+  }
+
+  async #sendCard(user: string): Promise<void> {
+    const { client } = this;
+    const where = this.#here();
+    const { id } = await (where.group === undefined
+      ? client.sendContact(where.user, user)
+      : client.groups.sendContact(where.group, user));
+    this.#said(where, id, `[contact ${user}]`);
+  }
+
+  #said(where: Conversation, id: string, text: string): void {
+    const to = this.peer ?? "";
+    const line: Line & { kind: "out" } = {
       kind: "out",
       number: ++this.#count,
       to,
       text,
       at: Date.now(),
-      state: "queued" as State,
-    } as const;
-    const shown: Line & { kind: "out" } = { ...line };
-    this.#numbers.set(id, shown);
+      state: "queued",
+    };
+    this.#numbers.set(id, line);
+    this.#messages.remember(where, { account: this.client.account, id }, line);
     this.unsent += 1;
-    this.#add(shown);
+    this.#add(line);
     const early = this.#early.get(id);
     this.#early.clear();
     if (early !== undefined) this.#reach(id, early);
@@ -321,14 +400,23 @@ export class Chat {
     else if (name === "accept" && user !== "") this.#then(() => this.#accept(user));
     else if (name === "block" && user !== "") this.#then(() => this.client.block(user));
     else if (name === "contact") this.#showLink();
+    else if (name === "help") this.#help();
+    else if (this.#messages.takes(name, words)) return undefined;
     else if (name === "add" && user !== "") this.#then(() => this.#addContact(user));
     else if (!this.#devices.takes(name, user) && !this.#groups.takes(name, words, this.peer)) {
       this.#say({ is: "error", text: `/${name} is not understood` });
-      this.#note(
-        `/to USER  /accept USER  /block USER  /contact  /add LINK  /devices  /link CODE  /reconnect  /quit  ${ChatGroups.help}`,
-      );
+      this.#help();
     }
     return undefined;
+  }
+
+  #help(): void {
+    this.#note(
+      `/to USER  /accept USER  /block USER  /contact  /add LINK  /devices  /link CODE  /reconnect  /quit  /help  ${ChatGroups.help}`,
+    );
+    this.#note(
+      `${ChatMessages.help}  (N counts back from the newest message, which is 1; for /edit and /delete from yours)`,
+    );
   }
 
   async #turnTo(user: string): Promise<void> {
@@ -356,7 +444,7 @@ export class Chat {
     this.#say({ is: "contact", link });
   }
 
-  async #addContact(link: string): Promise<void> {
+  async #addContact(link: string | ContactCard): Promise<void> {
     const { user } = await this.client.addContact(link);
     this.#say({ is: "added", user });
     await this.#turnTo(user);

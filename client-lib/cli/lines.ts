@@ -72,6 +72,14 @@ export function formOf(what: Happening): string | undefined {
       return `group ${what.tag} ${what.how} ${what.members}`;
     case "presence":
       return `presence ${what.user} ${what.state}${what.lastSeen === undefined ? "" : ` ${minuteOf(what.lastSeen)}`}`;
+    case "reaction":
+      return `reaction ${what.from}: ${flat(what.text ?? "-")} ${flat(what.about)}`;
+    case "edit":
+      return `edit ${what.from}: ${flat(what.text)}`;
+    case "gone":
+      return `${what.how} ${what.from}${what.from === "" ? "" : ": "}${flat(what.about)}`;
+    case "timer":
+      return `timer ${what.from}: ${what.ms ?? "off"}`;
     case "request":
       return `request ${what.from}`;
     case "contact":
@@ -87,6 +95,7 @@ export function formOf(what: Happening): string | undefined {
     case "halted":
       return `halted ${what.why}`;
     case "notice":
+    case "done":
       return undefined;
   }
 }

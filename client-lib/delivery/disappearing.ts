@@ -1,5 +1,5 @@
 // Messages that are to go by themselves: how long those of each conversation stay, and when each is over. Always true: a
-// deadline is durable in the commit in which the message was sent or read, and gone in the one that makes it an entry of
+// deadline is durable in the commit in which the message was found sent or read, and gone in the one that makes it an entry of
 // the inbox, which comes until it is settled; of two timers of a conversation the one that was set later stands.
 import { type AccountId, accountOf, type DeviceAddress, encode, joined } from "@lethe/protocol";
 import type { GroupId } from "@lethe/crypto";
@@ -26,7 +26,7 @@ const NO_TIMER: TimerRow = { ms: 0, setAt: 0, by: "" as AccountId };
 export class Disappearing {
   readonly #self: DeviceAddress;
   readonly #timers = new Map<string, TimerRow>();
-  /** By author and id. Those that were not read have no deadline. */
+  /** By author and id. Those that were not read, or sent, have no deadline. */
   readonly #rows = new Map<string, DisappearRow>();
   #nextAt: number;
 
@@ -42,14 +42,14 @@ export class Disappearing {
     return this.#timers.get(keyOf(where)) ?? NO_TIMER;
   }
 
-  /** What this device says, as it is to be sealed: a message carries how long it stays, from now on at this side. */
+  /** What this device says, as it is to be sealed: a message carries how long it stays. */
   goes(turn: Turn, where: Where, message: MessageId, body: Uint8Array): Uint8Array {
     const said = whole(body);
     const self = accountOf(this.#self);
     if (said?.kind?.is === "timer") this.set(turn, where, { ...said.kind, by: self });
     const { ms } = this.timer(where);
     if (ms === 0 || !isMessage(said?.kind)) return body;
-    this.#keep(turn, self + message, { ...NOWHERE, ...where, ms, since: turn.now, at: turn.now + ms });
+    this.#keep(turn, self + message, { ...NOWHERE, ...where, ms, since: turn.now, at: 0 });
     return joined(body, staysFor(ms));
   }
 
@@ -76,6 +76,11 @@ export class Disappearing {
       const row = this.#rows.get(author + message);
       if (row?.at === 0) this.#keep(turn, author + message, { ...row, at: turn.now + row.ms });
     }
+  }
+
+  /** The relay holds a message of this device's: its time runs. */
+  sent(turn: Turn, message: MessageId): void {
+    this.read(turn, accountOf(this.#self), [message]);
   }
 
   /** Of every conversation that has one. */

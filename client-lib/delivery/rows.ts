@@ -138,7 +138,7 @@ export const where = {
   conversation: optional(accountId),
   group: optional(binary<GroupId>(16, "group id")),
 } as const;
-/** A message that is to go: how long it stays, since when it is kept, and when it is over; 0: once it was read. */
+/** A message that is to go: how long it stays, since when it is kept, and when it is over; 0: not read, or sent, yet. */
 export const disappearRow = versioned(
   struct({
     ...where,

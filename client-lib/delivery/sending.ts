@@ -349,9 +349,9 @@ export class Sending {
 
   /** Another list of an account is known: what is on its way is for the devices of that one. */
   changed(turn: Turn, account: AccountId): void {
-    const { cipher, outbox, self, sent } = this.#parts;
+    const { cipher, outbox, self } = this.#parts;
     if (cipher.peer(account, turn.now) !== undefined)
-      tellSettled(turn, this.#mend(turn, account), { sent, outbox });
+      tellSettled(turn, this.#mend(turn, account), this.#parts);
     else if (account === self || outbox.messagesOf(account).length > 0) this.askDevices(turn, account);
   }
 

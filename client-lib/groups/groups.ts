@@ -228,8 +228,10 @@ export class Groups {
 
   #ended(turn: Turn, { message, row, how, code }: Ended): void {
     if (!this.#sent.settle(turn, message, how)) return;
-    if (how === "sent") turn.tellAfter({ tell: "group-sent", message, group: row.group });
-    else
+    if (how === "sent") {
+      this.#parts.disappearing.sent(turn, message);
+      turn.tellAfter({ tell: "group-sent", message, group: row.group });
+    } else
       turn.tellAfter({
         tell: "group-refused",
         message,

@@ -105,6 +105,7 @@ describe("a conversation", () => {
     await expect(anna.delete(ben.user, [])).rejects.toEqual(refused);
     await expect(anna.edit(ben.user, "no id", "x")).rejects.toEqual(refused);
     await expect(anna.setTimer(ben.user, 367 * 86_400_000)).rejects.toEqual(refused);
+    await expect(anna.setTimer(ben.user, 0.5)).rejects.toEqual(refused);
     await expect(anna.sendContact(ben.user, "nobody-at-all")).rejects.toThrow();
   });
 

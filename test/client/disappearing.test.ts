@@ -62,6 +62,20 @@ describe("a message that is to disappear", () => {
     ]);
   });
 
+  it("waits at its sender's until the relay has it", () => {
+    const { world, anna, ben } = aPair();
+    setTimer(world, anna, ben, HOUR);
+    world.step(anna, { event: "stop" });
+    world.say("anna", "ben", "written on a train");
+    world.pass(2 * HOUR);
+    expect(goneAt(anna)).toEqual([]);
+    world.step(anna, { event: "start" });
+    world.pass(HOUR - 1_000);
+    expect([ben.texts.at(-1), goneAt(anna)]).toEqual(["written on a train", []]);
+    world.pass(2_000);
+    expect(goneAt(anna)).toMatchObject([{ conversation: ben.account, author: anna.account }]);
+  });
+
   it("is told as gone after a restart, and again until that was handled", () => {
     const { world, anna, ben } = aPair();
     setTimer(world, anna, ben, HOUR);
@@ -81,6 +95,23 @@ describe("a message that is to disappear", () => {
     world.start(anna);
     world.pass(HOUR);
     expect(goneAt(anna)).toHaveLength(before);
+  });
+
+  it("is told in the end, at whichever edge of its way the process dies", () => {
+    let edge = 0;
+    for (let died = true; died; edge++) {
+      const { world, anna, ben } = aPair();
+      setTimer(world, anna, ben, 5_000);
+      const message = world.say("ben", "anna", "soon gone");
+      world.dying = { who: "anna", edge: edge + 1 };
+      read(world, anna, ben, message);
+      read(world, anna, ben, message); // a person looks again where the first look was lost
+      world.pass(10_000);
+      died = world.edges > edge;
+      expect([edge, goneAt(anna).at(-1)?.messages]).toEqual([edge, [message]]);
+      expect(anna.tables.get("disappear")?.size).toBe(0);
+    }
+    expect(edge).toBeGreaterThan(5);
   });
 
   it("runs on every device once it was read on one, and on all of the sender's from sending", () => {

@@ -33,7 +33,9 @@ describe("the client's README", () => {
   it("lists every method and option of a client", async () => {
     const readme = await read("README.md");
     const methods = [
-      ...(await read("client.ts")).matchAll(/^ {2}(?:async |get )?([a-z]\w*)(?:<[^>]*>)?\(/gm),
+      ...((await read("client.ts")) + (await read("conversing.ts"))).matchAll(
+        /^ {2}(?:async |get )?([a-z]\w*)(?:<[^>]*>)?\(/gm,
+      ),
     ].map(([, m]) => m);
     const options = [...(await read("client-options.ts")).matchAll(/^ {2}readonly (\w+)\??:/gm)].map(
       ([, o]) => o,
