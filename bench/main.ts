@@ -12,6 +12,7 @@ import { idle } from "./cases/idle.ts";
 import { latency } from "./cases/latency.ts";
 import { links } from "./cases/links.ts";
 import { live } from "./cases/live.ts";
+import { media } from "./cases/media.ts";
 import { mosquitto } from "./cases/mosquitto.ts";
 import { redisRelay } from "./cases/redis-relay.ts";
 import { redisStore } from "./cases/redis-store.ts";
@@ -39,6 +40,7 @@ const CASES: readonly BenchCase[] = [
   redisRelay,
   links,
   group,
+  media,
 ];
 const RESULTS = fileURLToPath(new URL("results", import.meta.url));
 

@@ -16,7 +16,10 @@ export interface Collected {
   readonly failed: number;
 }
 
-/** Removes the bytes of what has ended, then has the ledger forget it. @throws StoreFailedError, StoreClosedError where the ledger does not say what has ended */
+/**
+ * Removes the bytes of what has ended, then has the ledger forget it.
+ * @throws StoreFailedError, StoreClosedError where the ledger does not say what has ended
+ */
 export async function collect(
   ledger: Pick<MediaLedger, "ended" | "forget">,
   blobs: Pick<Blobs, "remove">,
@@ -37,7 +40,8 @@ export async function collect(
 
 /**
  * Removes what the ledger does not know: a part that was put while its blob was being removed, or what a ledger that was set back
- * has lost. Whoever puts a part has begun its blob before. @throws BlobError, StoreFailedError, StoreClosedError where there is no list or no answer
+ * has lost. Whoever puts a part has begun its blob before.
+ * @throws BlobError, StoreFailedError, StoreClosedError where there is no list, or no answer
  */
 export async function collectOrphans(
   ledger: Pick<MediaLedger, "known">,

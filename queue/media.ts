@@ -109,9 +109,9 @@ export class BlobError extends Error {
  * - Q5: memory does not grow with parts, blobs or their sizes, but with what is under way.
  */
 export interface Blobs {
-  /** @throws BlobError */
+  /** A chunk is the put's until it asks for the next one. @throws BlobError */
   put(media: MediaId, part: number, length: number, bytes: AsyncIterable<Uint8Array>): Promise<void>;
-  /** Bytes `from` to `to`, exclusive; undefined where the part is not there or not so long. @throws BlobError, also while iterating */
+  /** Bytes `from` to `to`, exclusive, in chunks that are the caller's; undefined where the part is not there or not so long. @throws BlobError, also while iterating */
   get(media: MediaId, part: number, from: number, to: number): Promise<AsyncIterable<Uint8Array> | undefined>;
   /** Length of each part that is there, by its number. */
   parts(media: MediaId): Promise<ReadonlyMap<number, number>>;

@@ -9,6 +9,7 @@ import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { OPERATOR_PATHS, PATHS } from "@lethe/protocol";
 import { examineCluster } from "./doctor-cluster.ts";
+import { examineMedia } from "./doctor-media.ts";
 import { doubtful, type Finding, type Machine, well, wrong } from "./finding.ts";
 import { openRegistrar } from "./http/registration.ts";
 import { pinnedName } from "./pinned-name.ts";
@@ -36,6 +37,7 @@ export async function examine(settings: Settings, machine: Machine): Promise<Fin
     ...(settings.tlsCert === "" ? [exposed(settings)] : [await certificate(settings, machine)]),
     ...(settings.registration === "jwt" ? [await keys(settings)] : []),
     ...(settings.store === "embedded" ? [] : await examineCluster(settings)),
+    ...(await examineMedia(settings)),
   ];
 }
 

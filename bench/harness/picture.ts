@@ -103,6 +103,18 @@ function panels(results: ReadonlyMap<string, Result>): Panel[] {
       ],
     },
     {
+      title: "Files through the relay, MB a second (more is better)",
+      rows: [...row("up, synced", "media", "up"), ...row("down", "media", "down")],
+    },
+    {
+      title: "Relay memory above idle, a file of 64 MiB up and down, MB (less is better)",
+      rows: row("one at a time", "media", "memory"),
+    },
+    {
+      title: "The same, 8 files at once, MB (less is better)",
+      rows: row("8 at once", "media", "memoryOfEight"),
+    },
+    {
       title: "Encrypting and decrypting a message, one way: CPU, µs (less is better)",
       rows: [
         ...row("a message", "crypto", "oneWay"),

@@ -69,7 +69,7 @@ async function post(url: URL, account: Account): Promise<void> {
     method: "POST",
     headers: {
       "content-type": "application/json",
-      authorization: authorization(account, PATHS.accounts, body),
+      authorization: authorization(account, "POST", PATHS.accounts, body),
     },
     body,
   });
@@ -100,12 +100,12 @@ function publicKey(key: KeyObject): string {
 }
 
 /** The header of a signed request, clause H-SIGN. */
-function authorization(account: Account, path: string, body: Uint8Array): string {
+export function authorization(account: Account, method: string, path: string, body: Uint8Array): string {
   const time = Date.now() as Time;
   const nonce = randomBytes(16);
   const tuple = encode(requestTuple, {
     relay: RELAY_NAME,
-    method: "POST",
+    method,
     path,
     account: account.id,
     device: account.device,

@@ -50,6 +50,7 @@ export function statusView(
     ),
     row("forget lag", spanOf(lag), lag > bound ? paint("red", `over the bound of ${spanOf(bound)}`) : ""),
     row("under way", bytesOf(number("unsettledBytes"))),
+    row("files that wait", whole(number("mediaBlobs")), bytesOf(number("mediaBytes"))),
     ...clusterRows(figures, row, paint),
     ...TOTALS.map(([name, label]) => row(label, whole(number(name)), rate(name))),
   ];

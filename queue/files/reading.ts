@@ -3,7 +3,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { BlobError } from "../media.ts";
 import { blobError } from "./failures.ts";
 
-const CHUNK_BYTES = 65_536;
+const CHUNK_BYTES = 262_144;
 
 /** Bytes `from` to `to`, exclusive. @throws BlobError while iterating */
 export function rangeOf(path: string, from: number, to: number): AsyncIterable<Uint8Array> {

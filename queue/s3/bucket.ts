@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { Client, type ClientOptions } from "minio";
 import { StoreOpenError } from "../mailbox.ts";
 import { checkS3Config, endpointOf, type S3Config } from "./config.ts";
-import { s3CodeOf, twice } from "./failures.ts";
+import { s3CodeOf } from "./failures.ts";
 import { timedTransport, type Transport } from "./transport.ts";
 
 type ClientTransport = NonNullable<ClientOptions["transport"]>;
@@ -11,6 +11,8 @@ type ClientTransport = NonNullable<ClientOptions["transport"]>;
 const DEFAULT_REQUEST_MS = 30_000;
 /** As many names as S3 lists, and removes, at once. */
 const PAGE = 1_000;
+/** A connection that the store had closed already, or closes on us. */
+const BROKEN = new Set(["ECONNRESET", "EPIPE"]);
 const TYPE = "application/octet-stream";
 /** What a browser is told to do with bytes that came without the relay. */
 const AS_FILE = {
@@ -31,6 +33,7 @@ export class Bucket {
   readonly client: Client;
   /** Speaks to nobody: signs URLs for the host that clients know. */
   readonly #signer: Client;
+  #closed = false;
 
   /** @throws StoreOpenError */
   constructor(config: S3Config, seen?: (answer: IncomingMessage) => void) {
@@ -49,7 +52,7 @@ export class Bucket {
   async put(name: string, bytes: Buffer): Promise<{ readonly versioned: boolean }> {
     const headers = { "Content-Type": TYPE };
     const put = () => this.client.putObject(this.#name, name, bytes, bytes.length, headers);
-    const { versionId } = await twice(put);
+    const { versionId } = await this.#ask(put);
     return { versioned: versionId !== null && versionId !== "null" }; // "null": versions are suspended
   }
 
@@ -57,10 +60,12 @@ export class Bucket {
   async get(name: string, from: number, length: number): Promise<IncomingMessage | undefined> {
     try {
       const get = () => this.client.getPartialObject(this.#name, name, from, length);
-      const answer = (await twice(get)) as IncomingMessage;
-      if (Number(answer.headers["content-length"]) === length) return answer;
+      const answer = (await this.#ask(get)) as IncomingMessage;
+      const has = Number(answer.headers["content-length"]);
+      if (has === length) return answer;
       answer.destroy();
-      return undefined;
+      if (has < length) return undefined;
+      throw new Error("the store has given what it was not asked for");
     } catch (error) {
       if (["NoSuchKey", "InvalidRange"].includes(s3CodeOf(error))) return undefined;
       throw error;
@@ -71,7 +76,7 @@ export class Bucket {
   async *list(prefix: string, delimiter: "" | "/"): AsyncGenerator<readonly Listed[]> {
     for (let token = ""; ; ) {
       const ask = () => this.client.listObjectsV2Query(this.#name, prefix, token, delimiter, PAGE, "");
-      const page = await twice(ask);
+      const page = await this.#ask(ask);
       yield page.objects.map(({ name, prefix, size }) => ({ name: name ?? prefix ?? "", bytes: size }));
       if (!page.isTruncated || page.nextContinuationToken === "") return;
       token = String(page.nextContinuationToken); // the client takes one of digits alone for a number
@@ -80,7 +85,7 @@ export class Bucket {
 
   /** At most a page of names. @throws where one is still there */
   async remove(names: readonly string[]): Promise<void> {
-    const refused: unknown[] = await twice(() => this.client.removeObjects(this.#name, [...names]));
+    const refused: unknown[] = await this.#ask(() => this.client.removeObjects(this.#name, [...names]));
     for (const one of refused as readonly { readonly Code?: unknown }[])
       if (one.Code !== "NoSuchKey") throw Object.assign(new Error("is still there"), { code: one.Code });
   }
@@ -90,7 +95,20 @@ export class Bucket {
     return this.#signer.presignedUrl(method, this.#name, name, seconds, method === "GET" ? AS_FILE : {});
   }
 
+  /** Asks once more over another connection where one broke: a store may close those that wait at any moment. */
+  async #ask<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw new Error("the bucket is closed");
+    try {
+      return await work();
+    } catch (error) {
+      if (this.#closed || !BROKEN.has(s3CodeOf(error))) throw error;
+      return await work();
+    }
+  }
+
+  /** What is under way fails. */
   close(): void {
+    this.#closed = true;
     this.#transport.agent.destroy();
   }
 }

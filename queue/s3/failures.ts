@@ -4,9 +4,6 @@ import { BlobError } from "../media.ts";
 
 /** MinIO's, Ceph's and Garage's ways of having no room. */
 const FULL = new Set(["XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "StorageFull"]);
-/** A connection that the store had closed already, or closed on us. */
-const BROKEN = new Set(["ECONNRESET", "EPIPE"]);
-
 /** S3's code or Node's; `unknown` where there is none. */
 export function s3CodeOf(error: unknown): string {
   if (!(error instanceof Error)) return "unknown";
@@ -18,14 +15,4 @@ export function blobError(error: unknown): BlobError {
   if (error instanceof BlobError) return error;
   const code = s3CodeOf(error);
   return new BlobError(FULL.has(code) ? "full" : "failed", { cause: code });
-}
-
-/** Asks once more over another connection where one broke: a store may close those that wait at any moment. */
-export async function twice<T>(ask: () => Promise<T>): Promise<T> {
-  try {
-    return await ask();
-  } catch (error) {
-    if (!BROKEN.has(s3CodeOf(error))) throw error;
-    return await ask();
-  }
 }

@@ -1,14 +1,13 @@
 // Parts of blobs, in and out, as streams (clauses M-PART and M-RANGE). Always true: nothing of a body is read before its
 // length and its capability have been checked; a part is never held as a whole; whichever end goes away, the other one ends.
-import type { IncomingMessage } from "node:http";
-import { Readable } from "node:stream";
+import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { MEDIA_PART_BYTES, Refusal } from "@lethe/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { partLength } from "../media/parts.ts";
 import { rangeOf } from "../media/range.ts";
+import { send } from "../media/sending.ts";
 import { counted } from "../media/transfers.ts";
-import type { Metrics } from "../metrics.ts";
 import { type AskedWithCapability, granted, type MediaAsking } from "./media-asking.ts";
 import type { HttpOptions } from "./options.ts";
 import { dropRest, takeTime } from "./patience.ts";
@@ -20,10 +19,14 @@ export const PLACE_SECONDS = 60;
 
 type Asked = AskedWithCapability<z.output<typeof mediaPartParams>>;
 
+/** What of a part is asked for. */
 interface Stretch {
   readonly from: number;
   /** Exclusive. */
   readonly to: number;
+  /** Of the part. */
+  readonly length: number;
+  readonly isRange: boolean;
 }
 
 export function mediaPartRoutes(app: FastifyInstance, options: HttpOptions, asking: MediaAsking): void {
@@ -69,7 +72,7 @@ async function take(
   { media, params, remote }: Asked,
   length: number,
 ): Promise<void> {
-  const transfer = media.coming.begin(remote, () => body.destroy());
+  const transfer = media.coming.begin(remote, () => void reply.raw.destroy());
   onceAnswered(reply, transfer.end);
   takeTime(body);
   try {
@@ -93,63 +96,64 @@ function getRoute(app: FastifyInstance, { metrics }: HttpOptions, asking: MediaA
   serve(app, "getMediaPart", async (request, reply) => {
     const asked = asking.shown(mediaPartParams, request);
     const { media, params } = asked;
-    const length = partLength(await bytesFor(asked), params.part);
+    const length = partLength(await sizeFor(asked), params.part);
     if (length === undefined) throw new Refusal("media-part-wrong");
     const stretch = stretchOf(request, reply, length);
     const url = await media.blobs.place(params.media, params.part, "GET", PLACE_SECONDS);
     if (url !== undefined) return reply.redirect(url, 307);
-    const bytes = await open(reply, asked, stretch, metrics);
-    return reply.type("application/octet-stream").header("content-disposition", "attachment").send(bytes);
+    const transfer = media.going.begin(asked.remote, () => void reply.raw.destroy());
+    onceAnswered(reply, transfer.end);
+    const bytes = await bytesOf(asked, stretch);
+    reply.hijack(); // from here on an error can only be the connection's end
+    reply.raw.writeHead(stretch.isRange ? 206 : 200, {
+      ...(reply.getHeaders() as OutgoingHttpHeaders),
+      ...headersOf(stretch),
+    });
+    await send(counted(bytes, transfer), reply.raw).then(
+      () => metrics.mediaPart("out", stretch.to - stretch.from),
+      () => reply.raw.destroy(),
+    );
+    return reply;
   });
 }
 
 /** Bytes of the blob, for whoever may have it now. @throws Refusal media-gone, media-not-permitted, media-unfinished */
-async function bytesFor({ media, params, mark }: Asked): Promise<number> {
+async function sizeFor({ media, params, mark }: Asked): Promise<number> {
   const record = granted(await media.ledger.download(params.media, mark));
   if (record === "unfinished") throw new Refusal("media-unfinished");
   return record.bytes;
 }
 
-/** What of the part is asked for, said in the answer's headers. @throws Refusal media-range */
+/** @throws Refusal media-range */
 function stretchOf({ headers }: FastifyRequest, reply: FastifyReply, length: number): Stretch {
   // RFC 9110 section 13.1.5: parts have no validators, so none that is named fits, and the whole is answered.
   const range = rangeOf(headers["if-range"] === undefined ? headers.range : undefined, length);
-  reply.header("accept-ranges", "bytes");
-  if (range === "unsatisfiable") {
-    reply.header("content-range", `bytes */${length}`);
-    throw new Refusal("media-range");
-  }
-  if (range === "whole") {
-    reply.header("content-length", length);
-    return { from: 0, to: length };
-  }
-  const { from, to } = range;
-  reply.status(206).header("content-range", `bytes ${from}-${to - 1}/${length}`);
-  reply.header("content-length", to - from);
-  return { from, to };
+  if (range === "whole") return { from: 0, to: length, length, isRange: false };
+  if (range !== "unsatisfiable") return { ...range, length, isRange: true };
+  reply.header("content-range", `bytes */${length}`);
+  throw new Refusal("media-range");
 }
 
-/** The bytes as a stream, which is a transfer until the answer has gone out. */
-async function open(reply: FastifyReply, asked: Asked, { from, to }: Stretch, metrics: Metrics) {
-  const { media, params, remote } = asked;
-  const transfer = media.going.begin(remote, () => void reply.raw.destroy());
-  onceAnswered(reply, () => {
-    transfer.end();
-    if (reply.raw.statusCode < 300 && reply.raw.writableFinished) metrics.mediaPart("out", to - from);
-  });
+function headersOf({ from, to, length, isRange }: Stretch): OutgoingHttpHeaders {
+  return {
+    "content-type": "application/octet-stream",
+    "content-disposition": "attachment",
+    "content-length": to - from,
+    "accept-ranges": "bytes",
+    ...(isRange ? { "content-range": `bytes ${from}-${to - 1}/${length}` } : {}),
+  };
+}
+
+async function bytesOf(asked: Asked, { from, to }: Stretch): Promise<AsyncIterable<Uint8Array>> {
+  const { media, params } = asked;
   const bytes = await media.blobs.get(params.media, params.part, from, to);
-  if (bytes === undefined) return absent(asked);
-  return Readable.from(counted(bytes, transfer), { highWaterMark: 1 });
+  if (bytes !== undefined) return bytes;
+  await sizeFor(asked); // it may have ended meanwhile
+  throw new Refusal("storage-failed", "a part is missing");
 }
 
 /** When the answer is with the system, or nobody is there any more to have it. */
 function onceAnswered({ raw }: FastifyReply, then: () => void): void {
   if (raw.closed) then();
   else raw.once("close", then);
-}
-
-/** Why a part is not there that the ledger has just promised: it has ended meanwhile, or the blobs have lost it. */
-async function absent(asked: Asked): Promise<never> {
-  await bytesFor(asked);
-  throw new Refusal("storage-failed");
 }

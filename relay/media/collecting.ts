@@ -1,10 +1,14 @@
 // When blobs go: what has ended from time to time, and at once where the relay knows of an end; what no ledger knows, seldom.
-// Always true: bytes are removed before the ledger forgets them, so that a crash between any two steps leaves its work to the
-// next run and nothing behind; one collection runs at a time in a process.
-import type { Blobs, MediaId, MediaLedger } from "@lethe/queue";
+// Always true: one collection runs at a time in a process; one that fails leaves its work to the next.
+import {
+  BlobError,
+  type Blobs,
+  collect,
+  type Collected,
+  collectOrphans,
+  type MediaLedger,
+} from "@lethe/queue";
 
-/** Blobs that are asked for, and forgotten, at once. */
-const AT_ONCE = 100;
 /** How often the blobs are looked through for those that no ledger knows, ms: a crash or a lost race leaves one. */
 const ORPHANS_EVERY_MS = 3_600_000;
 
@@ -28,12 +32,16 @@ export class Collecting {
     this.#parts = parts;
   }
 
-  /** What has ended, and from time to time what no ledger knows. Resolves with the number of blobs removed. */
+  /**
+   * What has ended, and from time to time what no ledger knows. Resolves with the number of blobs removed.
+   *
+   * @throws BlobError, StoreFailedError where some are left
+   */
   async run(): Promise<number> {
     const collected = await this.#collect();
-    const { instant } = this.#parts;
+    const { ledger, blobs, instant } = this.#parts;
     if (instant() - this.#orphansAt < ORPHANS_EVERY_MS) return collected;
-    const orphans = await this.#orphans();
+    const orphans = this.#counted("orphan", await collectOrphans(ledger, blobs));
     this.#orphansAt = instant();
     return collected + orphans;
   }
@@ -57,49 +65,18 @@ export class Collecting {
   }
 
   async #untilDone(): Promise<number> {
+    const { ledger, blobs } = this.#parts;
     let count = 0;
     do {
       this.#isAskedAgain = false;
-      count += await this.#ended();
+      count += this.#counted("collected", await collect(ledger, blobs));
     } while (this.#isAskedAgain);
     return count;
   }
 
-  async #ended(): Promise<number> {
-    const { ledger, blobs, removed } = this.#parts;
-    let count = 0;
-    for (;;) {
-      const ended = await ledger.ended(AT_ONCE);
-      for (const media of ended) {
-        await blobs.remove(media);
-        await ledger.forget([media]);
-        removed("collected", 1);
-      }
-      count += ended.length;
-      if (ended.length < AT_ONCE) return count;
-    }
-  }
-
-  async #orphans(): Promise<number> {
-    let count = 0;
-    let some: MediaId[] = [];
-    for await (const media of this.#parts.blobs.list()) {
-      some.push(media);
-      if (some.length < AT_ONCE) continue;
-      count += await this.#unknownOf(some);
-      some = [];
-    }
-    return count + (await this.#unknownOf(some));
-  }
-
-  /** Listed first and asked for after: what is begun meanwhile is known. */
-  async #unknownOf(some: readonly MediaId[]): Promise<number> {
-    const { ledger, blobs, removed } = this.#parts;
-    if (some.length === 0) return 0;
-    const known = await ledger.known(some);
-    const orphans = some.filter((_, i) => known[i] === false);
-    for (const media of orphans) await blobs.remove(media);
-    removed("orphan", orphans.length);
-    return orphans.length;
+  #counted(why: "collected" | "orphan", { removed, failed }: Collected): number {
+    this.#parts.removed(why, removed);
+    if (failed > 0) throw new BlobError("failed", { cause: `${failed} are left` });
+    return removed;
   }
 }

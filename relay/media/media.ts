@@ -8,6 +8,10 @@ import { Transfers } from "./transfers.ts";
 
 /** How long parts that are under way have when the relay closes, ms. */
 const GRACE_MS = 5_000;
+/** How old the totals may be, ms: whoever scrapes figures asks for them more often than a shared store should be asked. */
+const TOTALS_MS = 10_000;
+
+type Totals = ReturnType<MediaLedger["totals"]>;
 
 export interface RelayMediaParts {
   readonly ledger: MediaLedger;
@@ -23,6 +27,7 @@ export class RelayMedia {
   /** Parts that are put, and parts that are had: those who are slow at one keep nobody from the other. */
   readonly coming: Transfers;
   readonly going: Transfers;
+  #totals: { readonly at: number; readonly are: Totals } | undefined;
 
   constructor({ ledger, blobs, metrics, log }: RelayMediaParts) {
     const instant = (): number => performance.now();
@@ -43,6 +48,14 @@ export class RelayMedia {
   /** Parts that are under way. */
   get transfers(): number {
     return this.coming.count + this.going.count;
+  }
+
+  /** Blobs that wait and their bytes, as of not long ago. */
+  totals(): Totals {
+    const now = performance.now();
+    if (this.#totals === undefined || now - this.#totals.at > TOTALS_MS)
+      this.#totals = { at: now, are: this.ledger.totals() };
+    return this.#totals.are;
   }
 
   tick(): void {

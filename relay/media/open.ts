@@ -1,6 +1,6 @@
 // Opens the place of blobs that the settings name. Always true: nothing of it is opened where no media are kept.
 import { join } from "node:path";
-import { type Backend, type Blobs, type BlobsConfig, openBlobs } from "@lethe/queue";
+import { type Backend, type BlobsConfig, openBlobs } from "@lethe/queue";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Settings } from "../settings.ts";
@@ -24,18 +24,16 @@ export async function openMedia({
   metrics,
   log,
 }: OpenMediaParts): Promise<RelayMedia | undefined> {
+  const config = blobsConfigOf(settings);
+  if (config === undefined) return undefined;
+  return new RelayMedia({ ledger: backend.media, blobs: await openBlobs(config), metrics, log });
+}
+
+/** Undefined where no media are kept. */
+export function blobsConfigOf(settings: Settings): BlobsConfig | undefined {
   const place = mediaPlaceOf(settings);
   if (place === "off") return undefined;
-  const config = place === "files" ? filesConfig(settings) : s3Config(settings);
-  const blobs: Blobs = await openBlobs(config);
-  return new RelayMedia({ ledger: backend.media, blobs, metrics, log });
-}
-
-function filesConfig({ data }: Settings): BlobsConfig {
-  return { kind: "files", folder: join(data, FOLDER) };
-}
-
-function s3Config(settings: Settings): BlobsConfig {
+  if (place === "files") return { kind: "files", folder: join(settings.data, FOLDER) };
   const { s3Url: url, s3Bucket: bucket, s3Region: region, s3Prefix: prefix } = settings;
   const { s3AccessKey: accessKey, s3SecretKey: secretKey, s3Direct: direct, s3PublicUrl } = settings;
   const publicUrl = s3PublicUrl === "" ? url : s3PublicUrl;

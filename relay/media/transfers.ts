@@ -104,15 +104,24 @@ export class Transfers {
   }
 }
 
-/** The same chunks, counted as they are taken. Ending early ends the source. */
+/**
+ * The same chunks, counted as they are taken; each is the taker's until it asks for the next one. Ending early ends the source.
+ *
+ * Memory of a chunk that was taken is given back at once: to V8 it would be garbage outside of its heap, for which it goes
+ * through all of the heap each 64 MB; that is a third of what an upload costs.
+ */
 export function counted(chunks: AsyncIterable<Uint8Array>, { moved }: Transfer): AsyncIterable<Uint8Array> {
   return {
     [Symbol.asyncIterator]() {
       const iterator = chunks[Symbol.asyncIterator]();
+      let taken: Uint8Array | undefined;
       return {
         async next() {
+          giveBack(taken);
           const next = await iterator.next();
-          if (next.done !== true) moved(next.value.length);
+          if (next.done === true) return next;
+          taken = next.value;
+          moved(taken.length);
           return next;
         },
         async return() {
@@ -122,4 +131,10 @@ export function counted(chunks: AsyncIterable<Uint8Array>, { moved }: Transfer):
       };
     },
   };
+}
+
+/** Frees the memory of a chunk that has one of its own. */
+function giveBack(chunk: Uint8Array | undefined): void {
+  if (chunk?.buffer instanceof ArrayBuffer && chunk.buffer.byteLength === chunk.length)
+    chunk.buffer.transfer(0);
 }

@@ -13,7 +13,7 @@ export interface BlobsUnderTest {
   readonly name: string;
   /** Whether anything is there after a restart. */
   readonly keeps: boolean;
-  open(): Promise<BlobsWorld>;
+  readonly open: () => Promise<BlobsWorld>;
 }
 
 /** @param first the byte that it begins with: blobs with the same one lie together. */
@@ -70,3 +70,23 @@ export async function faultOf(work: Promise<unknown>): Promise<BlobFault> {
   }
   throw new Error("nothing failed");
 }
+
+/** Every verb that asks the store something, over a blob whose part 0 is there. */
+export function verbs(blobs: Blobs, media = aMedia()): Record<string, () => Promise<unknown>> {
+  return {
+    put: () => put(blobs, media, 0, randomBytes(1_000)),
+    get: async () => all((await blobs.get(media, 0, 0, 10)) ?? chunked(new Uint8Array())),
+    parts: () => blobs.parts(media),
+    remove: () => blobs.remove(media),
+    list: () => listed(blobs),
+  };
+}
+
+/** With which fault each verb fails. */
+export async function failing(blobs: Blobs): Promise<Record<string, string>> {
+  const faults: Record<string, string> = {};
+  for (const [verb, work] of Object.entries(verbs(blobs))) faults[verb] = await faultOf(work());
+  return faults;
+}
+
+export const ALL_FAILED = { put: "failed", get: "failed", parts: "failed", remove: "failed", list: "failed" };

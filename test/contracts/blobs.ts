@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { MEDIA_PART_BYTES } from "@lethe/protocol";
 import { type MediaId, StoreClosedError } from "@lethe/queue";
 import { describe, expect, it } from "vitest";
+import { heldBytes } from "../support/memory.ts";
 import {
   aMedia,
   all,
@@ -25,6 +26,7 @@ export function blobsContract(kind: BlobsUnderTest): void {
     refusals(kind);
     removal(kind);
     names(kind);
+    memory(kind);
   });
 }
 
@@ -327,5 +329,23 @@ function names({ open }: BlobsUnderTest): void {
       all(blobs.list() as AsyncIterable<never>),
     ])
       await expect(work).rejects.toBeInstanceOf(StoreClosedError);
+  });
+}
+
+function memory({ keeps, open }: BlobsUnderTest): void {
+  it.runIf(keeps)("Q5: memory is the same however many parts come and go", async () => {
+    await using world = await open();
+    const { blobs } = world;
+    const part = randomBytes(MEDIA_PART_BYTES);
+    const before = heldBytes();
+    const more: number[] = [];
+    for (let turn = 0; turn < 16; turn++) {
+      const media = aMedia();
+      for (let n = 0; n < 2; n++) await put(blobs, media, n, part);
+      for await (const chunk of (await blobs.get(media, 1, 0, part.length)) ?? [])
+        expect(chunk.length).toBeLessThanOrEqual(65_536);
+      more.push(heldBytes() - before);
+    }
+    expect(Math.max(...more)).toBeLessThan(8 * MEDIA_PART_BYTES); // of 32 that came
   });
 }

@@ -67,6 +67,23 @@ describe("blobs as files", () => {
     expect(await names()).toEqual([]);
   });
 
+  it("are put however often their folders are swept away meanwhile", async () => {
+    const media = aMedia(7);
+    let putting = true;
+    const sweeping = Array.from({ length: 4 }, async () => {
+      while (putting) await blobs.remove(media);
+    });
+    const puts = Array.from({ length: 4 }, async (_, part) => {
+      for (let turn = 0; turn < 60; turn++) await put(blobs, media, part, randomBytes(10));
+    });
+    await Promise.all(puts).finally(() => {
+      putting = false;
+    });
+    await Promise.all(sweeping);
+    await blobs.remove(media);
+    expect(await names()).toEqual([]);
+  });
+
   it("are not taken for what else lies in the folder", async () => {
     const media = aMedia(0x10);
     await put(blobs, media, 0, randomBytes(10));

@@ -5,13 +5,12 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { MEDIA_PART_BYTES, toHex } from "@lethe/protocol";
 import { type MediaId, openBlobs } from "@lethe/queue";
 import { describe, expect, it } from "vitest";
 import { aMedia, all, chunked, faultOf, lengths, listed, put } from "../contracts/blobs-world.ts";
 import { aFolder } from "../support/folder.ts";
+import { heldBytes } from "../support/memory.ts";
 import { aSmallDisk } from "../support/small-disk.ts";
 
 /** Runs a process that puts parts, kills it after so many, and gives those that it told of. */
@@ -82,43 +81,19 @@ describe("blobs on a disk that is full", () => {
 });
 
 describe("the memory of blobs in files", () => {
-  setFlagsFromString("--expose-gc");
-  const gc = runInNewContext("gc") as () => void;
-  const held = (): number => {
-    gc();
-    return process.memoryUsage().arrayBuffers;
-  };
-
-  it("Q5: is the same however many parts come and go", async () => {
-    await using folder = await aFolder();
-    const blobs = await openBlobs({ kind: "files", folder: folder.path });
-    const part = randomBytes(MEDIA_PART_BYTES);
-    const before = held();
-    const peaks: number[] = [];
-    for (let turn = 0; turn < 24; turn++) {
-      const media = aMedia();
-      for (let n = 0; n < 2; n++) await put(blobs, media, n, part);
-      for await (const chunk of (await blobs.get(media, 1, 0, part.length)) ?? [])
-        expect(chunk.length).toBeLessThanOrEqual(65_536);
-      peaks.push(held() - before);
-    }
-    expect(Math.max(...peaks)).toBeLessThan(4 * 1_048_576); // of 96 MiB that went through
-    await blobs.close();
-  });
-
   it("Q5: of a part that nobody takes from the disk no more is read than one chunk", async () => {
     await using folder = await aFolder();
     const blobs = await openBlobs({ kind: "files", folder: folder.path });
     const media = aMedia();
     await put(blobs, media, 0, randomBytes(MEDIA_PART_BYTES));
-    const before = held();
+    const before = heldBytes();
     const readers: AsyncIterator<Uint8Array>[] = [];
     for (let i = 0; i < 16; i++) {
       const reader = (await blobs.get(media, 0, 0, MEDIA_PART_BYTES))?.[Symbol.asyncIterator]();
       await reader?.next();
       if (reader !== undefined) readers.push(reader);
     }
-    expect(held() - before).toBeLessThan(16 * 2 * 65_536);
+    expect(heldBytes() - before).toBeLessThan(16 * 2 * 65_536);
     for (const reader of readers) await reader.return?.();
     await blobs.close();
   });

@@ -12,7 +12,7 @@ import { Clock, ROOMY } from "../contracts/world.ts";
 import { agreesWithTwin } from "./media-model.ts";
 
 /** Stories; more by the environment. */
-const RUNS = Number(process.env["LETHE_RUNS"] ?? 40);
+const RUNS = Number(process.env["LETHE_RUNS"] ?? 25);
 
 let folder: string;
 beforeEach(async () => {

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { fromBytes, type AccountId, type Time } from "@lethe/protocol";
 import {
+  BlobError,
   type Blobs,
   type CapabilityMark,
   type MediaId,
@@ -105,7 +106,7 @@ describe("a collection", () => {
     await world.collecting.settled();
     expect(world.failures).toHaveLength(1);
     expect(await world.ledger.known([media])).toEqual([true]);
-    await expect(world.collecting.run()).rejects.toThrow("no disk");
+    await expect(world.collecting.run()).rejects.toThrow(BlobError);
     fails = false;
     expect(await world.collecting.run()).toBe(1);
     expect(await world.ledger.known([media])).toEqual([false]);

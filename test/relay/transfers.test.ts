@@ -38,10 +38,10 @@ describe("parts under way", () => {
     world.begin("silent");
     const slow = world.begin("slow");
     const steady = world.begin("steady");
-    for (let i = 0; i < 10; i++) {
-      slow.moved(LEAST_BYTES / 10 - 1);
-      steady.moved(LEAST_BYTES / 10);
-      world.passes(LEAST_EVERY_MS / 10);
+    for (let i = 0; i < 8; i++) {
+      slow.moved(LEAST_BYTES / 8 - 1);
+      steady.moved(LEAST_BYTES / 8);
+      world.passes(LEAST_EVERY_MS / 8);
     }
     expect(world.cut).toEqual(["silent", "slow"]);
     world.passes(LEAST_EVERY_MS - 1);

@@ -11,6 +11,8 @@ export class FaultLine implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #silent: Way | undefined;
+  /** Bytes that it still carries up. */
+  #allowance = Number.POSITIVE_INFINITY;
   /** Bytes that were not carried. */
   swallowed = 0;
 
@@ -39,7 +41,9 @@ export class FaultLine implements AsyncDisposable {
     from.setNoDelay(true);
     from.on("error", () => undefined);
     from.on("data", (chunk) => {
-      if (this.#isSilent(way)) this.swallowed += chunk.length;
+      if (way === "up") this.#allowance -= chunk.length;
+      if (this.#allowance < 0) this.cut();
+      else if (this.#isSilent(way)) this.swallowed += chunk.length;
       else if (!to.write(chunk)) from.pause(); // it holds nothing back but what the other end does not take
     });
     to.on("drain", () => from.resume());
@@ -59,6 +63,11 @@ export class FaultLine implements AsyncDisposable {
   /** Nothing gets through this way from now on, of what stands and of what comes. */
   silence(way: Way | undefined): void {
     this.#silent = way;
+  }
+
+  /** Carries so many bytes more up, and then cuts whatever comes with another one. */
+  cutAfter(bytes: number): void {
+    this.#allowance = bytes;
   }
 
   /** Ends everything that it carries, without a word of whoever speaks over it. */

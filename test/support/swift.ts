@@ -11,7 +11,7 @@ import { aFolder, type Folder } from "./folder.ts";
 import { freePort } from "./redis-server.ts";
 import { eventually, within } from "./waiting.ts";
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 100_000;
 const SERVERS = ["account", "container", "object", "proxy"] as const;
 type ServerKind = (typeof SERVERS)[number];
 type Ports = Readonly<Record<ServerKind | "memcached", number>>;

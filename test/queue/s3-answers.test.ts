@@ -1,20 +1,122 @@
-// What an operator is told of an S3 store, before anybody's media are in it: by a real one, and by one with answers of its own.
+// Blobs in S3 stores with answers of their own, which a real one gives only when something is wrong with it, and what an operator
+// is told of them.
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { checkBlobs, openBlobs, StoreOpenError } from "@lethe/queue";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { S3Config } from "../../queue/s3/config.ts";
-import { hasSwift, Swift } from "../support/swift.ts";
+import { ALL_FAILED, aMedia, failing, faultOf, put } from "../contracts/blobs-world.ts";
 
-const runs = hasSwift() ? describe : describe.skip;
+/** A store that gives everybody the same answer. */
+async function always(
+  answer: RequestListener,
+  work: (url: string, connections: () => number) => Promise<void>,
+): Promise<void> {
+  let connections = 0;
+  const server = createServer((request, response) => {
+    request.resume();
+    answer(request, response);
+  }).listen(0, "127.0.0.1");
+  server.on("connection", () => connections++);
+  await once(server, "listening");
+  try {
+    await work(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, () => connections);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+    await once(server, "close");
+  }
+}
 
-let swift: Swift;
-beforeAll(async () => {
-  if (hasSwift()) swift = await Swift.start();
-}, 120_000);
-afterAll(async () => {
-  await (swift as Swift | undefined)?.[Symbol.asyncDispose]();
+const STRANGE: S3Config = {
+  kind: "s3",
+  url: "",
+  bucket: "bucket",
+  region: "us-east-1",
+  accessKey: "key",
+  secretKey: "a-secret-of-ours",
+  prefix: "",
+  direct: false,
+};
+
+describe("an S3 store with answers of its own", () => {
+  it.each([
+    ["is busy", 503, "busy"],
+    ["is broken", 500, ""],
+    ["is behind a gateway that knows nothing of it", 502, "<html>bad gateway</html>"],
+    ["answers with what is no XML", 400, "{}"],
+    ["asks for more money", 402, "<Error><Code>PaymentRequired</Code></Error>"],
+    ["sends elsewhere", 307, "<Error><Code>TemporaryRedirect</Code></Error>"],
+  ])("fails every verb where it %s, and lets go of the connection", (_, status, body) =>
+    always(
+      (_request, response) => void response.writeHead(status).end(body),
+      async (url, connections) => {
+        const blobs = await openBlobs({ ...STRANGE, url });
+        for (let turn = 0; turn < 4; turn++) expect(await failing(blobs)).toEqual(ALL_FAILED);
+        expect(connections()).toBeLessThanOrEqual(3); // for 20 requests
+        await blobs.close();
+      },
+    ),
+  );
+
+  it.each(["XMinioStorageFull", "QuotaExceeded"])("says that it is full where it is (%s)", (code) =>
+    always(
+      (_request, response) => void response.writeHead(507).end(`<Error><Code>${code}</Code></Error>`),
+      async (url) => {
+        const blobs = await openBlobs({ ...STRANGE, url });
+        expect(await faultOf(put(blobs, aMedia(), 0, randomBytes(10)))).toBe("full");
+        await blobs.close();
+      },
+    ),
+  );
+
+  it("Q5: gathers so many parts at once at most, and the others wait without being asked for a byte", () =>
+    always(
+      (_request, response) => void response.writeHead(200, { etag: "x" }).end(),
+      async (url) => {
+        const blobs = await openBlobs({ ...STRANGE, url });
+        const rest = Promise.withResolvers<void>();
+        const sixteen = Promise.withResolvers<void>();
+        let asked = 0;
+        const source = async function* (): AsyncGenerator<Uint8Array> {
+          if (++asked === 16) sixteen.resolve();
+          yield randomBytes(5);
+          await rest.promise;
+          yield randomBytes(5);
+        };
+        const media = aMedia();
+        const putting = Array.from({ length: 40 }, (_, part) => blobs.put(media, part, 10, source()));
+        await sixteen.promise;
+        await new Promise(setImmediate);
+        expect(asked).toBe(16);
+        rest.resolve();
+        await Promise.all(putting);
+        expect(asked).toBe(40);
+        await blobs.close();
+      },
+    ));
+
+  it("ends what is under way, and those that wait, when it is closed", () => {
+    const sixteen = Promise.withResolvers<void>();
+    let came = 0;
+    return always(
+      () => {
+        if (++came === 16) sixteen.resolve();
+      },
+      async (url) => {
+        const blobs = await openBlobs({ ...STRANGE, url });
+        const media = aMedia();
+        const puts = Array.from({ length: 20 }, (_, part) => put(blobs, media, part, randomBytes(9)));
+        const faults = puts.map(faultOf);
+        await sixteen.promise;
+        await blobs.close();
+        expect(new Set(await Promise.all(faults))).toEqual(new Set(["failed"]));
+        expect(came).toBe(16);
+      },
+    );
+  });
 });
 
 async function doubts(config: S3Config): Promise<string[]> {
@@ -22,33 +124,6 @@ async function doubts(config: S3Config): Promise<string[]> {
   expect(JSON.stringify(found)).not.toContain(config.secretKey);
   return found.map(({ code, is }) => `${code} ${is}`);
 }
-
-runs("a bucket", () => {
-  it("is good as it is made, and nothing is left of what it was tried with", async () => {
-    const config = await swift.bucket();
-    expect(await doubts(config)).toEqual([]);
-    const { objects } = await swift.client().listObjectsV2Query(config.bucket, "", "", "", 10, "");
-    expect(objects).toEqual([]);
-  });
-
-  it("is missing, or not for these keys, or the store is not there", async () => {
-    expect(await doubts(swift.config())).toEqual(["no-bucket broken"]);
-    const config = await swift.bucket();
-    expect(await doubts({ ...config, secretKey: "guessed-wrong" })).toEqual(["not-permitted broken"]);
-    const stranger = { accessKey: "test:stranger", secretKey: "nothing-at-all" };
-    expect(await doubts({ ...config, ...stranger })).toEqual(["not-permitted broken"]);
-    expect(await doubts({ ...config, url: "http://127.0.0.1:1" })).toEqual(["unreachable broken"]);
-  });
-
-  it("keeps what is removed from it, or holds what was never finished", async () => {
-    const config = await swift.bucket();
-    await swift.client().setBucketVersioning(config.bucket, { Status: "Enabled" });
-    expect(await doubts(config)).toEqual(["keeps-versions weak"]);
-    const other = await swift.bucket();
-    await swift.client().initiateNewMultipartUpload(other.bucket, `${other.prefix}x`, {});
-    expect(await doubts(other)).toEqual(["unfinished-uploads weak"]);
-  });
-});
 
 /** A bucket that keeps one object at a time and says of its settings what it is given, by what is asked for. */
 async function aStore(
@@ -91,14 +166,8 @@ async function aStore(
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
-    kind: "s3",
+    ...STRANGE,
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    bucket: "bucket",
-    region: "us-east-1",
-    accessKey: "key",
-    secretKey: "a-secret-of-ours",
-    prefix: "",
-    direct: false,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();
@@ -107,7 +176,7 @@ async function aStore(
   };
 }
 
-describe("what Swift does not know", () => {
+describe("a bucket's settings that Swift does not know", () => {
   const told = async (...store: Parameters<typeof aStore>): Promise<string[]> => {
     await using config = await aStore(...store);
     return await doubts(config);
