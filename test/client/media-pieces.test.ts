@@ -76,7 +76,7 @@ describe("work", () => {
     for (let i = 0; i < 10; i++)
       await lanes.add(async () => {
         most = Math.max(most, ++running);
-        await Promise.resolve();
+        await new Promise((resolve) => setImmediate(resolve));
         running -= 1;
       });
     await lanes.all();
