@@ -10,9 +10,10 @@ import {
   type MediaShape,
   sealedSize,
 } from "@lethe/crypto";
+import { MEDIA_PART_BYTES } from "@lethe/protocol";
 import type { Clock } from "../edge/clock.ts";
 import { ClientError } from "../errors.ts";
-import { NOT_PERMITTED_MS, PARTS_AHEAD, SILENCE_MS } from "./limits.ts";
+import { MAX_REPAIRS, NOT_PERMITTED_MS, PARTS_AHEAD, SILENCE_MS } from "./limits.ts";
 import type { MediaHttp } from "./media-http.ts";
 import { type Patience, passes } from "./patience.ts";
 
@@ -39,6 +40,8 @@ export class Download {
   readonly #parts: DownloadParts;
   readonly #wanted: Wanted;
   readonly #since: number;
+  /** Of parts that were opened: memory is taken once, not for each. */
+  readonly #spare: Uint8Array[] = [];
 
   constructor(parts: DownloadParts, wanted: Wanted) {
     this.#parts = parts;
@@ -58,8 +61,10 @@ export class Download {
     try {
       for (let part = next; part < parts; part++) {
         for (; next < parts && ahead.length <= PARTS_AHEAD; next++) ahead.push(this.#fetch(next, either));
-        const opened = await opener.open((await ahead.shift()) ?? new Uint8Array());
+        const sealed = (await ahead.shift()) ?? new Uint8Array();
+        const opened = await opener.open(sealed);
         if (typeof opened === "string") throw faulty(opened);
+        if (sealed.length === MEDIA_PART_BYTES) this.#spare.push(sealed);
         yield { data: opened, position: () => opener.position() };
       }
       if (!opener.done) throw faulty("media-truncated");
@@ -76,10 +81,13 @@ export class Download {
   }
 
   async #part(part: number, signal: AbortSignal): Promise<Uint8Array> {
-    const bytes = new Uint8Array(mediaPartBytes(sealedSize(this.#wanted.size), part));
+    const length = mediaPartBytes(sealedSize(this.#wanted.size), part);
+    const bytes = this.#spare.pop()?.subarray(0, length) ?? new Uint8Array(length);
     let have = 0;
+    let empty = 0;
     for (let tries = 0; ; tries++)
       try {
+        const before = have;
         for await (const piece of this.#pieces(part, have, signal)) {
           if (piece.length > bytes.length - have) throw faulty("media-too-long");
           bytes.set(piece, have);
@@ -87,6 +95,8 @@ export class Download {
           if (piece.length > 0) tries = 0;
         }
         if (have === bytes.length) return bytes;
+        // What ends well, and short, time and again has no more.
+        if (have === before && ++empty >= MAX_REPAIRS) throw faulty("media-truncated");
         throw new ClientError("relay-unreachable", "its answer broke off");
       } catch (error) {
         signal.throwIfAborted();

@@ -304,8 +304,8 @@ export class Uploads {
     this.#stop.abort(closed);
     const entries = [...this.#entries.values()];
     for (const { end } of entries) end.abort(closed);
-    const running = [...entries.map((entry) => entry.running), ...this.#loose, this.#looking];
-    await Promise.allSettled(running);
+    await Promise.allSettled([...entries.flatMap(({ running }) => running ?? []), ...this.#loose]);
+    await this.#looking;
   }
 }
 

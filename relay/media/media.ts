@@ -4,7 +4,7 @@ import { type Blobs, type MediaLedger, StoreClosedError } from "@lethe/queue";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { Collecting } from "./collecting.ts";
-import { Transfers } from "./transfers.ts";
+import { GATHERED_LIMITS, TRANSFER_LIMITS, Transfers } from "./transfers.ts";
 
 /** How long parts that are under way have when the relay closes, ms. */
 const GRACE_MS = 5_000;
@@ -16,6 +16,8 @@ type Totals = ReturnType<MediaLedger["totals"]>;
 export interface RelayMediaParts {
   readonly ledger: MediaLedger;
   readonly blobs: Blobs;
+  /** A part that comes is held as a whole before it is kept. */
+  readonly gathers: boolean;
   readonly metrics: Metrics;
   readonly log: Log;
 }
@@ -29,11 +31,11 @@ export class RelayMedia {
   readonly going: Transfers;
   #totals: { readonly at: number; readonly are: Totals } | undefined;
 
-  constructor({ ledger, blobs, metrics, log }: RelayMediaParts) {
+  constructor({ ledger, blobs, gathers, metrics, log }: RelayMediaParts) {
     const instant = (): number => performance.now();
     this.ledger = ledger;
     this.blobs = blobs;
-    this.coming = new Transfers(instant);
+    this.coming = new Transfers(instant, gathers ? GATHERED_LIMITS : TRANSFER_LIMITS);
     this.going = new Transfers(instant);
     this.collecting = new Collecting({
       ...{ ledger, blobs, instant },

@@ -39,7 +39,10 @@ describe("a file", () => {
       const told: number[] = [];
       const about = { caption: "a cat", thumbnail: randomData(100), width: 640, height: 480 };
       const source = bytesSource(bytes, { name: "cat.png", type: "image/png" });
-      const progress = (done: number, of: number) => void (told.push(done), expect(of).toBe(size));
+      const progress = (done: number, of: number): void => {
+        told.push(done);
+        expect(of).toBe(size);
+      };
       const { id } = await anna.client.sendMedia(ben.user, source, { ...about, progress });
       const { media, ...message } = await arrived;
       expect(message).toMatchObject({ id, kind: "media", text: undefined });
