@@ -56,6 +56,6 @@ export const SENTENCES: Readonly<Record<ProblemCode, string>> = {
   "media-not-permitted": "The capability is not one of this file, or not yet.",
   "media-part-wrong": "The upload has no such part, or the part another length.",
   "media-range": "The range is not within the part.",
-  "media-closed": "The upload takes no further release tokens.",
+  "media-closed": "The upload takes no further parts, or no further release tokens.",
   internal: "The relay has a fault; it has been logged.",
 };

@@ -1,8 +1,14 @@
 // BLAKE2b (RFC 7693) for what is hashed on the way of every group's envelope: its ids and its payload's name. Node's OpenSSL
 // gives no digest but 64 bytes, and arithmetic of 64 bits costs JavaScript twenty times what it costs WebAssembly: the
 // compression function is one, made here at the start. Always true: one hash at a time, from beginning to end, in one memory.
-import { type DeviceAddress, type EnvelopeId, type GroupEnvelopeId, sixteen } from "@lethe/protocol";
-import { type PayloadId } from "@lethe/queue";
+import {
+  CAPABILITY_MARK_BYTES,
+  type DeviceAddress,
+  type EnvelopeId,
+  type GroupEnvelopeId,
+  sixteen,
+} from "@lethe/protocol";
+import type { CapabilityMark, PayloadId } from "@lethe/queue";
 
 /** As much of the platform's interface as is used; its types come with those of browsers only. */
 declare const WebAssembly: {
@@ -176,6 +182,11 @@ export function payloadIdOf(ciphertext: Uint8Array): PayloadId {
     compress(STATE_BYTES, to, i === blocks - 1 ? 1 : 0);
   }
   return String.fromCharCode(...bytes.subarray(0, 32)) as PayloadId;
+}
+
+/** What is kept of an upload key or a release token: the first bytes of its BLAKE2b-256. */
+export function capabilityMarkOf(capability: Uint8Array): CapabilityMark {
+  return payloadIdOf(capability).slice(0, CAPABILITY_MARK_BYTES) as string as CapabilityMark;
 }
 
 const TUPLE_BYTES = 34;

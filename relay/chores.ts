@@ -1,4 +1,4 @@
-// What a relay does beside delivery, from time to time: the expiry sweep, idle accounts, and files that forget. Always
+// What a relay does beside delivery, from time to time: the expiry sweep, idle accounts, media, and files that forget. Always
 // true: where relays share a store, one of them does each; each is on the schedule again before its run counts as done;
 // a schedule that was lost with its store is made anew when the store is back.
 import type { Time } from "@lethe/protocol";
@@ -6,7 +6,7 @@ import { type Backend, StoreClosedError } from "@lethe/queue";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 
-export const CHORES = ["sweep", "idle", "forget"] as const;
+export const CHORES = ["sweep", "idle", "forget", "media"] as const;
 export type ChoreName = (typeof CHORES)[number];
 
 /** Pause before a chore is put on the schedule again that could not be, ms. */

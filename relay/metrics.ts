@@ -1,10 +1,13 @@
 // What the relay counts, for Prometheus: stable names, labels with few values, nothing about people.
 import type { ProblemCode } from "@lethe/protocol";
-import type { MailboxStats } from "@lethe/queue";
+import type { MailboxStats, MediaLedger } from "@lethe/queue";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { ChoreName } from "./chores.ts";
 import type { Counted } from "./delivery/types.ts";
 import type { LinkEnd } from "./link/frames.ts";
+
+/** Blobs that wait, and their bytes. */
+type MediaTotals = Awaited<ReturnType<MediaLedger["totals"]>>;
 
 export interface Sizes {
   readonly connections: number;
@@ -15,6 +18,8 @@ export interface Sizes {
   readonly nodes: number;
   readonly links: number;
   readonly now: number;
+  /** Parts of blobs that are under way. */
+  readonly transfers: number;
 }
 
 export class Metrics {
@@ -24,9 +29,11 @@ export class Metrics {
   readonly #ended: Counter;
   readonly #linkEnds: Counter;
   readonly #chores: Counter;
+  readonly #media: Record<"parts" | "bytes" | "removed", Counter>;
   readonly #totals: Record<Counted, number>;
 
-  constructor(sizes: () => Sizes) {
+  /** @param media is asked when the figures are. */
+  constructor(sizes: () => Sizes, media: () => Promise<MediaTotals>) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     const counter = (name: string, help: string): Counter => new Counter({ name, help, registers });
@@ -77,7 +84,46 @@ export class Metrics {
       labelNames: ["chore", "outcome"],
       registers,
     });
+    this.#media = {
+      parts: new Counter({
+        name: "lethe_media_parts_total",
+        help: "Parts of files that came in and went out as a whole",
+        labelNames: ["way"],
+        registers,
+      }),
+      bytes: new Counter({
+        name: "lethe_media_bytes_total",
+        help: "Bytes of those parts",
+        labelNames: ["way"],
+        registers,
+      }),
+      removed: new Counter({
+        name: "lethe_media_removed_total",
+        help: "Files removed by this node: collected after their end, or orphans that no ledger knew",
+        labelNames: ["why"],
+        registers,
+      }),
+    };
     this.#gauges(sizes);
+    this.#mediaGauges(media);
+  }
+
+  #mediaGauges(totals: () => Promise<MediaTotals>): void {
+    const gauge = (name: string, help: string, what: keyof MediaTotals): void => {
+      const registers = [this.registry];
+      new Gauge({
+        name,
+        help,
+        registers,
+        // A store that is away leaves the figure as it was: the others are asked for most when it is.
+        async collect() {
+          const known = await totals().catch(() => undefined);
+          if (known !== undefined) this.set(known[what]);
+        },
+      });
+    };
+    gauge("lethe_media_blobs", "Files that wait for their recipients", "blobs");
+    gauge("lethe_media_blob_bytes", "Bytes of files that wait for their recipients", "bytes");
   }
 
   #gauges(sizes: () => Sizes): void {
@@ -97,6 +143,7 @@ export class Metrics {
     gauge("lethe_nodes", "Other nodes whose leases live", (s) => s.nodes);
     gauge("lethe_links", "Links to other nodes that stand", (s) => s.links);
     gauge("lethe_unsettled_bytes", "Bytes of envelopes that are not settled yet", (s) => s.unsettledBytes);
+    gauge("lethe_media_transfers", "Parts of files that are under way", (s) => s.transfers);
     gauge("lethe_mailboxes", "Mailboxes with undelivered mail", (s) => s.mailbox.mailboxes);
     gauge("lethe_mailbox_envelopes", "Undelivered envelopes", (s) => s.mailbox.envelopes);
     gauge("lethe_mailbox_bytes", "Undelivered bytes", (s) => s.mailbox.bytes);
@@ -137,6 +184,15 @@ export class Metrics {
 
   chore(chore: ChoreName, outcome: "done" | "failed"): void {
     this.#chores.inc({ chore, outcome });
+  }
+
+  mediaPart(way: "in" | "out", bytes: number): void {
+    this.#media.parts.inc({ way });
+    this.#media.bytes.inc({ way }, bytes);
+  }
+
+  mediaRemoved(why: "collected" | "orphan", count: number): void {
+    if (count > 0) this.#media.removed.inc({ why }, count);
   }
 
   totals(): Readonly<Record<Counted, number>> {

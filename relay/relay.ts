@@ -12,6 +12,8 @@ import { figuresOf } from "./figures.ts";
 import { adminToken } from "./http/admin.ts";
 import { openHttp } from "./http/server.ts";
 import type { Log } from "./log.ts";
+import { openMedia } from "./media/open.ts";
+import type { RelayMedia } from "./media/media.ts";
 import { Metrics } from "./metrics.ts";
 import { pinName } from "./pinned-name.ts";
 import { removeAccount, removeIdle, retire } from "./removing.ts";
@@ -32,6 +34,7 @@ export interface Relay {
 }
 
 const TICK_MS = 50;
+const MEDIA_TICK_MS = 1_000;
 /** How often the embedded store is swept, and one that nodes share: going over that one is more work. */
 const SWEEP_MS = 60_000;
 const SHARED_SWEEP_MS = 600_000;
@@ -72,14 +75,19 @@ export async function startRelayOn(
     limits: { ...DELIVERY_LIMITS, liveStart: settings.liveWindow },
     cluster: settings.clusterSecret !== "",
   });
-  const metrics = new Metrics(() => ({
-    connections: gateway.connections,
-    ...node.sizes(),
-    mailbox: backend.mailbox.stats(),
-    nodes: member.standing().alive,
-    links: member.standing().links.length,
-    now: Date.now(),
-  }));
+  const metrics = new Metrics(
+    () => ({
+      connections: gateway.connections,
+      ...node.sizes(),
+      mailbox: backend.mailbox.stats(),
+      nodes: member.standing().alive,
+      links: member.standing().links.length,
+      now: Date.now(),
+      transfers: media?.transfers ?? 0,
+    }),
+    () => backend.media.totals(),
+  );
+  const media = await openMedia({ settings, backend, metrics, log });
   const gateway = new Gateway({
     relay: settings.name,
     backend,
@@ -92,7 +100,10 @@ export async function startRelayOn(
     instant: () => performance.now(),
   });
   const started = Date.now();
-  const remove = (record: AccountRecord): Promise<void> => removeAccount(backend, gateway, record);
+  const remove = async (record: AccountRecord): Promise<void> => {
+    await removeAccount(backend, gateway, record);
+    media?.collecting.soon();
+  };
   const state = { at: "open" as "open" | "closing" };
   const idle = (): Promise<number> => {
     gateway.noteUsage(); // who is here is not idle, whatever the clock says
@@ -100,7 +111,7 @@ export async function startRelayOn(
   };
   const chores = new RelayChores({
     ...{ backend, log, metrics, now: () => Date.now() },
-    work: workOf(backend, settings, idle),
+    work: workOf(backend, settings, idle, media),
   });
   reports.unresolved = (count) => metrics.count("unresolved", count);
   reports.moved = () => {
@@ -112,6 +123,7 @@ export async function startRelayOn(
     relay: settings.name,
     backend,
     gateway,
+    media,
     metrics,
     log,
     now: () => Date.now(),
@@ -129,9 +141,10 @@ export async function startRelayOn(
   });
   await http.listen({ host: settings.host, port: settings.port }).catch(async (error: unknown) => {
     await member.end();
+    await media?.close();
     throw error;
   });
-  const timers = startTimers(member, gateway);
+  const timers = startTimers(member, gateway, media);
   chores.start();
   const { address, port, family } = http.server.address() as AddressInfo;
   const url = `${settings.tlsCert === "" ? "http" : "https"}://${family === "IPv6" ? `[${address}]` : address}:${port}`;
@@ -163,16 +176,23 @@ export async function startRelayOn(
       for (const timer of timers) clearInterval(timer);
       chores.stop();
       gateway.endAll();
+      await media?.leave();
       await http.close();
       gateway.terminateAll();
       await member.end();
+      await media?.close();
       await backend.close();
       log.info({}, "closed");
     },
   };
 }
 
-function workOf(backend: Backend, settings: Settings, idle: () => Promise<number>): Work {
+function workOf(
+  backend: Backend,
+  settings: Settings,
+  idle: () => Promise<number>,
+  media: RelayMedia | undefined,
+): Work {
   const { rewriteFiles } = backend;
   return {
     sweep: {
@@ -180,19 +200,23 @@ function workOf(backend: Backend, settings: Settings, idle: () => Promise<number
       run: () => backend.mailbox.sweep(),
     },
     idle: { everyMs: IDLE_EVERY_MS, run: idle },
+    ...(media === undefined
+      ? {}
+      : { media: { everyMs: settings.mediaCollect * 1_000, run: () => media.collecting.run() } }),
     ...(rewriteFiles === undefined
       ? {}
       : { forget: { everyMs: settings.storeRewrite * 1_000, run: rewriteFiles } }),
   };
 }
 
-function startTimers(member: Member, gateway: Gateway): NodeJS.Timeout[] {
+function startTimers(member: Member, gateway: Gateway, media: RelayMedia | undefined): NodeJS.Timeout[] {
   return [
     setInterval(() => {
       gateway.tick();
       member.tick();
     }, TICK_MS),
     setInterval(() => gateway.noteUsage(), IDLE_EVERY_MS),
+    setInterval(() => media?.tick(), MEDIA_TICK_MS),
   ];
 }
 

@@ -7,7 +7,7 @@ import type { Gateway } from "./edge/gateway.ts";
 /** Idle accounts asked for at once. */
 const IDLE_AT_ONCE = 100;
 
-/** Mail first: whoever is told nothing, because the relay ended in between, can still ask again. */
+/** Mail and media first: whoever is told nothing, because the relay ended in between, can still ask again. */
 export async function removeAccount(
   backend: Backend,
   gateway: Gateway,
@@ -19,6 +19,7 @@ export async function removeAccount(
     account,
     devices.map((d) => d.device),
   );
+  await backend.media.leave(account);
   await backend.directory.deleteAccount(account);
   gateway.changes.made(account, "access-key");
 }

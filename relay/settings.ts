@@ -9,45 +9,14 @@ import {
 } from "@lethe/protocol";
 import { DEFAULT_MAILBOX_LIMITS } from "@lethe/queue";
 import type { Level } from "./log.ts";
-
-interface Row<T> {
-  readonly flag: string;
-  readonly env: string;
-  readonly fallback: T;
-  readonly unit: string;
-  readonly says: string;
-  /** The value, or why not. */
-  readonly read: (text: string) => T | { fault: string };
-}
-
-function integer(min: number, max: number): (text: string) => number | { fault: string } {
-  return (text) => {
-    const value = Number(text);
-    if (!/^[0-9]+$/.test(text) || value < min || value > max)
-      return { fault: `is a whole number from ${min} to ${max}` };
-    return value;
-  };
-}
-
-function string(pattern: RegExp, what: string): (text: string) => string | { fault: string } {
-  return (text) => (pattern.test(text) ? text : { fault: `is ${what}` });
-}
-
-const anything = string(/^.{0,2048}$/s, "at most 2048 characters");
+import { MEDIA_SETTINGS, mediaFaults } from "./media/settings.ts";
+import { anything, integer, oneOf, onOff, type Row, row, string } from "./setting.ts";
 
 const rate = integer(1, 1_000_000_000);
-
-function onOff(text: string): boolean | { fault: string } {
-  return text === "on" || text === "off" ? text === "on" : { fault: "is on or off" };
-}
 
 const POLICIES: readonly RegistrationPolicy[] = ["open", "invite", "jwt", "closed"];
 
 const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "silent"];
-
-function row<T>(flag: string, fallback: T, unit: string, says: string, read: Row<T>["read"]): Row<T> {
-  return { flag, env: `LETHE_${flag.toUpperCase().replaceAll("-", "_")}`, fallback, unit, says, read };
-}
 
 export const SETTINGS = {
   host: row(
@@ -254,10 +223,7 @@ export const SETTINGS = {
     "open",
     "who",
     "Who may register: open, invite (lethe admin invite), jwt (your own login), closed",
-    (text) =>
-      POLICIES.includes(text as RegistrationPolicy)
-        ? (text as RegistrationPolicy)
-        : { fault: `is one of ${POLICIES.join(", ")}` },
+    oneOf(POLICIES),
   ),
   jwtIssuer: row("jwt-issuer", "", "iss", "With jwt: the issuer that tokens must name", anything),
   jwtAudience: row("jwt-audience", "", "aud", "With jwt: the audience that tokens must name", anything),
@@ -269,9 +235,8 @@ export const SETTINGS = {
     anything,
   ),
   jwtName: row("jwt-name", "sub", "claim", "With jwt: the claim that holds the user's name here", anything),
-  log: row<string>("log", "warn", "level", `What is logged: ${LEVELS.join(", ")}`, (text) =>
-    LEVELS.includes(text as Level) ? text : { fault: `is one of ${LEVELS.join(", ")}` },
-  ),
+  ...MEDIA_SETTINGS,
+  log: row<string>("log", "warn", "level", `What is logged: ${LEVELS.join(", ")}`, oneOf(LEVELS)),
 } as const;
 
 export type SettingName = keyof typeof SETTINGS;
@@ -344,6 +309,7 @@ function togetherFaults(settings: Settings): string[] {
     ...(settings.linkPort !== 0 && settings.linkPort === settings.port && settings.store !== "embedded"
       ? ["--link-port (LETHE_LINK_PORT) is another port than the clients'"]
       : []),
+    ...mediaFaults(settings),
   ];
 }
 

@@ -2,8 +2,10 @@
 // true: a reload takes effect as a whole, or not at all; connections that are open keep the rates that they began with.
 import { readFile } from "node:fs/promises";
 import { MAX_DEVICES, MAX_VERSION, MIN_VERSION, type PolicyJson } from "@lethe/protocol";
+import type { MediaQuota } from "@lethe/queue";
 import type { GatewayLimits } from "./edge/gateway.ts";
 import { openRegistrar, type Registrar } from "./http/registration.ts";
+import { mediaPlaceOf } from "./media/settings.ts";
 import type { SettingName, Settings } from "./settings.ts";
 
 /** Settings that only a new start can change: where it listens, what it stores where, who it is. */
@@ -25,6 +27,16 @@ const FIXED: readonly SettingName[] = [
   "mailboxEnvelopes",
   "mailboxBytes",
   "liveWindow",
+  "media",
+  "mediaCollect",
+  "s3Url",
+  "s3Bucket",
+  "s3Region",
+  "s3AccessKey",
+  "s3SecretKey",
+  "s3Prefix",
+  "s3Direct",
+  "s3PublicUrl",
   "log",
 ];
 
@@ -39,8 +51,22 @@ export interface Terms {
   readonly trustProxy: boolean;
   /** Accounts without a connection for longer are removed, ms; undefined: none are. */
   readonly idleMs: number | undefined;
+  /** What may be left of media, for how long; undefined: none is kept. */
+  readonly media: MediaTerms | undefined;
   /** Certificate chain and key, PEM; undefined: the relay speaks plain HTTP, behind something that does not. */
   readonly tls: { readonly cert: Buffer; readonly key: Buffer } | undefined;
+}
+
+export interface MediaTerms {
+  /** The largest blob. */
+  readonly bytes: number;
+  readonly quota: MediaQuota;
+  /** How long an upload may take, ms. */
+  readonly unfinishedMs: number;
+  /** How long a blob is kept at most, ms. */
+  readonly keepMs: number;
+  /** Parts are put to, and had from, the object store itself. */
+  readonly direct: boolean;
 }
 
 /** The forget bound of the embedded store, ms. */
@@ -63,6 +89,7 @@ export async function termsOf(settings: Settings, now: () => number): Promise<Te
     allowedOrigins: settings.origins === "" ? undefined : new Set(settings.origins.split(",")),
     trustProxy: settings.trustProxy,
     idleMs: idleMsOf(settings),
+    media: mediaOf(settings),
     tls: await tlsOf(settings),
   };
 }
@@ -119,12 +146,30 @@ function policyOf(settings: Settings): Omit<PolicyJson, "now"> {
       idleAccountMs: idleMsOf(settings) ?? null,
       forgetMs: settings.store === "embedded" ? FORGET_MS : settings.storeRewrite * 1_000 + REWRITE_MS,
     },
-    media: null,
+    media: mediaPolicyOf(mediaOf(settings)),
     durability: {
       accepted: settings.storeReplicas === 0 ? "synced" : "replicated",
       copies: settings.storeReplicas + 1,
     },
   };
+}
+
+function mediaOf(settings: Settings): MediaTerms | undefined {
+  const place = mediaPlaceOf(settings);
+  if (place === "off") return undefined;
+  return {
+    bytes: settings.mediaBytes,
+    quota: { bytes: settings.mediaAccountBytes, blobs: settings.mediaAccountBlobs },
+    unfinishedMs: Math.ceil(settings.mediaUnfinished * 3_600_000),
+    keepMs: Math.ceil(settings.mediaDays * 86_400_000),
+    direct: settings.s3Direct,
+  };
+}
+
+function mediaPolicyOf(media: MediaTerms | undefined): PolicyJson["media"] {
+  if (media === undefined) return null;
+  const { bytes, quota, keepMs, direct } = media;
+  return { bytes, accountBytes: quota.bytes, accountBlobs: quota.blobs, keepMs, direct };
 }
 
 function idleMsOf({ idleDays }: Settings): number | undefined {

@@ -4,7 +4,8 @@ import { addressOf, type DeviceNumber, deviceOf, isUserName, Refusal } from "@le
 import type { AccountRecord, HeldPrekeys, PublicPrekey } from "@lethe/queue";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { z } from "zod";
-import { linkingRoutes } from "./linking-routes.ts";
+import { linkingRoutes, type SignedBy } from "./linking-routes.ts";
+import { mediaRoutes } from "./media-routes.ts";
 import type { HttpOptions } from "./options.ts";
 import { remoteOf } from "./remote.ts";
 import { bytesOf, serve } from "./serve.ts";
@@ -137,7 +138,9 @@ export function accountRoutes(app: FastifyInstance, options: HttpOptions): void 
     return { now: options.now() };
   });
 
-  linkingRoutes(app, options, async (request) => (await device(request)).record.account);
+  const accountOf: SignedBy = async (request) => (await device(request)).record.account;
+  linkingRoutes(app, options, accountOf);
+  mediaRoutes(app, options, accountOf);
 
   serve(app, "deleteAccount", async (request, reply) => {
     const { record } = await device(request);

@@ -53,10 +53,13 @@ export function adminRoutes(app: FastifyInstance, options: AdminOptions): void {
   app.register(async (admin) => {
     admin.addHook("onRequest", async (request) => allow(request, options.token));
 
-    serve(admin, "figures", async () => ({
-      ...options.figures(),
-      accounts: await directory.count(),
-    }));
+    serve(admin, "figures", async () => {
+      const { blobs, bytes } = await backend.media.totals();
+      return {
+        ...options.figures(),
+        ...{ accounts: await directory.count(), mediaBlobs: blobs, mediaBytes: bytes },
+      };
+    });
 
     serve(admin, "makeInvite", async (_request, reply, body) => {
       const { uses, days } = body();

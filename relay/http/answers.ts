@@ -1,6 +1,6 @@
 // The JSON bodies of HTTP answers. Always true: a handler's result is held against these by the compiler, the document at
 // /openapi.json is made of them, and what `protocol/http.ts` promises to clients is what they say.
-import type { PolicyJson, PrekeysHeld } from "@lethe/protocol";
+import type { MediaPlaceJson, MediaUploadJson, PolicyJson, PrekeysHeld } from "@lethe/protocol";
 import { z } from "zod";
 
 const clock = z.int().min(0).describe("The relay's clock, ms since 1970");
@@ -70,6 +70,18 @@ export const heldPrekeys: z.ZodType<PrekeysHeld> = z.strictObject({
 
 export const linkingMessage = z.strictObject({
   message: z.string().describe("Base64url without padding"),
+  now: clock,
+});
+
+export const mediaUpload: z.ZodType<MediaUploadJson> = z.strictObject({
+  bytes: bytes.describe("Bytes of the whole blob"),
+  state: z.enum(["open", "ready"]),
+  parts: z.array(count).readonly().describe("Parts that are there, in rising order"),
+  expires: clock.describe("When it is removed in any case, by the relay's clock"),
+  now: clock,
+});
+export const mediaPlace: z.ZodType<MediaPlaceJson> = z.strictObject({
+  url: z.string().describe("Presigned, for PUT, for at most 60 s"),
   now: clock,
 });
 

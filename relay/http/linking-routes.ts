@@ -5,9 +5,9 @@ import type { LinkingGet, LinkingMailboxId, LinkingSlot } from "@lethe/queue";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { Rates } from "../edge/rates.ts";
+import { allowed, requestCounter } from "./counting.ts";
 import { LinkingWaits } from "./linking-waits.ts";
 import type { HttpOptions } from "./options.ts";
-import { remoteOf } from "./remote.ts";
 import { serve } from "./serve.ts";
 import { linkingParams, linkingSlotParams } from "./shapes.ts";
 
@@ -24,20 +24,13 @@ const FULL_MS = 30_000;
 export type SignedBy = (request: FastifyRequest) => Promise<AccountId>;
 
 export function linkingRoutes(app: FastifyInstance, options: HttpOptions, signedBy: SignedBy): void {
-  const { backend, gateway, now, terms } = options;
+  const { backend, now } = options;
   const { linking } = backend;
   const instant = (): number => performance.now();
   const offers = new Rates(LINKINGS_A_SECOND, LINKINGS_AT_ONCE, instant);
-  const requests = new Rates(LINKING_REQUESTS_A_SECOND, LINKING_REQUESTS_AT_ONCE, instant);
+  const counted = requestCounter(options, LINKING_REQUESTS_A_SECOND, LINKING_REQUESTS_AT_ONCE);
   const waits = new LinkingWaits(instant);
 
-  /** The address that limits count, and one request of it. @throws Refusal rate-limited */
-  const counted = (request: FastifyRequest): string | undefined => {
-    const remote = remoteOf(request.raw, terms().trustProxy);
-    if (!gateway.addresses.isLimited(remote)) return undefined;
-    allowed(requests.take(remote));
-    return remote;
-  };
   const put = async (slot: LinkingSlot, request: FastifyRequest, message: Buffer) => {
     const outcome = await linking.put(idOf(paramsOf(linkingParams, request)), slot, message);
     if (outcome === "taken") throw new Refusal("linking-taken");
@@ -95,10 +88,6 @@ export function linkingRoutes(app: FastifyInstance, options: HttpOptions, signed
 /** An offer may still come where there is no mailbox yet; everything else belongs to one. */
 function goesOn({ is }: LinkingGet, slot: LinkingSlot): boolean {
   return is === "empty" || (is === "none" && slot === "offer");
-}
-
-function allowed(wait: number): void {
-  if (wait > 0) throw new Refusal("rate-limited", undefined, wait);
 }
 
 /** @throws Refusal bad-request */

@@ -3,8 +3,10 @@
 import fastifySwagger from "@fastify/swagger";
 import {
   AUTHORIZATION_SCHEME,
+  CAPABILITY_BYTES,
   MAX_REQUEST_SKEW_MS,
   MAX_VERSION,
+  MEDIA_SCHEME,
   PATHS,
   HTTP_STATUSES,
   PROBLEMS,
@@ -20,6 +22,9 @@ const SIGNATURE = `\`${AUTHORIZATION_SCHEME} account=HEX,device=N,time=MS,nonce=
 method, path with query, time, nonce and SHA-512 of the body (clause H-SIGN of the specification). The time may differ from the
 relay's by ${MAX_REQUEST_SKEW_MS / 1_000} s, a nonce is taken once.`;
 
+const CAPABILITY = `\`${MEDIA_SCHEME} B64U\`: an upload key or a release token, ${CAPABILITY_BYTES} bytes, base64url without padding
+(clause M-CAPABILITY).`;
+
 const ABOUT = `Registration and keys of a relay for end-to-end encrypted messages. Mail itself travels as binary frames over
 the WebSockets ${PATHS.deviceSocket} and ${PATHS.anonymousSocket}, which the specification (protocol/README.md) describes.
 Every answer that is not a success is a problem with a stable code.`;
@@ -27,6 +32,7 @@ Every answer that is not a success is a problem with a stable code.`;
 const TAGS: Readonly<Record<Asker, string>> = {
   anybody: "Public",
   device: "Signed by a device",
+  capability: "With an upload key or a release token",
   operator: "Local operator only: from the relay's own machine, with the token of its data folder",
 };
 
@@ -45,6 +51,7 @@ export async function describeRoutes(app: FastifyInstance): Promise<void> {
       components: {
         securitySchemes: {
           device: { type: "http", scheme: AUTHORIZATION_SCHEME, description: SIGNATURE },
+          capability: { type: "http", scheme: MEDIA_SCHEME, description: CAPABILITY },
           operator: { type: "http", scheme: "bearer", description: TAGS.operator },
         },
       },
@@ -73,22 +80,33 @@ function schemaOf(name: RouteName, route: Route): FastifySchema {
     summary: says,
     tags: [asker],
     ...(asker === "anybody" ? {} : { security: [{ [asker]: [] }] }),
-    ...(body === undefined ? {} : { body: jsonSchema(body, "input"), consumes: ["application/json"] }),
+    ...bodyOf(body),
     ...(params === undefined ? {} : { params: jsonSchema(params, "input") }),
     response: { ...successes(route), ...refusals(problemsOf(route)) },
   };
 }
 
+function bodyOf(body: Route["body"]): Pick<FastifySchema, "body" | "consumes"> {
+  if (body === undefined) return {};
+  if (body === "bytes") return { body: BYTES, consumes: ["application/octet-stream"] };
+  return { body: jsonSchema(body, "input"), consumes: ["application/json"] };
+}
+
+const BYTES = { type: "string", format: "binary" };
+
 const SUCCESSES: Readonly<Record<string, string>> = {
   200: "Done",
   201: "Made",
   204: "Done; there is no body",
+  206: "The range that was asked for",
+  307: "It is to be had there",
 };
 
 function successes({ answers }: Route): Record<string, object> {
   const content = (status: string, shape: Route["answers"][number]): object => {
     const description = SUCCESSES[status];
     if (shape === "nothing") return { description, type: "null" };
+    if (shape === "bytes") return { description, content: { "application/octet-stream": { schema: BYTES } } };
     if (shape === "text") return { description, content: { "text/plain": { schema: { type: "string" } } } };
     const schema = shape === "json" ? { type: "object" } : jsonSchema(shape, "output");
     return { description, content: { "application/json": { schema } } };

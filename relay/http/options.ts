@@ -3,6 +3,7 @@ import type { AccountId } from "@lethe/protocol";
 import type { AccountRecord, Backend, Owner } from "@lethe/queue";
 import type { Gateway } from "../edge/gateway.ts";
 import type { Log } from "../log.ts";
+import type { RelayMedia } from "../media/media.ts";
 import type { Metrics } from "../metrics.ts";
 import type { Terms } from "../terms.ts";
 
@@ -10,6 +11,8 @@ export interface HttpOptions {
   readonly relay: string;
   readonly backend: Backend;
   readonly gateway: Gateway;
+  /** Undefined where no media are kept. */
+  readonly media: RelayMedia | undefined;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly now: () => number;

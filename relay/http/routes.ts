@@ -5,19 +5,23 @@ import type { z } from "zod";
 import * as answers from "./answers.ts";
 import * as shapes from "./shapes.ts";
 
-/** `device`: signed by a device (clause H-SIGN). `operator`: with the token of the data folder, from this machine. */
-export type Asker = "anybody" | "device" | "operator";
+/**
+ * `device`: signed by a device (clause H-SIGN). `capability`: with an upload key or a release token (clause M-CAPABILITY).
+ * `operator`: with the token of the data folder, from this machine.
+ */
+export type Asker = "anybody" | "device" | "capability" | "operator";
 
 export interface Route {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   readonly path: string;
   readonly asker: Asker;
   readonly says: string;
-  readonly body?: z.ZodType;
+  /** A shape of JSON, or bytes that are handed on as they come. */
+  readonly body?: z.ZodType | "bytes";
   /** Parts of the path, by name. */
   readonly params?: z.ZodObject;
-  /** The body of each success: a shape, Prometheus text, any JSON, or nothing. */
-  readonly answers: Readonly<Record<number, z.ZodType | "text" | "json" | "nothing">>;
+  /** The body of each success: a shape, Prometheus text, any JSON, bytes, or nothing. */
+  readonly answers: Readonly<Record<number, z.ZodType | "text" | "json" | "bytes" | "nothing">>;
   /** Refusals of the route itself. */
   readonly problems: readonly ProblemCode[];
 }
@@ -209,6 +213,98 @@ const linkingRoutes = {
   },
 } as const satisfies Record<string, Route>;
 
+/** What every request for media may meet. */
+const MEDIA = [...READS, "media-off", "rate-limited"] as const satisfies readonly ProblemCode[];
+/** And one with a capability. */
+const OF_A_BLOB = [...MEDIA, "media-gone", "media-not-permitted"] as const satisfies readonly ProblemCode[];
+
+const mediaRoutes = {
+  beginMedia: {
+    method: "PUT",
+    path: `${PATHS.media}/:media`,
+    asker: "device",
+    says: "Begins an upload; asked again with the same content it answers 200",
+    params: shapes.mediaParams,
+    body: shapes.mediaBeginBody,
+    answers: { 200: answers.mediaUpload, 201: answers.mediaUpload },
+    problems: [...MEDIA, "storage-full", "media-too-large", "media-quota", "media-taken", "media-gone"],
+  },
+  media: {
+    method: "GET",
+    path: `${PATHS.media}/:media`,
+    asker: "capability",
+    says: "To the upload key: which parts are there",
+    params: shapes.mediaParams,
+    answers: { 200: answers.mediaUpload },
+    problems: OF_A_BLOB,
+  },
+  putMediaPart: {
+    method: "PUT",
+    path: `${PATHS.media}/:media/parts/:part`,
+    asker: "capability",
+    says: "Takes a part, with the upload key; its length is said in Content-Length and is the part's own",
+    params: shapes.mediaPartParams,
+    body: "bytes",
+    answers: { 204: "nothing" },
+    problems: [...OF_A_BLOB, "storage-full", "media-part-wrong", "media-closed", "shutting-down"],
+  },
+  getMediaPart: {
+    method: "GET",
+    path: `${PATHS.media}/:media/parts/:part`,
+    asker: "capability",
+    says: "A part, or one range of it, with a release token; where parts are had directly, where from",
+    params: shapes.mediaPartParams,
+    answers: { 200: "bytes", 206: "bytes", 307: "nothing" },
+    problems: [...OF_A_BLOB, "media-unfinished", "media-part-wrong", "media-range", "shutting-down"],
+  },
+  placeOfMediaPart: {
+    method: "GET",
+    path: `${PATHS.media}/:media/parts/:part/place`,
+    asker: "capability",
+    says: "Where a part is to be put, with the upload key; not-found where parts go through the relay",
+    params: shapes.mediaPartParams,
+    answers: { 200: answers.mediaPlace },
+    problems: [...OF_A_BLOB, "media-part-wrong", "media-closed", "not-found"],
+  },
+  finishMedia: {
+    method: "POST",
+    path: `${PATHS.media}/:media/finish`,
+    asker: "capability",
+    says: "With the upload key: all parts are there; asked again it answers the same",
+    params: shapes.mediaParams,
+    answers: { 200: answers.mediaUpload },
+    problems: [...OF_A_BLOB, "storage-full", "media-unfinished"],
+  },
+  putMediaTokens: {
+    method: "PUT",
+    path: `${PATHS.media}/:media/tokens`,
+    asker: "capability",
+    says: "With the upload key: adds and strikes marks of release tokens, and closes their list",
+    params: shapes.mediaParams,
+    body: shapes.mediaTokensBody,
+    answers: { 200: answers.taken },
+    problems: [...OF_A_BLOB, "storage-full", "media-closed"],
+  },
+  withdrawMedia: {
+    method: "DELETE",
+    path: `${PATHS.media}/:media`,
+    asker: "capability",
+    says: "With the upload key: the blob is gone for everybody",
+    params: shapes.mediaParams,
+    answers: { 204: "nothing" },
+    problems: [...OF_A_BLOB, "storage-full"],
+  },
+  releaseMedia: {
+    method: "POST",
+    path: `${PATHS.media}/:media/release`,
+    asker: "capability",
+    says: "With a release token: this device needs the blob no longer; asked again it answers the same",
+    params: shapes.mediaParams,
+    answers: { 204: "nothing" },
+    problems: [...OF_A_BLOB, "storage-full"],
+  },
+} as const satisfies Record<string, Route>;
+
 const operatorRoutes = {
   figures: {
     method: "GET",
@@ -264,7 +360,13 @@ const operatorRoutes = {
   },
 } as const satisfies Record<string, Route>;
 
-export const ROUTES = { ...publicRoutes, ...accountRoutes, ...linkingRoutes, ...operatorRoutes };
+export const ROUTES = {
+  ...publicRoutes,
+  ...accountRoutes,
+  ...linkingRoutes,
+  ...mediaRoutes,
+  ...operatorRoutes,
+};
 
 export type RouteName = keyof typeof ROUTES;
 
@@ -276,7 +378,7 @@ export function problemsOf(route: Route): ProblemCode[] {
   const takesBody = method !== "GET";
   const all = new Set<ProblemCode>(problems);
   if (asker === "device") for (const code of OF_A_SIGNATURE) all.add(code);
-  if (asker === "operator") all.add("unauthorized");
+  if (asker === "operator" || asker === "capability") all.add("unauthorized");
   if (takesBody || params !== undefined) all.add("bad-request");
   if (takesBody) all.add("frame-too-large");
   all.add("internal");

@@ -3,7 +3,7 @@
 import { Refusal } from "@lethe/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
-import { ROUTES, type RouteName } from "./routes.ts";
+import { ROUTES, type Route, type RouteName } from "./routes.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -28,13 +28,19 @@ export type Handler<N extends RouteName> = (
 ) => Handled<N> | Promise<Handled<N>>;
 
 export function serve<N extends RouteName>(app: FastifyInstance, name: N, handler: Handler<N>): void {
-  const row = ROUTES[name];
+  const row: Route = ROUTES[name];
+  const { body } = row;
   app.route({
     method: row.method,
     url: row.path,
     config: { route: name },
+    exposeHeadRoute: !Object.values(row.answers).includes("bytes"),
     handler: (request, reply) =>
-      handler(request, reply, () => ("body" in row ? parse(row.body, request) : undefined) as BodyOf<N>),
+      handler(
+        request,
+        reply,
+        () => (body === undefined || body === "bytes" ? undefined : parse(body, request)) as BodyOf<N>,
+      ),
   });
 }
 

@@ -13,20 +13,13 @@ import { describeRoutes, documentRoute } from "./openapi.ts";
 import type { HttpOptions } from "./options.ts";
 import { problemAnswers } from "./problem-answers.ts";
 import { publicRoutes } from "./public-routes.ts";
+import { hurryBodies, PATIENCE } from "./patience.ts";
 import { codeOfClientError } from "./raw-answers.ts";
 import { isFrom, networkOf } from "./remote.ts";
 import { turnedAway, upgrades } from "./upgrades.ts";
 
 /** Bytes of a request's body: 200 one-time keys of each kind, encoded. */
 const MAX_BODY_BYTES = 1_572_864;
-/** How long a request may take to come, and a connection may wait for the next, ms; how often that is looked at. */
-const PATIENCE = {
-  headersTimeout: 10_000,
-  requestTimeout: 30_000,
-  keepAliveTimeout: 65_000,
-  connectionsCheckingInterval: 1_000,
-  requireHostHeader: false, // `rawJson` asks for it: Node's own answer is no problem of the table
-} as const;
 /** How long a TLS handshake may take, ms. */
 const HANDSHAKE_MS = 10_000;
 
@@ -56,9 +49,11 @@ export async function openHttp(options: HttpOptions): Promise<FastifyInstance> {
   await app.register(fastifyCors, {
     origin: (origin, allow) => allow(null, isFrom(options.terms().allowedOrigins, origin)),
     methods: ["GET", "POST", "PUT", "DELETE"],
+    exposedHeaders: ["Accept-Ranges", "Content-Length", "Content-Range", "Retry-After"],
     strictPreflight: false,
   });
   rawJson(app);
+  hurryBodies(app, options);
   app.setErrorHandler(answerProblem);
   app.setNotFoundHandler((request, reply) => answerProblem(new Refusal("not-found"), request, reply));
   await describeRoutes(app);

@@ -3,14 +3,18 @@ import {
   type AccountId,
   type DeviceNumber,
   fromHex,
+  CAPABILITY_MARK_BYTES,
   ID_BYTES,
   MAX_CERTIFICATE_BYTES,
   MAX_DEVICE_LIST_BYTES,
   MAX_DEVICES,
   MAX_LINKING_MESSAGE_BYTES,
+  MAX_MEDIA_BYTES,
   MAX_ONE_TIME_PREKEYS,
   MAX_PREKEY_BYTES,
+  MAX_TOKENS_AT_ONCE,
 } from "@lethe/protocol";
+import type { CapabilityMark, MediaId } from "@lethe/queue";
 import { z } from "zod";
 
 /** A token of a login service with many claims is 2 to 4 KB. */
@@ -89,6 +93,28 @@ const mailbox = z
   .describe("16 random bytes");
 export const linkingParams = z.object({ mailbox });
 export const linkingSlotParams = z.object({ mailbox, slot: z.enum(["offer", "join", "grant"]) });
+
+const mark = binary(CAPABILITY_MARK_BYTES).transform((bytes) => bytes.toString("latin1") as CapabilityMark);
+const marks = z.array(mark).max(MAX_TOKENS_AT_ONCE);
+
+export const mediaBeginBody = z.strictObject({
+  bytes: z.int().min(1).max(MAX_MEDIA_BYTES),
+  uploadKey: mark,
+});
+export const mediaTokensBody = z.strictObject({ add: marks, strike: marks, close: z.boolean() });
+
+const media = z
+  .string()
+  .regex(/^[0-9a-f]{32}$/)
+  .describe("16 random bytes")
+  .transform((hex) => fromHex<MediaId>(hex, ID_BYTES));
+const part = z
+  .string()
+  .regex(/^(?:0|[1-9][0-9]{0,4})$/)
+  .describe("Number of a part, from 0")
+  .transform(Number);
+export const mediaParams = z.object({ media });
+export const mediaPartParams = z.object({ media, part });
 
 export const inviteBody = z.strictObject({
   uses: z.int().min(1).max(100_000).default(1),

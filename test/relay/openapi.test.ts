@@ -38,6 +38,8 @@ function routesThatRun(tree: string): string[] {
   });
 }
 
+/** What is asked for with an upload key or a release token. */
+const WITH_CAPABILITY = /^(?!PUT \/v1\/media\/\{media\}$)\w+ \/v1\/media\//;
 /** What is no account's: and of a linking mailbox what a new device asks, which has nothing to sign with. */
 const OF_NOBODY = /^(?!\w+ \/v1\/)|^(?:GET|DELETE) \/v1\/linking\/|\/join$/;
 
@@ -74,11 +76,12 @@ describe("the description", () => {
     }
   });
 
-  it("names signature and token as schemes, and every path of an account or an operator asks for one", () => {
-    expect(Object.keys(document.components.securitySchemes)).toEqual(["device", "operator"]);
+  it("names signature, capability and token as schemes, and every path of an account, a blob or an operator asks for one", () => {
+    expect(Object.keys(document.components.securitySchemes)).toEqual(["device", "capability", "operator"]);
     for (const [route, { security }] of description.operations) {
       const path = route.split(" ")[1] ?? "";
-      const asks = path.startsWith("/admin/") ? ["operator"] : OF_NOBODY.test(route) ? [] : ["device"];
+      const unsigned = OF_NOBODY.test(route) ? [] : WITH_CAPABILITY.test(route) ? ["capability"] : ["device"];
+      const asks = path.startsWith("/admin/") ? ["operator"] : unsigned;
       expect([route, (security ?? []).flatMap((one) => Object.keys(one))]).toEqual([route, asks]);
     }
   });

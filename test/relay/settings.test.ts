@@ -66,7 +66,7 @@ describe("settings", () => {
 
   it("have a flag, a variable and a sentence each", () => {
     for (const row of settingsRows()) {
-      expect(row.env).toMatch(/^LETHE_[A-Z_]+$/);
+      expect(row.env).toMatch(/^LETHE_[A-Z0-9_]+$/);
       expect(row.says.length).toBeGreaterThan(10);
     }
   });

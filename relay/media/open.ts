@@ -1,0 +1,43 @@
+// Opens the place of blobs that the settings name. Always true: nothing of it is opened where no media are kept.
+import { join } from "node:path";
+import { type Backend, type Blobs, type BlobsConfig, openBlobs } from "@lethe/queue";
+import type { Log } from "../log.ts";
+import type { Metrics } from "../metrics.ts";
+import type { Settings } from "../settings.ts";
+import { RelayMedia } from "./media.ts";
+import { mediaPlaceOf } from "./settings.ts";
+
+/** In the data folder. */
+const FOLDER = "media";
+
+export interface OpenMediaParts {
+  readonly settings: Settings;
+  readonly backend: Pick<Backend, "media">;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+/** Undefined where no media are kept. @throws StoreOpenError */
+export async function openMedia({
+  settings,
+  backend,
+  metrics,
+  log,
+}: OpenMediaParts): Promise<RelayMedia | undefined> {
+  const place = mediaPlaceOf(settings);
+  if (place === "off") return undefined;
+  const config = place === "files" ? filesConfig(settings) : s3Config(settings);
+  const blobs: Blobs = await openBlobs(config);
+  return new RelayMedia({ ledger: backend.media, blobs, metrics, log });
+}
+
+function filesConfig({ data }: Settings): BlobsConfig {
+  return { kind: "files", folder: join(data, FOLDER) };
+}
+
+function s3Config(settings: Settings): BlobsConfig {
+  const { s3Url: url, s3Bucket: bucket, s3Region: region, s3Prefix: prefix } = settings;
+  const { s3AccessKey: accessKey, s3SecretKey: secretKey, s3Direct: direct, s3PublicUrl } = settings;
+  const publicUrl = s3PublicUrl === "" ? url : s3PublicUrl;
+  return { kind: "s3", url, bucket, region, accessKey, secretKey, prefix, direct, publicUrl };
+}
