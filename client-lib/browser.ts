@@ -28,6 +28,12 @@ export type {
 } from "./groups/group-api.ts";
 export type { Device, Linking, OwnDevices } from "./linking/devices.ts";
 export type { LinkingView } from "./linking/new-device.ts";
+export type { MediaApi, SendMediaOptions } from "./media/media-api.ts";
+export type { FetchOptions, ReadOptions, ReceivedMedia } from "./media/received.ts";
+export { safeName } from "./media/safe-name.ts";
+export type { MediaSink } from "./media/sink.ts";
+export { blobSource, bytesSource, type MediaSource } from "./media/source.ts";
+export type { UnfinishedUpload } from "./media/uploads.ts";
 export type { SentMessage } from "./outgoing.ts";
 export type { RelayPolicy } from "./policy.ts";
 export { relayPolicy } from "./relay-policy.ts";

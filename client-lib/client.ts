@@ -20,9 +20,10 @@ import {
   openParts,
 } from "./client-options.ts";
 import { ContactLinks } from "./contact-links.ts";
+import { coreOf } from "./client-core.ts";
 import { type Said, typingBody, type Update } from "./content/content.ts";
 import { Conversing, saying, type SendOptions } from "./conversing.ts";
-import { type ClientCore, createClientCore } from "./delivery/core.ts";
+import type { ClientCore } from "./delivery/core.ts";
 import type { MessageId, Presence } from "./delivery/events.ts";
 import { MAX_NOTED_IDS } from "./delivery/limits.ts";
 import { Engine } from "./edge/engine.ts";
@@ -30,6 +31,8 @@ import { GroupsApi } from "./groups/group-api.ts";
 import { type Enrolled, enrol, erase } from "./enrol.ts";
 import { ClientError } from "./errors.ts";
 import { Handing } from "./handing.ts";
+import { MediaApi, type MediaMessage, type SendMediaOptions } from "./media/media-api.ts";
+import type { MediaSource } from "./media/source.ts";
 import { withNewestIdentity } from "./keys/identity-row.ts";
 import { PairwiseCipher } from "./keys/pairwise-cipher.ts";
 import type { ContactCard } from "./said.ts";
@@ -58,6 +61,8 @@ export class Client extends Conversing<SentMessage> {
   readonly account: string;
   /** The groups that this account is in. */
   readonly groups: GroupsApi;
+  /** Files: those under way, and those whose messages came before. */
+  readonly media: MediaApi;
   readonly #opened: Opened;
   readonly #core: ClientCore;
   readonly #engine: Engine;
@@ -108,6 +113,7 @@ export class Client extends Conversing<SentMessage> {
       client.#engine.step({ event: "start" });
       client.#devices.resume();
       client.#policy.look();
+      client.media.goOn().catch((error: unknown) => client.#failed(error));
       return client;
     } catch (error) {
       await opened.store.close();
@@ -117,7 +123,7 @@ export class Client extends Conversing<SentMessage> {
 
   private constructor(options: ClientOptions, opened: Opened, { rows, keys, signer, relay }: Enrolled) {
     super();
-    const { clock, http, chance } = opened;
+    const { clock, http } = opened;
     const store = withNewestIdentity(opened.store, keys);
     this.user = options.user;
     this.account = toHex(signer.account);
@@ -135,32 +141,12 @@ export class Client extends Conversing<SentMessage> {
     });
     this.#trust = new Trust({ keys, cipher, commit: (writes) => store.commit(writes) });
     const { account, device } = signer;
-    const { requests = "ask", receiptJitterMs, ownJitterMs } = options;
-    const jitter = {
-      ...(receiptJitterMs === undefined ? {} : { receiptJitterMs }),
-      ...(ownJitterMs === undefined ? {} : { ownJitterMs }),
-    };
-    const urls = opened.urls.length;
-    const groups = cipher.groupKeys();
-    this.#core = createClientCore({
-      account,
-      device,
-      cipher,
-      chance,
-      rows,
-      requests,
-      urls,
-      groups,
-      ...jitter,
-    });
+    this.#core = coreOf(options, opened, { account, device, cipher, rows });
     this.#engine = new Engine({
-      core: this.#core,
-      store,
-      clock,
-      openSocket: opened.openSocket,
-      urls: opened.urls,
+      ...{ ...opened, core: this.#core, store },
       hand: (entry) => this.#handing.hand(entry),
       tell: (told) => telling.told(told),
+      stepped: () => this.media.stepped(),
     });
     this.#people = new People({
       view: this.#core.view,
@@ -193,6 +179,14 @@ export class Client extends Conversing<SentMessage> {
         }),
       view: this.#core.view,
       self: account,
+      received: (fields) => this.media.received(fields),
+    });
+    this.#ask = (method, path, json) => http.signed(method, path, json, signer, relay);
+    this.media = new MediaApi({
+      ...{ ...opened, store, account, device, view: this.#core.view, signed: this.#ask },
+      direct: () => this.#policy.current?.media?.direct === true,
+      say: (message) => this.#say(message),
+      failed: (error) => this.#failed(error),
     });
     this.groups = new GroupsApi({
       view: this.#core.view,
@@ -204,6 +198,7 @@ export class Client extends Conversing<SentMessage> {
       find: (user) => this.#find(user),
       shown: (about) => (about === account ? this.user : this.#people.shown(about)),
       random: (length) => opened.random.bytes(length),
+      media: this.media,
       cardOf: (user) => this.cardOf(user),
       now: () => clock.now(),
     });
@@ -217,6 +212,7 @@ export class Client extends Conversing<SentMessage> {
       refusal: (to, code) => this.#links.refused(to, code),
       online: () => {
         this.#background.online();
+        this.media.online();
         this.#policy.look();
       },
       accessKeyChanged: () => {
@@ -227,30 +223,18 @@ export class Client extends Conversing<SentMessage> {
         http.offset = offset;
       },
     });
-    this.#ask = (method, path, json) => http.signed(method, path, json, signer, relay);
     this.#devices = new Devices({
-      ...{ keys, http, clock, relay },
-      random: opened.random,
-      name: options.user,
-      ask: this.#ask,
+      ...{ ...opened, keys, relay, name: options.user, ask: this.#ask },
       commit: (writes) => store.commit(writes),
       lockOut: () => this.#engine.step({ event: "lock-out" }),
     });
     this.#policy = new PolicyKeeper({
-      http,
-      clock,
+      ...opened,
       learned: (policy) => this.#learned(policy),
-      failed: (error) => this.#emitter.tell("error", { error }),
+      failed: (error) => this.#failed(error),
     });
     this.#background = new Background({
-      keys,
-      cipher,
-      store,
-      clock,
-      random: opened.random,
-      chance,
-      ask: this.#ask,
-      emitter: this.#emitter,
+      ...{ ...opened, keys, cipher, store, ask: this.#ask, emitter: this.#emitter },
       refillJitterMs: options.refillJitterMs ?? REFILL_JITTER_MS,
     });
   }
@@ -359,13 +343,31 @@ export class Client extends Conversing<SentMessage> {
     const { clock, random } = this.#opened;
     const to = await this.#people.find(user, (clock.now() + (options.lookUpMs ?? LOOK_UP_MS)) as Time);
     this.#mustBeOpen();
-    if (this.#trust.blocks(to)) throw new ClientError("account-key-changed", user);
     const said = saying(kind, options);
     const message: MessageId = fromBytes(random.bytes(16));
+    return this.#say({ message, to, group: undefined, shown: user, ...said });
+  }
+
+  /**
+   * Sends a file: its blob goes to the relay, sealed, then the message that names it. Resolves when the relay holds both. It goes
+   * on after cuts; after a restart `client.media.unfinished` has it. Passing a file on is sending it anew. @throws ClientError
+   * media-off, media-too-large, media-quota, media-source-changed, ...; what the source throws
+   */
+  async sendMedia(user: string, source: MediaSource, options: SendMediaOptions = {}): Promise<SentMessage> {
+    return this.media.send({ to: await this.#find(user), group: undefined, shown: user }, source, options);
+  }
+
+  async #say({ message, to, group, shown: user, ...said }: MediaMessage): Promise<SentMessage> {
+    if (to !== undefined && this.#trust.blocks(to)) throw new ClientError("account-key-changed", user);
     const { handle, queued } = this.#outgoing.track(message, user);
-    this.#engine.step({ event: "send", message, to, ...said });
+    if (group !== undefined) this.#engine.step({ event: "group-send", message, group, ...said });
+    else if (to !== undefined) this.#engine.step({ event: "send", message, to, ...said });
     await queued;
     return handle;
+  }
+
+  #failed(error: unknown): void {
+    this.#emitter.tell("error", { error: error instanceof Error ? error : new Error(String(error)) });
   }
 
   protected async timerOf(user: string) {
@@ -477,6 +479,7 @@ export class Client extends Conversing<SentMessage> {
     this.#closed = true;
     this.#policy.stop();
     await this.#handing.stopWithin(HANDLERS_MS, this.#opened.clock);
+    await this.media.stop();
     await this.#engine.stop();
     await this.#devices.stop();
     await this.#background.stop();

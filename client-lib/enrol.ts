@@ -30,6 +30,7 @@ import { ClientError } from "./errors.ts";
 import { KEY_TABLES, type KeyState, loadKeys, OWN, putKey } from "./keys/key-rows.ts";
 import { noOwnDevices } from "./keys/own-devices.ts";
 import { firstPrekeysInPieces, putPrekeys } from "./keys/prekey-keeper.ts";
+import { MEDIA_TABLES } from "./media/tables.ts";
 import type { ClientStore } from "./store/store.ts";
 
 /** Who the store belongs to: a row of its own, written when the relay has registered the account. */
@@ -91,7 +92,7 @@ export async function beginLinked(
 /** Erases everything of an account from its store, in one commit: it is as new. @throws StoreError store-failed */
 export async function erase(store: ClientStore): Promise<void> {
   const writes: Write[] = [{ ...OWNER, value: undefined }];
-  for (const table of [...KEY_TABLES, ...CORE_TABLES])
+  for (const table of [...KEY_TABLES, ...CORE_TABLES, ...MEDIA_TABLES])
     for (const { key } of await store.list(table)) writes.push({ table, key, value: undefined });
   await store.commit(writes);
 }

@@ -11,7 +11,8 @@ import { progressOf } from "./groups/group-api.ts";
 import type { Clock } from "./edge/clock.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { People } from "./people.ts";
-import { hexOf, saidOf, targetOf } from "./said.ts";
+import type { ReceivedMedia } from "./media/received.ts";
+import { hexOf, type MediaFields, saidOf, targetOf } from "./said.ts";
 
 export interface HandingConfig {
   readonly emitter: Emitter;
@@ -21,6 +22,7 @@ export interface HandingConfig {
   readonly read: (from: AccountId, message: MessageId, group?: GroupId) => void;
   readonly view: CoreView;
   readonly self: AccountId;
+  readonly received: (media: MediaFields) => ReceivedMedia;
 }
 
 export class Handing {
@@ -178,9 +180,9 @@ export class Handing {
     from: string,
     { kind, beside }: { readonly kind: Said; readonly beside: Beside },
   ): Promise<void> {
-    const { emitter, read, self } = this.#config;
+    const { emitter, read, received, self } = this.#config;
     const { content, late, sentAt } = entry;
-    const [id, said] = [toHex(entry.message), saidOf(kind, beside)];
+    const [id, said] = [toHex(entry.message), saidOf(kind, beside, received)];
     if (content.kind === "own") return emitter.emit("own-message", { user: from, id, ...said, sentAt });
     const message: ReceivedMessage = {
       id,

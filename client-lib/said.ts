@@ -4,6 +4,7 @@ import { fromBytes, fromHex, toBytes, toHex } from "@lethe/protocol";
 import type { Beside, Said } from "./content/content.ts";
 import type { Quote } from "./content/wire.ts";
 import { ClientError } from "./errors.ts";
+import type { ReceivedMedia } from "./media/received.ts";
 
 /** A message: whatever has both fields names one, a received message as well. 32 hexadecimal characters each. */
 export interface Target {
@@ -32,7 +33,7 @@ export interface SaidMessage {
   /** Bytes of an application, and the sender's word for what they are. */
   readonly bytes: Uint8Array | undefined;
   readonly type: string | undefined;
-  readonly media: MediaFields | undefined;
+  readonly media: ReceivedMedia | undefined;
   readonly contact: ContactCard | undefined;
   /** The message that this one answers. */
   readonly replyTo: Target | undefined;
@@ -40,14 +41,18 @@ export interface SaidMessage {
   readonly disappearsAfter: number | undefined;
 }
 
-export function saidOf(kind: Said, { replyTo, disappearsMs }: Beside): SaidMessage {
+export function saidOf(
+  kind: Said,
+  { replyTo, disappearsMs }: Beside,
+  received: (media: MediaFields) => ReceivedMedia,
+): SaidMessage {
   const { is } = kind;
   return {
     kind: is,
     text: is === "text" ? kind.text : undefined,
     bytes: is === "bytes" ? kind.bytes : undefined,
     type: is === "bytes" ? kind.type : undefined,
-    media: is === "media" ? kind : undefined,
+    media: is === "media" ? received(kind) : undefined,
     contact:
       is === "contact" ? { ...kind, account: hexOf(kind.account), name: kind.name || undefined } : undefined,
     replyTo: replyTo === undefined ? undefined : targetOf(replyTo),

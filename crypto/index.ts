@@ -138,6 +138,21 @@ export type {
   UnsealedEnvelope,
 } from "./open.ts";
 export { mayAskResend, open, unseal } from "./open.ts";
+export type { MediaKey, MediaPosition } from "./media.ts";
+export {
+  capabilityMark,
+  decodeMediaPosition,
+  encodeMediaPosition,
+  makeMediaKey,
+  MEDIA_DIGEST_BYTES,
+  MEDIA_ID_BYTES,
+  MEDIA_KEY_BYTES,
+  releaseToken,
+} from "./media.ts";
+export type { MediaFault, MediaShape } from "./media-opener.ts";
+export { MediaOpener } from "./media-opener.ts";
+export { MediaSealer } from "./media-sealer.ts";
+export { isMediaSize, mediaPartBytes, mediaParts, paddedSize, sealedSize } from "./media-sizes.ts";
 export type { OutcomeCode, Policy } from "./outcomes.ts";
 export { isSilent, mayBeResent, OUTCOMES } from "./outcomes.ts";
 export type {

@@ -42,4 +42,7 @@ export const LABELS = {
   signGroupMessage: label("sig/group-message"),
   groupChain: label("group-chain"),
   groupContext: label("group-context"),
+  media: label("media"),
+  mediaHeader: label("media-header"),
+  release: label("release"),
 } as const;

@@ -82,6 +82,31 @@ interface Raw {
   _crypto_aead_xchacha20poly1305_ietf_decrypt: Decrypt;
   _crypto_aead_chacha20poly1305_ietf_encrypt: Encrypt;
   _crypto_aead_chacha20poly1305_ietf_decrypt: Decrypt;
+  _crypto_secretstream_xchacha20poly1305_init_pull(state: Pointer, header: Pointer, key: Pointer): number;
+  _crypto_secretstream_xchacha20poly1305_push(
+    state: Pointer,
+    out: Pointer,
+    outLength: Pointer,
+    m: Pointer,
+    mLow: number,
+    mHigh: number,
+    ad: Pointer,
+    adLow: number,
+    adHigh: number,
+    tag: number,
+  ): number;
+  _crypto_secretstream_xchacha20poly1305_pull(
+    state: Pointer,
+    m: Pointer,
+    mLength: Pointer,
+    tag: Pointer,
+    c: Pointer,
+    cLow: number,
+    cHigh: number,
+    ad: Pointer,
+    adLow: number,
+    adHigh: number,
+  ): number;
 }
 
 export type Encrypt = (
@@ -151,6 +176,18 @@ export function putAll(parts: readonly Uint8Array[], length: number): Pointer {
   return at;
 }
 
+/** Writes bytes `from` to `from + length` of the parts one after another to `at`; zeros where they have ended. */
+export function putRange(at: Pointer, parts: readonly Uint8Array[], from: number, length: number): void {
+  const heap = lib().HEAPU8;
+  let start = 0;
+  for (const part of parts) {
+    const [a, b] = [Math.max(from, start), Math.min(from + length, start + part.length)];
+    if (a < b) heap.set(part.subarray(a - start, b - start), at + a - from);
+    start += part.length;
+  }
+  if (start < from + length) heap.fill(0, at + Math.max(0, start - from), at + length);
+}
+
 export function get(at: Pointer, length: number): Uint8Array {
   return lib().HEAPU8.slice(at, at + length);
 }
@@ -182,6 +219,9 @@ const NEEDED = [
   "_crypto_aead_xchacha20poly1305_ietf_decrypt",
   "_crypto_aead_chacha20poly1305_ietf_encrypt",
   "_crypto_aead_chacha20poly1305_ietf_decrypt",
+  "_crypto_secretstream_xchacha20poly1305_init_pull",
+  "_crypto_secretstream_xchacha20poly1305_push",
+  "_crypto_secretstream_xchacha20poly1305_pull",
 ] as const satisfies readonly (keyof Raw)[];
 
 /** 32 bits: libsodium's own source of chance, which nothing here draws from. */

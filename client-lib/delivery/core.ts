@@ -14,7 +14,7 @@ import { soonest } from "./connection-ends.ts";
 import type { CoreConfig } from "./core-config.ts";
 import { Connections, SOCKETS } from "./connections.ts";
 import { Contacts } from "./contacts.ts";
-import type { CoreEvent, Decision, Effect, Happening, RefusalCode, SocketName } from "./events.ts";
+import type { Cipher, CoreEvent, Decision, Effect, Happening, RefusalCode, SocketName } from "./events.ts";
 import { Disappearing } from "./disappearing.ts";
 import { Groups } from "../groups/groups.ts";
 import { Early } from "./early.ts";
@@ -57,6 +57,7 @@ type Life = "stopped" | "running" | "failed";
 
 class Core implements ClientCore {
   readonly #self: AccountId;
+  readonly #cipher: Cipher;
   readonly #connections: Connections;
   readonly #contacts: Contacts;
   readonly #sent: SentLog;
@@ -85,6 +86,7 @@ class Core implements ClientCore {
   constructor(config: CoreConfig) {
     const { account, device, chance, cipher, rows, urls } = config;
     this.#self = account;
+    this.#cipher = cipher;
     const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
     this.#connections = new Connections({ account, device, urls, chance, cipher }, epoch);
     this.#contacts = new Contacts({ self: account, device }, rows);
@@ -148,6 +150,9 @@ class Core implements ClientCore {
 
   get view(): CoreView {
     return viewOf({
+      cipher: this.#cipher,
+      sending: this.#sending,
+      resends: this.#resends,
       connections: this.#connections,
       outbox: this.#outbox,
       contacts: this.#contacts,

@@ -97,6 +97,12 @@ export class Outbox {
     return this.#left.has(message);
   }
 
+  /** Whether anything at all is left of it. */
+  holds(message: MessageId): boolean {
+    for (const item of this.#byId.values()) if (item.message === message) return true;
+    return false;
+  }
+
   /** Stages an item; it may be transmitted once that is durable. */
   add(turn: Turn, row: OutboxRow): void {
     const item: Item = { ...row, order: this.#nextOrder, progress: { at: "staged" }, tries: 0, shown: false };

@@ -138,6 +138,12 @@ export class ResendLog {
     turn.stage({ table: RESEND_TABLE, key: message, value: undefined });
   }
 
+  /** Whom a message was sealed for; nobody once all have confirmed it. */
+  carriers(message: MessageId): DeviceAddress[] {
+    const rows = [this.#rows.get(message), this.#rows.get(message + this.#self)];
+    return rows.flatMap((row) => row?.devices.map(({ device }) => addressOf(row.to, device)) ?? []);
+  }
+
   /** It was sealed for another device. */
   carries(turn: Turn, message: MessageId, carried: Sent["carried"][number]): void {
     const key = this.#keyOf(message, accountOf(carried.to));

@@ -129,6 +129,13 @@ export class Sending {
     this.prepare(turn, row.to);
   }
 
+  /** Whether a message, or what one's own devices are told of it, waits for keys. */
+  waits(message: MessageId): boolean {
+    for (const waiting of this.#unsealed.values())
+      if (waiting.some((item) => item.message === message)) return true;
+    return false;
+  }
+
   #keep(item: Unsealed): void {
     const waiting = this.#unsealed.get(item.to) ?? [];
     waiting.push(item);

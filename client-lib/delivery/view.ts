@@ -1,17 +1,19 @@
 // What may be looked at of the core from outside.
-import type { AccountId } from "@lethe/protocol";
+import { type AccountId, addressOf, type DeviceAddress, type Time } from "@lethe/protocol";
 import type { GroupId } from "@lethe/crypto";
 import type { Groups } from "../groups/groups.ts";
 import type { Connections } from "./connections.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Inbox } from "./inbox.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Sending } from "./sending.ts";
 import type { SentLog } from "./sent-log.ts";
 import type { Watching } from "./watching.ts";
 import type { KnownGroup } from "../groups/group-store.ts";
 import type { SentRow as GroupSentRow } from "../groups/rows.ts";
 import type { Disappearing } from "./disappearing.ts";
-import type { MessageId, Presence, Where } from "./events.ts";
+import type { Cipher, MessageId, Presence, Where } from "./events.ts";
+import type { ResendLog } from "./resend-log.ts";
 import type { ContactRow, SentRow } from "./rows.ts";
 
 /** What the application may look at between steps. */
@@ -31,6 +33,15 @@ export interface CoreView {
   groups(): Iterable<KnownGroup>;
   group(group: GroupId): KnownGroup | undefined;
   groupSent(message: MessageId): Readonly<GroupSentRow> | undefined;
+  /** An account's devices by its newest list, of one's own account the others; undefined where none is known. `ready`: mail can be sealed for it. */
+  devices(
+    account: AccountId,
+    now: Time,
+  ): readonly { readonly address: DeviceAddress; readonly ready: boolean }[] | undefined;
+  /** Devices that a message of ours has been sealed for, own ones included: all of them while any has not confirmed it. */
+  carriers(message: MessageId): readonly DeviceAddress[];
+  /** Whether anything of a message is still to be sealed, or to be taken by the relay, own copies included. */
+  isPending(message: MessageId): boolean;
 }
 
 /** The parts that are looked into. */
@@ -43,6 +54,9 @@ export interface Viewed {
   readonly sent: SentLog;
   readonly disappearing: Disappearing;
   readonly groups: Groups | undefined;
+  readonly cipher: Cipher;
+  readonly sending: Sending;
+  readonly resends: ResendLog;
 }
 
 export function viewOf(viewed: Viewed): CoreView {
@@ -60,5 +74,12 @@ export function viewOf(viewed: Viewed): CoreView {
     groups: () => groups?.all() ?? [],
     group: (group) => groups?.of(group),
     groupSent: (message) => groups?.sent(message),
+    devices: (account, now) =>
+      viewed.cipher
+        .peer(account, now)
+        ?.devices.map(({ device, ready }) => ({ address: addressOf(account, device), ready })),
+    carriers: (message) => [...viewed.resends.carriers(message), ...(groups?.carriers(message) ?? [])],
+    isPending: (message) =>
+      viewed.sending.waits(message) || outbox.holds(message) || groups?.isPending(message) === true,
   };
 }

@@ -21,6 +21,8 @@ export interface EngineConfig {
   readonly urls: readonly string[];
   readonly hand: (entry: Entry) => void;
   readonly tell: (told: Told) => void;
+  /** Something may have changed in the core. */
+  readonly stepped: () => void;
 }
 
 /** RFC 6455, 7.4.1: the other side breaks the protocol. */
@@ -72,6 +74,7 @@ export class Engine {
         const events = this.#queue.splice(0, STRETCH.events);
         for (const effect of this.#config.core.step({ event: "batch", events, now })) this.#carryOut(effect);
       }
+      this.#config.stepped();
     } finally {
       this.#busy = false;
     }

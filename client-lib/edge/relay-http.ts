@@ -1,5 +1,6 @@
-// The HTTP half of the relay, from the client's side: requests signed by the device (clause H-SIGN), one URL after the
-// other. Always true: a request is signed for the relay's pinned name and carries its time in the relay's clock.
+// The HTTP half of the relay, from the client's side: requests signed by the device (clause H-SIGN), and such that nobody
+// signs, one URL after the other. Always true: a request is signed for the relay's pinned name and carries its time in the
+// relay's clock; what is not signed says nothing of who asks.
 import {
   type AccountId,
   AUTHORIZATION_SCHEME,
@@ -41,8 +42,8 @@ interface Asking {
 
 /** How long an answer may take, ms. */
 const ANSWER_MS = 15_000;
-/** The longest answer that is read, bytes: the ids of 400 prekeys, and room. */
-const MAX_ANSWER_CHARACTERS = 65_536;
+/** The longest answer that is read, characters: the parts of the largest blob that are there, and room. */
+const MAX_ANSWER_CHARACTERS = 262_144;
 /** How long an answer holds where it does not say so, ms. */
 const LIFETIME_MS = 300_000;
 /** The longest wait that a relay is believed, ms. */
@@ -115,9 +116,9 @@ export class RelayHttp {
     authorization: string | undefined,
     end?: AbortSignal,
   ): Promise<Answer> {
-    for (const url of this.#config.urls) {
+    const response = await this.first(path, () => {
       const late = AbortSignal.timeout(ANSWER_MS);
-      const response = await this.#fetch(url + path, {
+      return {
         method,
         headers: {
           ...(authorization === undefined ? {} : { authorization }),
@@ -126,21 +127,22 @@ export class RelayHttp {
         ...(body === undefined ? {} : { body }),
         redirect: "error",
         signal: end === undefined ? late : AbortSignal.any([late, end]),
-      });
-      if (response !== undefined) return this.#read(response);
+      };
+    });
+    return this.read(response);
+  }
+
+  /** What the first of the relay's addresses answers that does. @throws ClientError relay-unreachable */
+  async first(path: string, request: () => RequestInit): Promise<Response> {
+    for (const url of this.#config.urls) {
+      const response = await fetch(url + path, request()).catch(() => undefined);
+      if (response !== undefined) return response;
     }
     throw new ClientError("relay-unreachable", this.#config.urls.join(", "));
   }
 
-  async #fetch(url: string, init: RequestInit): Promise<Response | undefined> {
-    try {
-      return await fetch(url, init);
-    } catch {
-      return undefined;
-    }
-  }
-
-  async #read(response: Response): Promise<Answer> {
+  /** An answer in JSON. @throws ClientError with the relay's code, or relay-unreachable */
+  async read(response: Response): Promise<Answer> {
     const text = await response.text().catch(() => undefined);
     if (text === undefined) throw new ClientError("relay-unreachable", "its answer broke off");
     let json: unknown;

@@ -1,12 +1,14 @@
 // Groups as applications use them: `client.groups`. Always true: a change resolves when it is durable and owed to everybody whom
 // it concerns; names stand for accounts as everywhere in this library.
-import { type AccountId, fromBytes, toHex } from "@lethe/protocol";
+import { type AccountId, fromBytes, fromHex, toHex } from "@lethe/protocol";
 import { type GroupId, MAX_GROUP_NAME_BYTES } from "@lethe/crypto";
 import { type Said, typingBody, type Update } from "../content/content.ts";
 import { Conversing, saying, type SendOptions } from "../conversing.ts";
 import type { CoreView } from "../delivery/core.ts";
 import type { Happening, MessageId, RefusalCode } from "../delivery/events.ts";
 import { ClientError } from "../errors.ts";
+import type { MediaApi, SendMediaOptions } from "../media/media-api.ts";
+import type { MediaSource } from "../media/source.ts";
 import type { Outgoing, SentMessage } from "../outgoing.ts";
 import { groupIdOf } from "./group-receiving.ts";
 import type { KnownGroup } from "./group-store.ts";
@@ -52,6 +54,7 @@ export interface GroupsConfig {
   readonly find: (user: string) => Promise<AccountId>;
   readonly shown: (account: AccountId) => string;
   readonly random: (length: number) => Uint8Array;
+  readonly media: MediaApi;
   readonly cardOf: (user: string) => Promise<Said>;
   readonly now: () => number;
 }
@@ -139,8 +142,19 @@ export class GroupsApi extends Conversing<SentToGroup> {
     const { handle, queued } = outgoing.track(message, id);
     step({ event: "group-send", message, group, ...said });
     await queued;
-    const { user: _, ...promises } = handle;
-    return { ...promises, group: id, progress: () => progressOf(view, message) };
+    return sentToGroup(handle, id, view);
+  }
+
+  /**
+   * Sends a file to everybody in the group: as `client.sendMedia`. @throws ClientError unknown-group, not-a-member,
+   * media-too-many-devices, ...
+   */
+  async sendMedia(id: string, source: MediaSource, options: SendMediaOptions = {}): Promise<SentToGroup> {
+    const { media, view } = this.#config;
+    const { id: group, standing } = this.#known(id);
+    if (standing !== "joined") throw new ClientError("not-a-member", id);
+    const handle = await media.send({ to: undefined, group, shown: id }, source, options);
+    return sentToGroup(handle, id, view);
   }
 
   protected timerOf(id: string) {
@@ -214,6 +228,11 @@ export class GroupsApi extends Conversing<SentToGroup> {
     }));
     return { id: toHex(id), name, standing, writers, by: shown(by), members: people };
   }
+}
+
+function sentToGroup({ user: _, ...handle }: SentMessage, group: string, view: CoreView): SentToGroup {
+  const message = fromHex<MessageId>(handle.id, 16);
+  return { ...handle, group, progress: () => progressOf(view, message) };
 }
 
 const NOWHERE: GroupProgress = { of: 0, delivered: 0, read: 0 };

@@ -82,6 +82,15 @@ export class GroupOutbox {
     return this.#uploads.size > 0;
   }
 
+  /** Whom what is left of a message is for, those that have it included; undefined: nothing is left. */
+  carriers(message: MessageId): DeviceAddress[] | undefined {
+    const uploads = [...this.#uploads.values()].filter(({ row }) => row.message === message);
+    if (uploads.length === 0) return undefined;
+    return uploads.flatMap(({ row }) =>
+      row.recipients.flatMap(({ account, devices }) => devices.map((device) => addressOf(account, device))),
+    );
+  }
+
   add(turn: Turn, row: OutRow): void {
     const upload = this.#keep(this.#nextOrder, row, "staged");
     this.#write(turn, upload);

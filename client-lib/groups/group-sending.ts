@@ -116,6 +116,13 @@ export class GroupSending {
     this.#heardAt = undefined;
   }
 
+  /** Whether a message is still to be encrypted. */
+  waits(message: MessageId): boolean {
+    for (const waiting of this.#unsealed.values())
+      if (waiting.some((item) => item.message === message)) return true;
+    return false;
+  }
+
   #patientUntil({ since }: Unsealed, now: Time): number {
     if (this.#heardAt === undefined) return Number.POSITIVE_INFINITY;
     return Math.max(since ?? now, this.#heardAt) + MEMBER_WAIT_MS;

@@ -91,6 +91,14 @@ export class Groups {
     return this.#sent.of(message);
   }
 
+  carriers(message: MessageId): readonly DeviceAddress[] {
+    return this.#outbox.carriers(message) ?? [];
+  }
+
+  isPending(message: MessageId): boolean {
+    return this.#sending.waits(message) || this.#outbox.carriers(message) !== undefined;
+  }
+
   /** Envelopes that are not settled. */
   get unsettled(): number {
     return this.#outbox.size;

@@ -37,6 +37,9 @@ function people(directory: Record<string, AccountId | RefusalCode>, claims: Reco
     requests: () => [],
     presence: () => ({ state: "unknown", lastSeen: undefined }),
     sent: () => undefined,
+    devices: () => undefined,
+    carriers: () => [],
+    isPending: () => false,
   };
   const made: People = new People({
     view,

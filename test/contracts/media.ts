@@ -457,12 +457,18 @@ function lasting({ keeps, open }: BackendUnderTest): void {
       expect(await ledger.download(kept.media, token)).toMatchObject({ state: "ready" });
   });
 
-  it("E8: after the backend is closed every verb is refused", async () => {
+  it("E8: closing settles what was begun; after it every verb is refused", async () => {
     await using world = await open();
     const { media: ledger } = world.backend;
-    const upload = await begun(world);
     const token = aMark();
+    const upload = await begun(world, { tokens: [token] });
+    const underWay = [
+      ledger.begin(anUpload(world.clock), ROOMY_QUOTA),
+      ledger.finish(upload.media, upload.uploadKey),
+      ledger.release(upload.media, token),
+    ];
     await world.backend.close();
+    expect(await Promise.all(underWay)).toEqual(["begun", "ready", "released"]);
     for (const verb of [
       () => ledger.begin(upload, ROOMY_QUOTA),
       () => ledger.upload(upload.media, upload.uploadKey),

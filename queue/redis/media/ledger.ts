@@ -140,8 +140,8 @@ export class RedisMediaLedger implements MediaLedger {
       const { scripts } = this.#parts;
       const places = this.#byPlace((shard) => [this.#keys.ends(shard), this.#keys.bytes(shard)]);
       const found = await Promise.all(places.map((some) => scripts.look("media-totals", some, [])));
-      const totals = found.map((some) => (Array.isArray(some) ? some : [Number.NaN]));
-      const sum = (at: number): number => totals.reduce((all, some) => all + Number(String(some[at])), 0);
+      if (!found.every((some) => Array.isArray(some))) throw unexpected("media-totals");
+      const sum = (at: number): number => found.reduce((all, some) => all + Number(String(some[at])), 0);
       return { blobs: sum(0), bytes: sum(1) };
     });
   }
