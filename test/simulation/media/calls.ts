@@ -42,8 +42,8 @@ export class Calls {
     this.#trouble = undefined;
   }
 
-  /** @param answered is called when the caller has been told. */
-  make<T>(caller: Caller, execute: () => Promise<T>, answered: () => void = () => undefined): Promise<T> {
+  /** @param mayAnswer is asked when the caller is to be told: whether what was executed stands. */
+  make<T>(caller: Caller, execute: () => Promise<T>, mayAnswer: () => boolean = () => true): Promise<T> {
     const { agenda, dice, cover } = this.#port;
     if (!caller.isAlive) return never();
     const end = caller.steps();
@@ -65,13 +65,9 @@ export class Calls {
         executing.catch(() => undefined);
         if (end === "after" && caller.isAlive) caller.crash();
         this.#back(caller, () => {
-          if (fate === "fails-executed") {
-            cover.count("call executed and failed");
-            reject(new StoreFailedError("storage-failed", "as the weather is"));
-            return;
-          }
-          answered();
-          executing.then(resolve, reject);
+          if (fate === "fails-executed") cover.count("call executed and failed");
+          if (fate !== "fails-executed" && mayAnswer()) executing.then(resolve, reject);
+          else reject(new StoreFailedError("storage-failed", "as the weather is"));
         });
       });
     });
@@ -80,7 +76,9 @@ export class Calls {
   #fate(): CallFate | undefined {
     const { agenda, dice } = this.#port;
     const trouble = this.#trouble;
-    return trouble !== undefined && agenda.now < trouble.until && dice.happens(trouble.often) ? trouble.fate : undefined;
+    return trouble !== undefined && agenda.now < trouble.until && dice.happens(trouble.often)
+      ? trouble.fate
+      : undefined;
   }
 
   #takes(fate: CallFate | undefined): number {

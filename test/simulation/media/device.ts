@@ -1,16 +1,22 @@
 // One device: the real media code of the client library over a simulated store and line, and an application that sends files, keeps
 // what it gets, and goes on after a crash with what it finds. Always true: a run that has ended does nothing more.
-import { type AccountId, accountOf, type DeviceAddress, deviceOf, fromBytes, type Time } from "@lethe/protocol";
+import {
+  type AccountId,
+  accountOf,
+  type DeviceAddress,
+  deviceOf,
+  fromBytes,
+  type MediaTokensRequest,
+  type Time,
+} from "@lethe/protocol";
 import type { CapabilityMark, MediaId } from "@lethe/queue";
-import { capabilityMark, releaseToken, Secret } from "@lethe/crypto";
-import { readBody } from "../../../client-lib/content/content.ts";
+import { capabilityMark } from "@lethe/crypto";
 import type { CoreView } from "../../../client-lib/delivery/core.ts";
 import type { MessageId } from "../../../client-lib/delivery/events.ts";
 import type { Clock } from "../../../client-lib/edge/clock.ts";
 import { ClientError } from "../../../client-lib/errors.ts";
 import { type Media, openMedia } from "../../../client-lib/media/media.ts";
 import type { MediaConfig, MediaMessage, MediaTarget } from "../../../client-lib/media/media-api.ts";
-import type { MediaRef } from "../../../client-lib/media/media-ref.ts";
 import type { SentMessage } from "../../../client-lib/outgoing.ts";
 import type { Agenda } from "../agenda.ts";
 import type { Dice, Pace } from "../chance.ts";
@@ -22,7 +28,7 @@ import { Fetcher } from "./fetcher.ts";
 import { type FileFact, sourceOf } from "./files.ts";
 import { type Judge, mediaIn } from "./judge.ts";
 import { hearing, keeping, seeing } from "./leaving-out.ts";
-import type { Mail, Message } from "./mail.ts";
+import { type Mail, mediaOf, type Message, saidIn } from "./mail.ts";
 import type { ClientCrash } from "./plan.ts";
 import type { MediaRule } from "./rules.ts";
 import { Line, type Wire } from "./wire.ts";
@@ -41,6 +47,8 @@ export interface DevicePort {
   readonly group: readonly AccountId[];
   readonly fileNamed: (resume: string) => FileFact;
   readonly note: (text: string) => void;
+  /** It closes the list of a blob, and strikes these tokens with that. */
+  readonly closes: (media: MediaId, strikes: readonly CapabilityMark[]) => void;
 }
 
 export interface Run extends Process {
@@ -55,6 +63,7 @@ export class Device {
   readonly #fetcher: Fetcher;
   readonly #sends = new Map<MessageId, PromiseWithResolvers<void>>();
   #run: Run | undefined;
+  #isStarted = false;
   #downMs = 0;
   #offlineUntil = 0;
   isGone = false;
@@ -83,7 +92,11 @@ export class Device {
   get isIdle(): boolean {
     if (this.isGone) return true;
     const tables = ["media-upload", "media-release"] as const;
-    return this.#run !== undefined && tables.every((table) => this.disk.rows(table).size === 0) && this.#fetcher.isIdle;
+    return (
+      this.#run !== undefined &&
+      tables.every((table) => this.disk.rows(table).size === 0) &&
+      this.#fetcher.isIdle
+    );
   }
 
   stepped(): void {
@@ -98,13 +111,15 @@ export class Device {
   }
 
   async start(): Promise<void> {
-    if (this.isGone || this.#run !== undefined) return;
+    if (this.isGone || this.#isStarted) return;
+    this.#isStarted = true;
     const { agenda, cover } = this.#port;
     const run = { isAlive: true } as { isAlive: boolean; media?: Media; crash?: () => void };
     run.crash = (): void => {
       if (!run.isAlive) return;
       run.isAlive = false;
       this.#run = undefined;
+      this.#isStarted = false;
       cover.count("client crashed");
       agenda.in(this.#downMs, () => void this.start());
     };
@@ -116,6 +131,7 @@ export class Device {
   }
 
   crash(ms: number, when: ClientCrash): void {
+    this.#port.note(`crashes ${when}, for ${Math.round(ms)} ms`);
     this.#downMs = ms;
     if (when === "now") return this.#run?.crash();
     this.#port.cover.count("client crashed at a commit");
@@ -163,9 +179,8 @@ export class Device {
 
   arrives(message: Message, taken: () => void): void {
     const run = this.#run;
-    const said = readBody(message.body).kind;
-    if (run === undefined || said?.is !== "media") return;
-    const { thumbnail: _, ...ref } = said;
+    const ref = saidIn(message);
+    if (run === undefined || ref === undefined) return;
     this.#fetcher.arrives(run, this.disk, ref, taken);
   }
 
@@ -190,7 +205,8 @@ export class Device {
       (error: unknown) => {
         if (!run.isAlive) return;
         cover.count("upload failed");
-        if (error instanceof ClientError && error.code === "media-source-changed") cover.count("source had changed");
+        if (error instanceof ClientError && error.code === "media-source-changed")
+          cover.count("source had changed");
         note(`file ${file.index} was not sent: ${String(error)}`);
         this.#expect(run, error);
       },
@@ -199,11 +215,14 @@ export class Device {
 
   #expect(run: Run, error: unknown): void {
     if (!run.isAlive || error instanceof ClientError) return;
-    this.#port.judge.breaks("the machines do not throw", error instanceof Error ? (error.stack ?? "") : String(error));
+    this.#port.judge.breaks(
+      "the machines do not throw",
+      error instanceof Error ? (error.stack ?? "") : String(error),
+    );
   }
 
   #config(process: Process & { media?: Media }): MediaConfig {
-    const { agenda, wall, dice, wire, off, judge } = this.#port;
+    const { agenda, wall, dice, wire, off, judge, note } = this.#port;
     const clock: Clock = {
       now: () => wall() as Time,
       after: (ms, call) => {
@@ -219,10 +238,17 @@ export class Device {
       ...{ wire, process, clock, random, agenda, isOnline: () => this.isOnline },
       asks: (asked) => {
         const { method, path, body } = asked;
+        note(`${method} ${path.replace(/^.*\/([0-9a-f]{6})[0-9a-f]{26}/, "$1")}`);
         if (method === "PUT" && path.includes("/parts/") && body !== undefined)
           judge.partSent(mediaIn(path), Number(path.split("/").at(-1)), body);
+        if (path.endsWith("/tokens") && body !== undefined) this.#asksTokens(path, body);
         if (path.endsWith("/release")) this.#asksRelease(path, asked.headers["authorization"] ?? "");
-        return hearing(off, asked, (also) => wire.send(also, { answer: () => undefined, fail: () => undefined }), wall());
+        return hearing(
+          off,
+          asked,
+          (also) => wire.send(also, { answer: () => undefined, fail: () => undefined }),
+          wall(),
+        );
       },
     });
     const account = accountOf(this.address);
@@ -243,6 +269,13 @@ export class Device {
     };
   }
 
+  #asksTokens(path: string, body: Uint8Array): void {
+    const { strike, close } = JSON.parse(Buffer.from(body).toString()) as MediaTokensRequest;
+    const strikes = strike.map((mark) => Buffer.from(mark, "base64url").toString("latin1") as CapabilityMark);
+    if (strike.length > 0) this.#port.cover.count("token struck");
+    if (close) this.#port.closes(mediaIn(path), strikes);
+  }
+
   #asksRelease(path: string, authorization: string): void {
     const capability = Buffer.from(authorization.split(" ")[1] ?? "", "base64url");
     const mark = fromBytes<CapabilityMark>(capabilityMark(new Uint8Array(capability)));
@@ -251,14 +284,18 @@ export class Device {
 
   async #say(process: Process, said: MediaMessage): Promise<SentMessage> {
     const { judge, mail, group } = this.#port;
-    const kind = readBody(said.body).kind;
-    const media = kind?.is === "media" ? fromBytes<MediaId>(kind.id) : undefined;
-    if (media !== undefined) judge.said(media);
+    judge.said(mediaOf(said));
     await this.disk.for(process).commit([{ table: "said", key: said.message, value: new Uint8Array(1) }]);
     // Durable, whether or not anybody hears of it.
     if (!mail.messages.has(said.message)) {
       const self = accountOf(this.address);
-      const targets = [...new Set([self, ...(said.group === undefined ? [] : group), ...(said.to === undefined ? [] : [said.to])])];
+      const targets = [
+        ...new Set([
+          self,
+          ...(said.group === undefined ? [] : group),
+          ...(said.to === undefined ? [] : [said.to]),
+        ]),
+      ];
       mail.take({
         ...{ ...said, targets, from: this.address, state: "queued", isSealed: false },
         ...{ carriers: new Set(), out: new Set(), arrived: new Set() },
@@ -293,9 +330,3 @@ export class Device {
 function messageOf(hex: string): MessageId {
   return fromBytes<MessageId>(Buffer.from(hex, "hex"));
 }
-
-/** The mark by which the relay knows a device's release token. */
-export function markOf({ id, key }: Pick<MediaRef, "id" | "key">, device: DeviceAddress): CapabilityMark {
-  return fromBytes<CapabilityMark>(capabilityMark(releaseToken({ id, key: new Secret(key.slice()) }, device)));
-}
-

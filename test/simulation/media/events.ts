@@ -20,6 +20,7 @@ export const MEDIA_EVENTS = [
   "expired",
   "unfinished in time",
   "over the quota",
+  "begun again after its end",
   "collected",
   "orphan",
   "part of a blob that had ended",

@@ -7,11 +7,11 @@ import { decodeRef, encodeRef, type MediaRef } from "../../../client-lib/media/m
 import type { MediaSink } from "../../../client-lib/media/sink.ts";
 import { Dice, mix } from "../chance.ts";
 import type { DevicePort, Run } from "./device.ts";
-import { markOf } from "./device.ts";
 import type { Disk } from "./disk.ts";
 import { endOf } from "./facts.ts";
 import { isWhole } from "./files.ts";
 import { nameOf } from "./judge.ts";
+import { tokenMark } from "./mail.ts";
 
 /** Files of the application, by the blob's id: what is wanted, what is here, what is over. */
 const TABLE = "app-files";
@@ -52,7 +52,10 @@ export class Fetcher {
       if (run.isAlive) void this.#go(run, disk, ref, WANTED);
       else this.#open.delete(key);
     });
-    void disk.for(run).commit([{ table: TABLE, key, value: rowOf(WANTED, ref) }]).then(taken);
+    void disk
+      .for(run)
+      .commit([{ table: TABLE, key, value: rowOf(WANTED, ref) }])
+      .then(taken);
   }
 
   start(run: Run, disk: Disk): void {
@@ -70,7 +73,7 @@ export class Fetcher {
     const reach = (to: number) => disk.for(run).commit([{ table: TABLE, key, value: rowOf(to, ref) }]);
     try {
       const way = this.#wayFor(key);
-      const mark = markOf(ref, this.#device);
+      const mark = tokenMark(ref, this.#device);
       if (state === WANTED && way !== "discard") await this.#have(run, ref, way);
       if (way !== "save") judge.mayRelease(key, mark);
       await reach(HERE);
@@ -128,7 +131,7 @@ export class Fetcher {
       flush: async () => void this.#places.set(place, [...written]),
       finish: async () => {
         this.#check(ref, Buffer.concat(this.#places.get(place) ?? []));
-        this.#port.judge.mayRelease(key, markOf(ref, this.#device));
+        this.#port.judge.mayRelease(key, tokenMark(ref, this.#device));
       },
       remove: async () => void this.#places.delete(place),
       close: async () => undefined,
@@ -144,7 +147,7 @@ export class Fetcher {
     }
     const { code } = error;
     const facts = judge.facts.get(media);
-    const mark = markOf(ref, this.#device);
+    const mark = tokenMark(ref, this.#device);
     const hasEnded = facts === undefined || endOf(facts, wall()) !== undefined;
     if (code === "media-not-permitted" || code === "media-unfinished") {
       cover.count("fetched too early");
@@ -160,7 +163,10 @@ export class Fetcher {
       judge.hasReleased(media, mark) ||
       !mail.isListed(this.#device);
     if (!isExcused)
-      judge.breaks("who has the message gets the file", `${nameOf(media)} is gone for ${accountOf(this.#device)}`);
+      judge.breaks(
+        "who has the message gets the file",
+        `${nameOf(media)} is gone for ${accountOf(this.#device)}`,
+      );
     return true;
   }
 }

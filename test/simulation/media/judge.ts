@@ -1,7 +1,7 @@
 // What was promised of media, and whether it holds. Told of each thing as it happens, it checks each promise at the step at which
 // it could break. Always true: the first promise that breaks is kept, and ends the schedule.
 import { fromHex, MEDIA_PART_BYTES, toHex } from "@lethe/protocol";
-import type { CapabilityMark, MediaId } from "@lethe/queue";
+import type { CapabilityMark, MediaId, MediaUpload } from "@lethe/queue";
 import type { Coverage } from "../coverage.ts";
 import type { MediaEvent } from "./events.ts";
 import { type AllFacts, endOf, type Executed, type Facts, learn } from "./facts.ts";
@@ -43,6 +43,8 @@ export class Judge {
   readonly #withdrawn = new Set<MediaId>();
   readonly #removed = new Set<MediaId>();
   readonly #expires = new Map<MediaId, number>();
+  /** How often each was begun: a request that comes late begins again what has ended. */
+  readonly #begun = new Map<MediaId, number>();
 
   constructor(port: JudgePort) {
     this.#port = port;
@@ -75,6 +77,10 @@ export class Judge {
     return (this.#expires.get(media) ?? Number.POSITIVE_INFINITY) <= this.#port.wall();
   }
 
+  wasBegunAgain(media: MediaId): boolean {
+    return (this.#begun.get(media) ?? 0) > 1;
+  }
+
   mayRelease(media: MediaId, mark: CapabilityMark): void {
     this.#released.add(media + mark);
   }
@@ -86,14 +92,18 @@ export class Judge {
   /** A device asks for its token to be struck. */
   releaseAsked(media: MediaId, mark: CapabilityMark): void {
     if (!this.hasReleased(media, mark))
-      this.breaks("e a release is for one device, and after the file", `${nameOf(media)} is released before it is there`);
+      this.breaks(
+        "e a release is for one device, and after the file",
+        `${nameOf(media)} is released before it is there`,
+      );
   }
 
   executed(executed: Executed): void {
     const { verb, args, result } = executed;
-    const { cover } = this.#port;
+    const { cover, note } = this.#port;
+    if (verb !== "ended" || (result as readonly unknown[]).length > 0) note(wordsOf(executed));
     if (verb === "forget") this.#forgets(args[0] as readonly MediaId[]);
-    const media = args[0] as MediaId;
+    const media = mediaOf(executed);
     const before = this.facts.get(media);
     const struck = before === undefined ? [] : struckOf(before);
     learn(this.facts, executed);
@@ -102,20 +112,32 @@ export class Judge {
     if (verb === "withdraw") this.#withdrawn.add(media);
     const facts = this.facts.get(media);
     if (facts === undefined) return;
-    this.#expires.set(media, facts.upload.expires);
+    if (facts !== before) this.#begins(media, facts);
     if (verb === "release") this.#onlyOneStruck(facts, struck);
     if (verb === "finish" && result === "ready") this.#whole(media, facts);
+  }
+
+  #begins(media: MediaId, { upload }: Facts): void {
+    this.#expires.set(media, upload.expires);
+    this.#begun.set(media, (this.#begun.get(media) ?? 0) + 1);
+    if (this.wasBegunAgain(media)) this.#port.cover.count("begun again after its end");
   }
 
   #forgets(media: readonly MediaId[]): void {
     for (const each of media)
       if (this.#port.kept(each, 0) !== undefined && !this.#removed.has(each))
-        this.breaks("c nothing is kept longer than it may be", `${nameOf(each)} is forgotten before its bytes are`);
+        this.breaks(
+          "c nothing is kept longer than it may be",
+          `${nameOf(each)} is forgotten before its bytes are`,
+        );
   }
 
   #onlyOneStruck(facts: Facts, before: readonly CapabilityMark[]): void {
     if (struckOf(facts).length > before.length + 1)
-      this.breaks("e a release is for one device, and after the file", `${nameOf(facts.upload.media)}: several`);
+      this.breaks(
+        "e a release is for one device, and after the file",
+        `${nameOf(facts.upload.media)}: several`,
+      );
   }
 
   /** The ledger has lost its newest verbs. */
@@ -135,10 +157,14 @@ export class Judge {
     }
     const end = endOf(facts, this.#port.wall());
     if (end === undefined)
-      this.breaks("a nothing is collected before its time", `${nameOf(media)}, ${waits(facts)} have not released it`);
+      this.breaks(
+        "a nothing is collected before its time",
+        `${nameOf(media)}, ${waits(facts)} have not released it`,
+      );
     if (end === "expired") this.#port.cover.count("expired");
     if (end === "unfinished") this.#port.cover.count("unfinished in time");
     this.#port.cover.count("collected");
+    this.#port.note(`removes ${nameOf(media)}: ${end ?? "too early"}`);
   }
 
   /** Something of its bytes has changed. */
@@ -155,14 +181,18 @@ export class Judge {
       const sent = this.#sent.get(`${media}/${part}`);
       if (kept !== undefined && sent !== undefined && Buffer.compare(kept, sent) === 0) continue;
       const how = kept === undefined ? "is not there" : "is another";
-      return this.breaks("b what is ready can be had, bit for bit", `part ${part} of ${nameOf(media)} ${how}`);
+      return this.breaks(
+        "b what is ready can be had, bit for bit",
+        `part ${part} of ${nameOf(media)} ${how}`,
+      );
     }
   }
 
   /** A message that names it is in an outbox. */
   said(media: MediaId): void {
     const facts = this.facts.get(media);
-    const mayBeGone = facts === undefined ? this.wasWithdrawn(media) : endOf(facts, this.#port.wall()) !== undefined;
+    const mayBeGone =
+      facts === undefined ? this.wasWithdrawn(media) : endOf(facts, this.#port.wall()) !== undefined;
     if (facts?.isReady === true || mayBeGone) return;
     this.breaks("d a message goes after its file", nameOf(media));
   }
@@ -175,6 +205,17 @@ function struckOf({ marks }: Facts): CapabilityMark[] {
 function waits({ marks, isClosed }: Facts): string {
   const count = [...marks.values()].filter((isStruck) => !isStruck).length;
   return `${count} devices${isClosed ? "" : " and those to come"}`;
+}
+
+function mediaOf({ verb, args: [first] }: Executed): MediaId {
+  return verb === "begin" ? (first as MediaUpload).media : (first as MediaId);
+}
+
+function wordsOf(executed: Executed): string {
+  const { verb, args, result } = executed;
+  const media = Array.isArray(args[0]) ? (args[0][0] as MediaId) : mediaOf(executed);
+  const outcome = typeof result === "string" ? result : JSON.stringify(result ?? "");
+  return `${verb} ${typeof media === "string" ? nameOf(media) : ""} → ${outcome.slice(0, 60)}`;
 }
 
 /** For people. */

@@ -22,6 +22,7 @@ interface Entry extends Executed {
   at: number;
   result: unknown;
   isAnswered: boolean;
+  isForgotten: boolean;
 }
 
 export interface LedgerPort {
@@ -60,11 +61,20 @@ export class LedgerLine {
   }
 
   async #call(caller: Caller, verb: Verb, args: readonly unknown[]): Promise<unknown> {
-    const entry: Entry = { at: 0, verb, args: this.#asked(verb, args), result: undefined, isAnswered: false };
-    const answered = (): void => {
-      entry.isAnswered = true;
+    const entry: Entry = {
+      at: 0,
+      verb,
+      args: this.#asked(verb, args),
+      result: undefined,
+      isAnswered: false,
+      isForgotten: false,
     };
-    return this.#port.calls.make(caller, () => this.#execute(entry), answered);
+    const mayAnswer = (): boolean => {
+      if (isDurable(entry) && entry.isForgotten) return false;
+      entry.isAnswered = true;
+      return true;
+    };
+    return this.#port.calls.make(caller, () => this.#execute(entry), mayAnswer);
   }
 
   async #execute(entry: Entry): Promise<unknown> {
@@ -108,12 +118,11 @@ export class LedgerLine {
   failover(): void {
     const { dice, cover, off, wall, judge } = this.#port;
     cover.count("failover");
-    const isDurable = (entry: Entry): boolean =>
-      entry.isAnswered && (DURABLE as readonly string[]).includes(entry.verb);
-    const kept = off === "ledger.durable" ? -1 : this.#log.findLastIndex(isDurable);
+    const isKept = (entry: Entry): boolean => entry.isAnswered && isDurable(entry);
+    const kept = off === "ledger.durable" ? -1 : this.#log.findLastIndex(isKept);
     const end = kept + 1 + dice.below(this.#log.length - kept);
     cover.count("forgotten by a failover", this.#log.length - end);
-    this.#log = this.#log.slice(0, end);
+    for (const entry of this.#log.splice(end)) entry.isForgotten = true;
     let at: number | undefined;
     this.#ledger = new MemoryMediaLedger(() => (at ?? wall()) as Time);
     for (const entry of this.#log) {
@@ -123,4 +132,8 @@ export class LedgerLine {
     at = undefined;
     judge.failedOver(this.#log);
   }
+}
+
+function isDurable({ verb }: Entry): boolean {
+  return (DURABLE as readonly string[]).includes(verb);
 }

@@ -1,8 +1,19 @@
 // Messages that name files, as far as media need them: outboxes, device lists and what is known of them, and delivery. Always true:
 // a message is sealed for the devices that its sender knows, and for those that the relay tells it of when it takes the message;
 // what was taken comes to every device that is still there.
-import { type AccountId, accountOf, addressOf, type DeviceAddress, type DeviceNumber } from "@lethe/protocol";
+import {
+  type AccountId,
+  accountOf,
+  addressOf,
+  type DeviceAddress,
+  type DeviceNumber,
+  fromBytes,
+} from "@lethe/protocol";
+import type { CapabilityMark, MediaId } from "@lethe/queue";
+import { capabilityMark, releaseToken, Secret } from "@lethe/crypto";
+import { readBody } from "../../../client-lib/content/content.ts";
 import type { MessageId } from "../../../client-lib/delivery/events.ts";
+import type { MediaFields } from "../../../client-lib/said.ts";
 import type { MediaMessage } from "../../../client-lib/media/media-api.ts";
 import type { Agenda } from "../agenda.ts";
 import { type Dice, type Pace, takes } from "../chance.ts";
@@ -45,6 +56,8 @@ export class Mail {
   /** Each account's devices, as they are. */
   readonly #lists = new Map<AccountId, Set<DeviceAddress>>();
   readonly #known = new Map<DeviceAddress, Map<AccountId, KnownDevice[]>>();
+
+  readonly #marks = new Map<string, CapabilityMark>();
 
   constructor(port: MailPort) {
     this.#port = port;
@@ -95,6 +108,18 @@ export class Mail {
 
   known(owner: DeviceAddress, account: AccountId): readonly KnownDevice[] | undefined {
     return this.#known.get(owner)?.get(account);
+  }
+
+  /** The message that names a blob. */
+  of(media: MediaId): Message | undefined {
+    return [...this.messages.values()].find((message) => mediaOf(message) === media);
+  }
+
+  /** Of a device's release token for a message's file. */
+  markOf(message: Message, device: DeviceAddress): CapabilityMark {
+    const known = this.#marks.get(message.message + device) ?? markFor(message, device);
+    this.#marks.set(message.message + device, known);
+    return known;
   }
 
   /** A message is in its sender's outbox, durably. */
@@ -158,4 +183,29 @@ export class Mail {
       if (isUp(device)) arrives(device, message, () => void message.arrived.add(device));
     });
   }
+}
+
+/** What a message says of its file. */
+export function saidIn({ body }: MediaMessage): Omit<MediaFields, "thumbnail"> | undefined {
+  const said = readBody(body).kind;
+  if (said?.is !== "media") return undefined;
+  const { thumbnail: _, ...rest } = said;
+  return rest;
+}
+
+export function mediaOf(message: MediaMessage): MediaId {
+  return fromBytes<MediaId>(saidIn(message)?.id ?? new Uint8Array());
+}
+
+function markFor(message: Message, device: DeviceAddress): CapabilityMark {
+  const said = saidIn(message);
+  return said === undefined ? ("" as CapabilityMark) : tokenMark(said, device);
+}
+
+/** The mark by which the relay knows a device's release token. */
+export function tokenMark(
+  { id, key }: Pick<MediaFields, "id" | "key">,
+  device: DeviceAddress,
+): CapabilityMark {
+  return fromBytes(capabilityMark(releaseToken({ id, key: new Secret(key.slice()) }, device)));
 }

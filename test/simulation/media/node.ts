@@ -194,4 +194,3 @@ function isExpected(failed: (error: unknown) => void): (error: unknown) => void 
     if (!(error instanceof Error) || !["StoreFailedError", "BlobError"].includes(error.name)) failed(error);
   };
 }
-

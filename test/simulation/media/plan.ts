@@ -23,7 +23,13 @@ export type RequestFate = "lost" | "unanswered" | "twice" | "late" | "cut";
 export type CallFate = "fails" | "fails-executed" | "slow";
 
 export type MediaDeed =
-  | { readonly do: "send"; readonly from: number; readonly to: number | "group"; readonly size: number; readonly file: number }
+  | {
+      readonly do: "send";
+      readonly from: number;
+      readonly to: number | "group";
+      readonly size: number;
+      readonly file: number;
+    }
   | { readonly do: "refuse"; readonly file: number }
   | { readonly do: "withdraw"; readonly file: number }
   | { readonly do: "change-source"; readonly file: number }
@@ -65,14 +71,19 @@ export function mediaPlanOf(seed: number, { nodes, clients }: MediaSize): MediaP
   const deeds: TimedDeed[] = [];
   for (let file = 0; file < files; file++) deeds.push(...sending(dice, { span, clients, file, isBulky }));
   const faults = dice.below(isBulky ? 5 : 10);
-  for (let i = 0; i < faults; i++) deeds.push({ at: dice.between(0, span), ...fault(dice, { span, nodes, clients, files }) });
-  if (dice.happens(0.1)) deeds.push(...aimed(dice, deeds, nodes));
+  for (let i = 0; i < faults; i++)
+    deeds.push({ at: dice.between(0, span), ...fault(dice, { span, nodes, clients, files }) });
+  if (dice.happens(0.1)) deeds.push(...aimed(dice, deeds, { span, nodes, clients, files }));
   deeds.sort((a, b) => a.at - b.at);
   return { seed, nodes, clients, span, weather: weatherOf(dice), deeds };
 }
 
 function weatherOf(dice: Dice): MediaWeather {
-  const pace = (usual: number): Pace => ({ usual: dice.between(1, usual), rare: usual * 20, often: dice.pick([0, 0.02, 0.2]) });
+  const pace = (usual: number): Pace => ({
+    usual: dice.between(1, usual),
+    rare: usual * 20,
+    often: dice.pick([0, 0.02, 0.2]),
+  });
   return {
     network: pace(100),
     store: pace(40),
@@ -94,7 +105,8 @@ interface Sending {
 function sending(dice: Dice, { span, clients, file, isBulky }: Sending): TimedDeed[] {
   const from = dice.below(clients);
   const to = dice.happens(0.3) ? "group" : dice.below(clients);
-  const size = isBulky && file === 0 ? 2_097_000 + dice.below(2_500_000) : dice.below(dice.pick([1, 300, 9_000]));
+  const size =
+    isBulky && file === 0 ? 2_097_000 + dice.below(2_500_000) : dice.below(dice.pick([1, 300, 9_000]));
   const at = dice.between(0, span / 2);
   const deeds: TimedDeed[] = [{ at, do: "send", from, to, size, file }];
   if (dice.happens(0.06)) deeds.push({ at: at + dice.between(0, span / 2), do: "withdraw", file });
@@ -130,15 +142,46 @@ function fault(dice: Dice, { span, nodes, clients }: Stage): MediaDeed {
   return { do: "remove-device", device: 1 + dice.below(clients + 1) };
 }
 
-/** What random faults meet seldom: an upload is taken back while its parts are on their way, and nodes end then. */
-function aimed(dice: Dice, deeds: readonly TimedDeed[], nodes: number): TimedDeed[] {
+/** What random faults meet seldom: what falls between two particular steps. */
+function aimed(dice: Dice, deeds: readonly TimedDeed[], { nodes, clients }: Stage): TimedDeed[] {
   const sent = deeds.find((deed) => deed.do === "send");
   if (sent?.do !== "send") return [];
-  const at = sent.at + dice.between(50, 1_500);
-  const aims: TimedDeed[] = [{ at: at + dice.between(0, 400), do: "withdraw", file: sent.file }];
-  aims.push({ at: sent.at, do: "store-trouble", fate: "slow", often: 0.5, ms: 4_000 });
-  for (let node = 0; node < nodes; node++)
-    if (dice.happens(0.5))
-      aims.push({ at: at + dice.between(0, 4_000), do: "crash-node", node, ms: 2_000, steps: dice.below(6) });
+  return dice.happens(0.6) ? takenBack(dice, sent, nodes) : forgottenRelease(dice, sent, clients);
+}
+
+/** An upload is taken back while a part is on its way, and devices and nodes end then. */
+function takenBack(dice: Dice, { at, file, from }: Sent, nodes: number): TimedDeed[] {
+  const then = at + dice.between(200, 2_000);
+  const aims: TimedDeed[] = [{ at: then, do: "withdraw", file }];
+  aims.push({
+    at: at + dice.between(0, 1_200),
+    do: "store-trouble",
+    fate: "slow",
+    often: dice.pick([0.2, 0.5]),
+    ms: 600,
+  });
+  if (dice.happens(0.3))
+    aims.push({ at: then + dice.between(0, 600), do: "crash-client", device: from, ms: 2_000, when: "now" });
+  const crash = then + dice.between(0, 4_000);
+  if (dice.happens(0.7))
+    for (let node = 0; node < nodes; node++)
+      aims.push({ at: crash, do: "crash-node", node, ms: 500, steps: 0 });
   return aims;
 }
+
+/** Devices end while the relay cannot hear that they have the file. */
+function forgottenRelease(dice: Dice, { at }: Sent, clients: number): TimedDeed[] {
+  const begins = at + dice.between(2_000, 9_000);
+  const aims: TimedDeed[] = [{ at: begins, do: "trouble", fate: "lost", often: 0.7, ms: 15_000 }];
+  for (let device = 0; device <= clients; device++)
+    aims.push({
+      at: begins + dice.between(1_000, 9_000),
+      do: "crash-client",
+      device,
+      ms: 3_000,
+      when: "now",
+    });
+  return aims;
+}
+
+type Sent = TimedDeed & { readonly do: "send" };

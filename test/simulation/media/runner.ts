@@ -19,7 +19,8 @@ export async function runMediaPlan(plan: MediaPlan, options: MediaOptions): Prom
   const world = new MediaWorld({ plan, ...options });
   await inOneThread(() => world.run());
   const { steps, cover, restedAfter, judge } = world;
-  const failure: Failure | undefined = judge.broken === undefined ? undefined : { seed: plan.seed, ...judge.broken };
+  const failure: Failure | undefined =
+    judge.broken === undefined ? undefined : { seed: plan.seed, ...judge.broken };
   return { failure, steps, cover, restedAfter, repeats: 0 };
 }
 
@@ -33,7 +34,14 @@ export interface MediaRange {
 }
 
 /** Runs the seeds `seed` to `seed + runs - 1`. */
-export async function runManyMedia({ seed, runs, size, options, maxFailures, onRun }: MediaRange): Promise<Tally> {
+export async function runManyMedia({
+  seed,
+  runs,
+  size,
+  options,
+  maxFailures,
+  onRun,
+}: MediaRange): Promise<Tally> {
   const tally = new Tally(MEDIA_EVENTS);
   for (let next = seed; next < seed + runs && tally.failures.length < maxFailures; next++) {
     tally.take(await runMediaPlan(mediaPlanOf(next, size), options));
@@ -54,7 +62,8 @@ export async function mediaMissedAfter(
     const { failure } = await runMediaPlan(plan, { off });
     if (failure === undefined) continue;
     // With all rules the same schedule keeps every promise: what failed is missing the rule, nothing else.
-    if ((await runMediaPlan(plan, { off: undefined })).failure === undefined) return { runs: next - seed + 1, failure };
+    if ((await runMediaPlan(plan, { off: undefined })).failure === undefined)
+      return { runs: next - seed + 1, failure };
   }
   return undefined;
 }

@@ -4,7 +4,8 @@ import { Trace } from "../trace.ts";
 const [seed, n, off] = [Number(process.argv[2]), Number(process.argv[3] ?? 1), process.argv[4]];
 const counts = new Map<string, number>();
 const t = performance.now();
-let steps = 0, fails = 0;
+let steps = 0,
+  fails = 0;
 for (let s = seed; s < seed + n; s++) {
   const trace = new Trace();
   const o = await runMediaPlan(mediaPlanOf(s, { nodes: 2, clients: 3 }), { off: off as never, trace });
@@ -13,7 +14,10 @@ for (let s = seed; s < seed + n; s++) {
   if (o.failure || n === 1) {
     fails++;
     console.log(s, o.failure?.detail);
-    if (n === 1) { console.log(JSON.stringify(mediaPlanOf(s, { nodes: 2, clients: 3 }), null, 0)); for (const l of trace.lines()) console.log(l); }
+    if (n === 1) {
+      console.log(JSON.stringify(mediaPlanOf(s, { nodes: 2, clients: 3 }), null, 0));
+      for (const l of trace.lines()) console.log(l);
+    }
     if (fails >= 12) break;
   }
 }

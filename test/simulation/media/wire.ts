@@ -8,7 +8,7 @@ import type { Agenda } from "../agenda.ts";
 import { type Dice, type Pace, takes } from "../chance.ts";
 import type { Coverage } from "../coverage.ts";
 import type { Process } from "./disk.ts";
-import type { Answered, Asked } from "./door.ts";
+import { ACCOUNT_HEADER, type Answered, type Asked } from "./door.ts";
 import type { MediaEvent } from "./events.ts";
 import type { Node } from "./node.ts";
 import type { RequestFate } from "./plan.ts";
@@ -25,6 +25,8 @@ export interface WirePort {
 const PATIENCE_MS = 30_000;
 /** What is late, or comes a second time, does so within, ms. */
 const LATE_MS = 200_000;
+/** What a device has signed is taken so long, and once (clause H-SIGN). */
+const SIGNED_MS = 60_000;
 
 interface Waiting {
   readonly answer: (answered: Answered, isCut: boolean) => void;
@@ -50,7 +52,8 @@ export class Wire {
   send(asked: Asked, { answer, fail }: Waiting): void {
     const { agenda, dice, cover } = this.#port;
     const fate = this.#fate();
-    const later = (): number => dice.between(1_000, LATE_MS);
+    const isSigned = ACCOUNT_HEADER in asked.headers;
+    const later = (): number => dice.between(1_000, isSigned ? SIGNED_MS : LATE_MS);
     const given = (): void => void agenda.in(dice.between(10, PATIENCE_MS), fail);
     switch (fate) {
       case undefined:
@@ -65,7 +68,7 @@ export class Wire {
       case "twice":
         cover.count("request twice");
         this.#carry(asked, this.#way(), { answer, fail });
-        return this.#carry(asked, later(), NOBODY);
+        return isSigned ? undefined : this.#carry(asked, later(), NOBODY);
       case "late":
         cover.count("request late");
         given();
@@ -86,7 +89,9 @@ export class Wire {
   #fate(): RequestFate | undefined {
     const { agenda, dice } = this.#port;
     const trouble = this.#trouble;
-    return trouble !== undefined && agenda.now < trouble.until && dice.happens(trouble.often) ? trouble.fate : undefined;
+    return trouble !== undefined && agenda.now < trouble.until && dice.happens(trouble.often)
+      ? trouble.fate
+      : undefined;
   }
 
   #way(): number {
@@ -142,7 +147,10 @@ export class Line extends RelayHttp {
       if (!isOnline()) return void agenda.in(20, fail);
       const known = asks(asked);
       if (known !== undefined) return resolve(responseOf(known, false));
-      wire.send(asked, { answer: (answered, isCut) => end(() => resolve(responseOf(answered, isCut))), fail });
+      wire.send(asked, {
+        answer: (answered, isCut) => end(() => resolve(responseOf(answered, isCut))),
+        fail,
+      });
     });
   }
 }

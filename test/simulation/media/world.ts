@@ -1,9 +1,8 @@
 // One schedule of media: a plan carried out by the real routes, collection and client code over simulated stores, lines and time.
 // Always true: the same plan and rules give the same schedule, step for step; a promise that breaks ends it.
-import { type AccountId, accountOf, type DeviceAddress, fromBytes, type Time } from "@lethe/protocol";
+import { type AccountId, accountOf, type DeviceAddress, type Time } from "@lethe/protocol";
 import type { GroupId } from "@lethe/crypto";
 import type { CapabilityMark, MediaId } from "@lethe/queue";
-import { readBody } from "../../../client-lib/content/content.ts";
 import { Agenda } from "../agenda.ts";
 import { Dice, mix } from "../chance.ts";
 import { Coverage } from "../coverage.ts";
@@ -17,7 +16,7 @@ import type { Facts } from "./facts.ts";
 import type { FileFact } from "./files.ts";
 import { Judge, nameOf } from "./judge.ts";
 import { LedgerLine } from "./ledger-line.ts";
-import { Mail, type Message } from "./mail.ts";
+import { Mail, mediaOf, type Message, saidIn } from "./mail.ts";
 import { Node } from "./node.ts";
 import type { MediaPlan, TimedDeed } from "./plan.ts";
 import { drained } from "./platform.ts";
@@ -32,7 +31,7 @@ export interface MediaWorldOptions {
 
 const EPOCH = 1_800_000_000_000;
 /** After the last fault everything must have come to rest within this, ms. */
-const REST_MS = 40 * 60_000;
+const REST_MS = 90 * 60_000;
 const LOOK_MS = 5_000;
 /** A collection, and a look for orphans, have been there after so long, ms. */
 const SWEPT_MS = 3_600_000 + 2 * 900_000;
@@ -66,7 +65,12 @@ export class MediaWorld {
     const { network, store } = plan.weather;
     const dice = (stream: number): Dice => new Dice(mix(plan.seed, 2_000 + stream));
     const wall = (): number => this.wall;
-    this.judge = new Judge({ wall, cover, kept: (media, part) => this.#blobs.kept(media, part), note: (text) => this.#note("relay", text) });
+    this.judge = new Judge({
+      wall,
+      cover,
+      kept: (media, part) => this.#blobs.kept(media, part),
+      note: (text) => this.#note("relay", text),
+    });
     this.#calls = new Calls({ agenda, dice: dice(1), pace: store, cover });
     const { judge } = this;
     this.#ledger = new LedgerLine({ wall, calls: this.#calls, judge, dice: dice(2), cover, off });
@@ -97,7 +101,10 @@ export class MediaWorld {
     const { agenda, cover } = this;
     const { weather, nodes } = this.plan;
     const failed = (error: unknown): void =>
-      this.judge.breaks("the machines do not throw", error instanceof Error ? (error.stack ?? "") : String(error));
+      this.judge.breaks(
+        "the machines do not throw",
+        error instanceof Error ? (error.stack ?? "") : String(error),
+      );
     for (let i = 0; i < nodes; i++)
       this.#nodes.push(
         new Node({
@@ -139,7 +146,8 @@ export class MediaWorld {
   async #rest(): Promise<void> {
     const began = this.agenda.now;
     while (this.judge.broken === undefined && !this.#isAtRest()) {
-      if (this.agenda.now > began + REST_MS) return this.judge.breaks("nothing is stuck", this.#whatIsStuck());
+      if (this.agenda.now > began + REST_MS)
+        return this.judge.breaks("nothing is stuck", this.#whatIsStuck());
       for (const device of this.#devices) device.resume();
       await this.#until(this.agenda.now + LOOK_MS);
     }
@@ -150,8 +158,12 @@ export class MediaWorld {
   #isAtRest(): boolean {
     const isCarried = ({ state, carriers, arrived, from }: Message): boolean =>
       !this.#mail.isListed(from) ||
-      (state !== "queued" && (state === "refused" || [...carriers].every((device) => arrived.has(device) || !this.#mail.isListed(device))));
-    return this.#devices.every((device) => device.isIdle) && [...this.#mail.messages.values()].every(isCarried);
+      (state !== "queued" &&
+        (state === "refused" ||
+          [...carriers].every((device) => arrived.has(device) || !this.#mail.isListed(device))));
+    return (
+      this.#devices.every((device) => device.isIdle) && [...this.#mail.messages.values()].every(isCarried)
+    );
   }
 
   #whatIsStuck(): string {
@@ -167,18 +179,45 @@ export class MediaWorld {
     if (judge.broken !== undefined) return;
     for (const [media, facts] of judge.facts)
       if (!this.#mayStay(media, facts))
-        judge.breaks("c nothing is kept longer than it may be", `${nameOf(media)} is kept though everybody is done with it`);
+        judge.breaks(
+          "c nothing is kept longer than it may be",
+          `${nameOf(media)} is kept though everybody is done with it`,
+        );
     for (const media of this.#blobs.blobs)
-      if (!judge.facts.has(media)) judge.breaks("c nothing is kept longer than it may be", `${nameOf(media)} has bytes, and no owner`);
+      if (!judge.facts.has(media))
+        judge.breaks("c nothing is kept longer than it may be", `${nameOf(media)} has bytes, and no owner`);
   }
 
-  /** An upload that was never ready waits for its time; one whose device, or whose recipient's device, is gone waits to expire. */
-  #mayStay(media: MediaId, facts: Facts): boolean {
-    if (!facts.isReady) return true;
-    const message = [...this.#mail.messages.values()].find((each) => mediaOf(each) === media);
-    const uploader = this.#devices.find(({ address }) => address === message?.from);
-    const isLeft = uploader?.isGone === true || this.#devices.some((device) => device.isGone);
-    return isLeft || judgeRevived(facts);
+  /** What a device that is gone has begun, or was to fetch, waits to expire; so does what a late request has begun again. */
+  #mayStay(media: MediaId, { isReady, marks }: Facts): boolean {
+    if (!isReady) return false;
+    const message = this.#mail.of(media);
+    const isOf = ({ address }: Device): boolean => address === message?.from;
+    if (message === undefined || this.#devices.find(isOf)?.isGone === true) return true;
+    const waits = this.#devices.some(
+      ({ isGone, address }) => isGone && marks.get(this.#mail.markOf(message, address)) === false,
+    );
+    return waits || this.judge.wasBegunAgain(media);
+  }
+
+  /** The list of a blob is being closed: who is known to be gone holds up nothing. */
+  #closes(sender: DeviceAddress, media: MediaId, strikes: readonly CapabilityMark[]): void {
+    const message = this.#mail.of(media);
+    const marks = this.judge.facts.get(media)?.marks;
+    if (message === undefined || marks === undefined) return;
+    for (const { isGone, address } of this.#devices) {
+      if (
+        !isGone ||
+        this.#mail.known(sender, accountOf(address))?.some((known) => known.address === address) !== false
+      )
+        continue;
+      const mark = this.#mail.markOf(message, address);
+      if (marks.get(mark) === false && !strikes.includes(mark))
+        this.judge.breaks(
+          "c nothing is kept longer than it may be",
+          `${nameOf(media)} waits for ${wordsOf(address)}, which is gone`,
+        );
+    }
   }
 
   /** Nothing at all. */
@@ -187,7 +226,10 @@ export class MediaWorld {
     if (judge.broken !== undefined) return;
     const { blobs, bytes } = await this.#ledger.here.totals();
     if (blobs !== 0 || bytes !== 0)
-      judge.breaks("c nothing is kept longer than it may be", `the ledger has ${blobs} blobs of ${bytes} bytes`);
+      judge.breaks(
+        "c nothing is kept longer than it may be",
+        `the ledger has ${blobs} blobs of ${bytes} bytes`,
+      );
     if (this.#blobs.blobs.length > 0)
       judge.breaks("c nothing is kept longer than it may be", `${this.#blobs.blobs.length} blobs have bytes`);
     for (const account of this.#group) await this.#hasRoom(account);
@@ -204,7 +246,7 @@ export class MediaWorld {
   // --- deeds -----------------------------------------------------------------------------------------------------------
 
   #do(deed: TimedDeed): void {
-    if (deed.do !== "send") this.#note("faults", deed.do);
+    if (deed.do !== "send") this.#note("faults", JSON.stringify(deed));
     switch (deed.do) {
       case "send":
         return this.#send(deed);
@@ -271,6 +313,7 @@ export class MediaWorld {
       pace: this.plan.weather.disk,
       fileNamed: (name) => this.#files[Number(name)] ?? { index: -1, size: 0, version: 0 },
       note: (text) => this.#note(wordsOf(address), text),
+      closes: (media, strikes) => this.#closes(address, media, strikes),
     });
     this.#devices.push(device);
     void device.start();
@@ -306,21 +349,10 @@ export class MediaWorld {
 
 const GROUP = "a group of them." as GroupId;
 
-function judgeRevived(_facts: Facts): boolean {
-  return false;
-}
-
-function fileOf({ body }: Message): string {
-  const said = readBody(body).kind;
-  return said?.is === "media" ? said.name : "";
-}
-
-function mediaOf({ body }: Message): MediaId {
-  const said = readBody(body).kind;
-  return said?.is === "media" ? fromBytes<MediaId>(said.id) : ("" as MediaId);
+function fileOf(message: Message): string {
+  return saidIn(message)?.name ?? "";
 }
 
 function wordsOf(address: DeviceAddress): string {
   return `${accountOf(address).replaceAll(".", "")}${address.charCodeAt(17)}`;
 }
-
