@@ -82,6 +82,7 @@ export class BlobLine {
   async #remove(media: MediaId): Promise<void> {
     const judge = this.#port.judge();
     if (this.#parts.delete(media)) judge.removes(media);
+    judge.removed(media);
     await this.here.remove(media);
     judge.changed(media);
   }

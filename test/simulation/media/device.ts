@@ -62,6 +62,7 @@ export class Device {
   readonly #port: DevicePort;
   readonly #fetcher: Fetcher;
   readonly #sends = new Map<MessageId, PromiseWithResolvers<void>>();
+  readonly #closings = new Set<string>();
   #run: Run | undefined;
   #isStarted = false;
   #downMs = 0;
@@ -273,7 +274,10 @@ export class Device {
     const { strike, close } = JSON.parse(Buffer.from(body).toString()) as MediaTokensRequest;
     const strikes = strike.map((mark) => Buffer.from(mark, "base64url").toString("latin1") as CapabilityMark);
     if (strike.length > 0) this.#port.cover.count("token struck");
-    if (close) this.#port.closes(mediaIn(path), strikes);
+    // What is asked again was decided before.
+    const asked = path + Buffer.from(body).toString();
+    if (close && !this.#closings.has(asked)) this.#port.closes(mediaIn(path), strikes);
+    if (close) this.#closings.add(asked);
   }
 
   #asksRelease(path: string, authorization: string): void {

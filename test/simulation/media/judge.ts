@@ -42,6 +42,8 @@ export class Judge {
   readonly #released = new Set<string>();
   readonly #withdrawn = new Set<MediaId>();
   readonly #removed = new Set<MediaId>();
+  /** Parts that nodes are taking in; those of nodes that have crashed stay. */
+  readonly #puts = new Map<MediaId, number>();
   readonly #expires = new Map<MediaId, number>();
   /** How often each was begun: a request that comes late begins again what has ended. */
   readonly #begun = new Map<MediaId, number>();
@@ -147,10 +149,33 @@ export class Judge {
     for (const [media, facts] of this.facts) this.#whole(media, facts);
   }
 
+  /** A node takes a part in. */
+  putBegins(media: MediaId): void {
+    this.#puts.set(media, (this.#puts.get(media) ?? 0) + 1);
+  }
+
+  /** And has answered, whatever: what was removed before it came is not there again. */
+  putEnds(media: MediaId, part: number, status: number): void {
+    const left = (this.#puts.get(media) ?? 0) - 1;
+    this.#puts.set(media, left);
+    if (left > 0 || status >= 500 || !this.#removed.has(media)) return;
+    const facts = this.facts.get(media);
+    const hasEnded = facts === undefined || endOf(facts, this.#port.wall()) !== undefined;
+    if (hasEnded && this.#port.kept(media, part) !== undefined)
+      this.breaks(
+        "c nothing is kept longer than it may be",
+        `a part of ${nameOf(media)} stays that came after its end`,
+      );
+  }
+
+  /** A blob is removed, whether or not it has bytes. */
+  removed(media: MediaId): void {
+    this.#removed.add(media);
+  }
+
   /** The bytes of a blob are about to be removed. */
   removes(media: MediaId): void {
     const facts = this.facts.get(media);
-    this.#removed.add(media);
     if (facts === undefined) {
       this.#port.cover.count("orphan");
       return;

@@ -11,6 +11,7 @@ import type { BlobLine } from "./blob-line.ts";
 import type { Caller } from "./calls.ts";
 import { type Answered, type Asked, Door } from "./door.ts";
 import type { MediaEvent } from "./events.ts";
+import { type Judge, mediaIn } from "./judge.ts";
 import type { LedgerLine } from "./ledger-line.ts";
 import type { MediaWeather } from "./plan.ts";
 import { never } from "./platform.ts";
@@ -24,6 +25,7 @@ export interface NodePort {
   readonly ledger: LedgerLine;
   readonly blobs: BlobLine;
   readonly off: MediaRule | undefined;
+  readonly judge: Judge;
   readonly note: (text: string) => void;
   readonly failed: (error: unknown) => void;
 }
@@ -111,8 +113,13 @@ export class Node {
       return never();
     }
     run.cut.add(cut);
+    const part = asked.method === "PUT" ? /\/parts\/(\d+)$/.exec(asked.path)?.[1] : undefined;
+    const { judge } = this.#port;
+    if (part !== undefined) judge.putBegins(mediaIn(asked.path));
     try {
-      return await door.ask(asked);
+      const answered = await door.ask(asked);
+      if (part !== undefined) judge.putEnds(mediaIn(asked.path), Number(part), answered.status);
+      return answered;
     } finally {
       run.cut.delete(cut);
     }

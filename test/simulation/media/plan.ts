@@ -17,8 +17,11 @@ export interface MediaWeather {
 
 /** At once; or at the next commit, before or after it is durable. */
 export type ClientCrash = "now" | "lost" | "durable";
-/** What becomes of a request: lost before or after it was done, done twice, done after nobody waits for it, cut in its body. */
-export type RequestFate = "lost" | "unanswered" | "twice" | "late" | "cut";
+/**
+ * What becomes of a request: lost before or after it was done, done twice, done after nobody waits for it, cut in its body; or lost
+ * if it is one that lets the relay remove something.
+ */
+export type RequestFate = "lost" | "unanswered" | "twice" | "late" | "cut" | "unheard";
 /** What becomes of a call of ledger or blobs. */
 export type CallFate = "fails" | "fails-executed" | "slow";
 
@@ -146,7 +149,9 @@ function fault(dice: Dice, { span, nodes, clients }: Stage): MediaDeed {
 function aimed(dice: Dice, deeds: readonly TimedDeed[], { nodes, clients }: Stage): TimedDeed[] {
   const sent = deeds.find((deed) => deed.do === "send");
   if (sent?.do !== "send") return [];
-  return dice.happens(0.6) ? takenBack(dice, sent, nodes) : forgottenRelease(dice, sent, clients);
+  const roll = dice.below(3);
+  if (roll === 0) return takenBack(dice, sent, nodes);
+  return roll === 1 ? unheardReleases(dice, sent, clients) : rewritten(dice, sent);
 }
 
 /** An upload is taken back while a part is on its way, and devices and nodes end then. */
@@ -160,8 +165,16 @@ function takenBack(dice: Dice, { at, file, from }: Sent, nodes: number): TimedDe
     often: dice.pick([0.2, 0.5]),
     ms: 600,
   });
-  if (dice.happens(0.3))
-    aims.push({ at: then + dice.between(0, 600), do: "crash-client", device: from, ms: 2_000, when: "now" });
+  if (dice.happens(0.5)) {
+    aims.push({ at: then, do: "trouble", fate: "unheard", often: 1, ms: 6_000 });
+    aims.push({
+      at: then + dice.between(100, 5_000),
+      do: "crash-client",
+      device: from,
+      ms: 2_000,
+      when: "now",
+    });
+  }
   const crash = then + dice.between(0, 4_000);
   if (dice.happens(0.7))
     for (let node = 0; node < nodes; node++)
@@ -170,18 +183,21 @@ function takenBack(dice: Dice, { at, file, from }: Sent, nodes: number): TimedDe
 }
 
 /** Devices end while the relay cannot hear that they have the file. */
-function forgottenRelease(dice: Dice, { at }: Sent, clients: number): TimedDeed[] {
-  const begins = at + dice.between(2_000, 9_000);
-  const aims: TimedDeed[] = [{ at: begins, do: "trouble", fate: "lost", often: 0.7, ms: 15_000 }];
+function unheardReleases(dice: Dice, { at }: Sent, clients: number): TimedDeed[] {
+  const aims: TimedDeed[] = [{ at, do: "trouble", fate: "unheard", often: 1, ms: 40_000 }];
   for (let device = 0; device <= clients; device++)
-    aims.push({
-      at: begins + dice.between(1_000, 9_000),
-      do: "crash-client",
-      device,
-      ms: 3_000,
-      when: "now",
-    });
+    aims.push({ at: at + dice.between(2_000, 25_000), do: "crash-client", device, ms: 3_000, when: "now" });
   return aims;
+}
+
+/** A device ends while a part is on its way, and goes on from a file that has changed. */
+function rewritten(dice: Dice, { at, file, from }: Sent): TimedDeed[] {
+  const crash = at + dice.between(100, 1_500);
+  return [
+    { at, do: "trouble", fate: dice.pick(["lost", "unanswered", "cut"]), often: 0.3, ms: 3_000 },
+    { at: crash, do: "change-source", file },
+    { at: crash, do: "crash-client", device: from, ms: 1_000, when: "now" },
+  ];
 }
 
 type Sent = TimedDeed & { readonly do: "send" };

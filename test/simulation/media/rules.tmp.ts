@@ -6,7 +6,7 @@ for (const rule of MEDIA_RULES) {
   const t = performance.now();
   const m = await mediaMissedAfter(
     rule,
-    { nodes: 2, clients: 3 },
+    { nodes: 3, clients: 4 },
     { seed: 6_000_000, runs: Number(process.argv[2]) },
   );
   console.log(rule, m?.runs, m?.failure.detail.split("\n")[0], Math.round(performance.now() - t));

@@ -8,14 +8,14 @@ let steps = 0,
   fails = 0;
 for (let s = seed; s < seed + n; s++) {
   const trace = new Trace();
-  const o = await runMediaPlan(mediaPlanOf(s, { nodes: 2, clients: 3 }), { off: off as never, trace });
+  const o = await runMediaPlan(mediaPlanOf(s, { nodes: 3, clients: 4 }), { off: off as never, trace });
   steps += o.steps;
   for (const [e, c] of o.cover) counts.set(e, (counts.get(e) ?? 0) + c);
   if (o.failure || n === 1) {
     fails++;
     console.log(s, o.failure?.detail);
     if (n === 1) {
-      console.log(JSON.stringify(mediaPlanOf(s, { nodes: 2, clients: 3 }), null, 0));
+      console.log(JSON.stringify(mediaPlanOf(s, { nodes: 3, clients: 4 }), null, 0));
       for (const l of trace.lines()) console.log(l);
     }
     if (fails >= 12) break;

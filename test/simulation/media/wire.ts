@@ -51,13 +51,14 @@ export class Wire {
 
   send(asked: Asked, { answer, fail }: Waiting): void {
     const { agenda, dice, cover } = this.#port;
-    const fate = this.#fate();
+    const fate = this.#fate(asked);
     const isSigned = ACCOUNT_HEADER in asked.headers;
     const later = (): number => dice.between(1_000, isSigned ? SIGNED_MS : LATE_MS);
     const given = (): void => void agenda.in(dice.between(10, PATIENCE_MS), fail);
     switch (fate) {
       case undefined:
         return this.#carry(asked, this.#way(), { answer, fail });
+      case "unheard":
       case "lost":
         cover.count("request lost");
         return given();
@@ -86,12 +87,12 @@ export class Wire {
     this.#carry(asked, this.#way(), { answer: (answered) => answer(answered, true), fail });
   }
 
-  #fate(): RequestFate | undefined {
+  #fate({ method, path }: Asked): RequestFate | undefined {
     const { agenda, dice } = this.#port;
     const trouble = this.#trouble;
-    return trouble !== undefined && agenda.now < trouble.until && dice.happens(trouble.often)
-      ? trouble.fate
-      : undefined;
+    if (trouble === undefined || agenda.now >= trouble.until) return undefined;
+    if (trouble.fate === "unheard" && method !== "DELETE" && !path.endsWith("/release")) return undefined;
+    return dice.happens(trouble.often) ? trouble.fate : undefined;
   }
 
   #way(): number {

@@ -108,7 +108,16 @@ export class MediaWorld {
     for (let i = 0; i < nodes; i++)
       this.#nodes.push(
         new Node({
-          ...{ agenda, cover, weather, off: this.#off, ledger: this.#ledger, blobs: this.#blobs, failed },
+          ...{
+            agenda,
+            cover,
+            weather,
+            judge: this.judge,
+            off: this.#off,
+            ledger: this.#ledger,
+            blobs: this.#blobs,
+            failed,
+          },
           wall: () => this.wall,
           note: (text) => this.#note("relay", text),
         }),
