@@ -17,9 +17,8 @@ function bytesOf({ index, size, version }: FileFact, from: number): Uint8Array {
   const seed = mix(index, version);
   const block = blocks.get(seed) ?? new Dice(seed).bytes(BLOCK_BYTES);
   blocks.set(seed, block);
-  const bytes = new Uint8Array(size - from);
-  for (let at = 0; at < bytes.length; at++) bytes[at] = block[(at + from) % BLOCK_BYTES] as number;
-  return bytes;
+  const turned = Buffer.concat([block.subarray(from % BLOCK_BYTES), block.subarray(0, from % BLOCK_BYTES)]);
+  return Buffer.alloc(size - from, turned);
 }
 
 export function sourceOf(file: FileFact): MediaSource {

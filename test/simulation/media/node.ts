@@ -158,7 +158,7 @@ export class Node {
       trustProxy: false,
       media: { bytes: MAX_BYTES, quota: { bytes: MAX_BYTES, blobs }, keepMs, unfinishedMs, direct: false },
     };
-    const mediaOf = (): RelayMedia => this.#mediaOf(run);
+    const mediaOf = this.#mediaOf(run);
     const options = {
       /** Each request has its own. */
       get media() {
@@ -174,17 +174,20 @@ export class Node {
     return options as unknown as HttpOptions;
   }
 
-  #mediaOf(run: Run): RelayMedia {
+  /** For one request after the other. */
+  #mediaOf(run: Run): () => RelayMedia {
     const { agenda, ledger, blobs, off } = this.#port;
+    const instant = (): number => agenda.now;
     const line = ledger.for(run);
-    const media = {
-      ledger: off === "relay.lookAgain" ? lookingOnce(line) : line,
+    const shared = {
       blobs: blobs.for(run),
       collecting: this.#collecting,
-      coming: new Transfers(() => agenda.now),
-      going: new Transfers(() => agenda.now),
+      coming: new Transfers(instant),
+      going: new Transfers(instant),
     };
-    return media as unknown as RelayMedia;
+    const one = { ...shared, ledger: line } as unknown as RelayMedia;
+    if (off !== "relay.lookAgain") return () => one;
+    return () => ({ ...shared, ledger: lookingOnce(line) }) as unknown as RelayMedia;
   }
 }
 

@@ -64,7 +64,7 @@ export interface MediaPlan extends MediaSize {
 
 const HOUR_MS = 3_600_000;
 /** Files of more than one part are dear: so many schedules have one. */
-const BULKY = 0.04;
+const BULKY = 0.02;
 
 export function mediaPlanOf(seed: number, { nodes, clients }: MediaSize): MediaPlan {
   const dice = new Dice(mix(seed, 1_001));
@@ -109,7 +109,7 @@ function sending(dice: Dice, { span, clients, file, isBulky }: Sending): TimedDe
   const from = dice.below(clients);
   const to = dice.happens(0.3) ? "group" : dice.below(clients);
   const size =
-    isBulky && file === 0 ? 2_097_000 + dice.below(2_500_000) : dice.below(dice.pick([1, 300, 9_000]));
+    isBulky && file === 0 ? 2_097_000 + dice.below(2_400_000) : dice.below(dice.pick([1, 300, 9_000]));
   const at = dice.between(0, span / 2);
   const deeds: TimedDeed[] = [{ at, do: "send", from, to, size, file }];
   if (dice.happens(0.06)) deeds.push({ at: at + dice.between(0, span / 2), do: "withdraw", file });
