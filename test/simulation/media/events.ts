@@ -6,7 +6,6 @@ export const MEDIA_EVENTS = [
   "of several parts",
   "upload failed",
   "upload resumed",
-  "upload begun anew",
   "source had changed",
   "withdrawn",
   "refused",

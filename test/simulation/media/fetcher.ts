@@ -140,7 +140,7 @@ export class Fetcher {
 
   /** Whether it may have failed for good; @returns false: it is worth another try. */
   #isVain(error: unknown, media: MediaId, ref: MediaRef): boolean {
-    const { judge, wall, mail, cover } = this.#port;
+    const { judge, wall, mail } = this.#port;
     if (!(error instanceof ClientError)) {
       judge.breaks("the machines do not throw", error instanceof Error ? (error.stack ?? "") : String(error));
       return true;
@@ -149,10 +149,7 @@ export class Fetcher {
     const facts = judge.facts.get(media);
     const mark = tokenMark(ref, this.#device);
     const hasEnded = facts === undefined || endOf(facts, wall()) !== undefined;
-    if (code === "media-not-permitted" || code === "media-unfinished") {
-      cover.count("fetched too early");
-      return hasEnded;
-    }
+    if (code === "media-not-permitted" || code === "media-unfinished") return hasEnded;
     if (code !== "media-gone") {
       judge.breaks("who has the message gets the file", `${nameOf(media)}: ${code}`);
       return true;

@@ -1,7 +1,7 @@
 // What was promised of media, and whether it holds. Told of each thing as it happens, it checks each promise at the step at which
 // it could break. Always true: the first promise that breaks is kept, and ends the schedule.
 import { fromHex, MEDIA_PART_BYTES, toHex } from "@lethe/protocol";
-import type { CapabilityMark, MediaId, MediaUpload } from "@lethe/queue";
+import type { CapabilityMark, MediaId, MediaUpload, TokenChange } from "@lethe/queue";
 import type { Coverage } from "../coverage.ts";
 import type { MediaEvent } from "./events.ts";
 import { type AllFacts, endOf, type Executed, type Facts, learn } from "./facts.ts";
@@ -102,21 +102,33 @@ export class Judge {
 
   executed(executed: Executed): void {
     const { verb, args, result } = executed;
-    const { cover, note } = this.#port;
+    const { note } = this.#port;
     if (verb !== "ended" || (result as readonly unknown[]).length > 0) note(wordsOf(executed));
     if (verb === "forget") this.#forgets(args[0] as readonly MediaId[]);
     const media = mediaOf(executed);
     const before = this.facts.get(media);
     const struck = before === undefined ? [] : struckOf(before);
     learn(this.facts, executed);
-    if (verb === "begin" && result === "full") cover.count("over the quota");
-    if (verb === "release" && result === "last") cover.count("last release");
+    this.#count(executed, before);
     if (verb === "withdraw") this.#withdrawn.add(media);
     const facts = this.facts.get(media);
     if (facts === undefined) return;
     if (facts !== before) this.#begins(media, facts);
     if (verb === "release") this.#onlyOneStruck(facts, struck);
     if (verb === "finish" && result === "ready") this.#whole(media, facts);
+  }
+
+  #count({ verb, args, result }: Executed, before: Facts | undefined): void {
+    const { cover } = this.#port;
+    const change = verb === "tokens" && result === "done" ? (args[2] as TokenChange) : undefined;
+    if (verb === "begin" && result === "full") cover.count("over the quota");
+    if (verb === "finish" && result === "ready") cover.count("ready");
+    if (verb === "release" && result === "released") cover.count("release");
+    if (verb === "release" && result === "last") cover.count("last release");
+    if (verb === "download" && result === "not-permitted") cover.count("fetched too early");
+    if (change?.close === true) cover.count("list closed");
+    if (change !== undefined && change.add.length > 0 && (before?.marks.size ?? 0) > change.add.length)
+      cover.count("token added late");
   }
 
   #begins(media: MediaId, { upload }: Facts): void {
@@ -161,6 +173,7 @@ export class Judge {
     if (left > 0 || status >= 500 || !this.#removed.has(media)) return;
     const facts = this.facts.get(media);
     const hasEnded = facts === undefined || endOf(facts, this.#port.wall()) !== undefined;
+    if (hasEnded) this.#port.cover.count("part of a blob that had ended");
     if (hasEnded && this.#port.kept(media, part) !== undefined)
       this.breaks(
         "c nothing is kept longer than it may be",

@@ -33,4 +33,4 @@ describe("files between four accounts, at three nodes", () => {
 });
 
 /** Too rare to be asked of a few thousand schedules; the long run prints them. */
-const RARE: readonly string[] = ["begun again after its end", "orphan", "upload begun anew"];
+const RARE: readonly string[] = ["begun again after its end", "orphan", "part of a blob that had ended"];

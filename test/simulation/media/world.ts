@@ -347,8 +347,14 @@ export class MediaWorld {
       isUp: (address) => deviceAt(address)?.isUp === true,
       stepped: (address) => deviceAt(address)?.stepped(),
       arrives: (address, message, taken) => deviceAt(address)?.arrives(message, taken),
-      refuses: (message) => this.#refused.has(Number(fileOf(message))),
+      refuses: (message) => this.#refuses(message),
     });
+  }
+
+  #refuses(message: Message): boolean {
+    const isRefused = this.#refused.has(Number(fileOf(message)));
+    if (isRefused) this.cover.count("refused");
+    return isRefused;
   }
 
   #note(on: string, text: string): void {
