@@ -79,17 +79,16 @@ export class Upload {
     if (this.#row.state === "new") await this.#begin();
     for (let tries = 0; tries <= MAX_REPAIRS; tries++) {
       const state = await this.#state();
-      if (state.state === "open") {
-        await this.#sendMissing(state, source, progress);
-        try {
-          await patience.retrying(
-            () => http.finish(this.#row.id, this.#row.uploadKey, this.#signal),
-            this.#signal,
-          );
-        } catch (error) {
-          if (error instanceof ClientError && error.code === "media-unfinished") continue;
-          throw lostIf(error);
-        }
+      if (state.state === "open") await this.#sendMissing(state, source, progress);
+      try {
+        // Also where it is ready: that it stays so is what this answers alone.
+        await patience.retrying(
+          () => http.finish(this.#row.id, this.#row.uploadKey, this.#signal),
+          this.#signal,
+        );
+      } catch (error) {
+        if (error instanceof ClientError && error.code === "media-unfinished") continue;
+        throw lostIf(error);
       }
       return this.#ready();
     }

@@ -56,8 +56,9 @@ function uploadRoutes(
   serve(app, "finishMedia", async (request) => {
     const asked = asking.shown(mediaParams, request);
     const upload = await uploadOf(asked, now());
-    if (upload.state === "ready") return upload;
-    if (upload.parts.length < partCount(upload.bytes)) throw new Refusal("media-unfinished");
+    if (upload.state === "open" && upload.parts.length < partCount(upload.bytes))
+      throw new Refusal("media-unfinished");
+    // Also where it is ready: what was only read may be forgotten by a failover, what this answers may not.
     granted(await asked.media.ledger.finish(asked.params.media, asked.mark));
     return { ...upload, state: "ready" as const };
   });

@@ -31,11 +31,11 @@ export function keep(
   mkdirSync(ARTIFACTS, { recursive: true });
   const lines = [...PEOPLE, "store", ...NODES];
   writeFileSync(svg, draw({ title: seen.detail.split("\n")[0] ?? "", subtitle: again, trace, lines }));
-  const deeds = plan.deeds.map((deed) => {
-    const { at, do: what, ...rest } = deed;
-    return `${at.toFixed(0)} ms: ${what} ${words(rest)}`;
-  });
-  return { svg, deeds, tries };
+  return { svg, deeds: plan.deeds.map(deedInWords), tries };
+}
+
+export function deedInWords({ at, do: what, ...rest }: { readonly at: number; readonly do: string }): string {
+  return `${at.toFixed(0)} ms: ${what} ${words(rest)}`;
 }
 
 function words(fields: Record<string, unknown>): string {

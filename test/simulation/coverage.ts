@@ -63,22 +63,27 @@ export const EVENTS = [
 
 export type CountedEvent = (typeof EVENTS)[number];
 
-export class Coverage {
-  readonly #counts = new Map<CountedEvent, number>();
+export class Coverage<Event extends string = CountedEvent> {
+  readonly #events: readonly Event[];
+  readonly #counts = new Map<Event, number>();
 
-  count(event: CountedEvent, by = 1): void {
+  constructor(events: readonly Event[]) {
+    this.#events = events;
+  }
+
+  count(event: Event, by = 1): void {
     this.#counts.set(event, (this.#counts.get(event) ?? 0) + by);
   }
 
-  of(event: CountedEvent): number {
+  of(event: Event): number {
     return this.#counts.get(event) ?? 0;
   }
 
-  add(other: Iterable<readonly [CountedEvent, number]>): void {
+  add(other: Iterable<readonly [Event, number]>): void {
     for (const [event, by] of other) this.count(event, by);
   }
 
-  *[Symbol.iterator](): Iterator<readonly [CountedEvent, number]> {
-    for (const event of EVENTS) yield [event, this.of(event)];
+  *[Symbol.iterator](): Iterator<readonly [Event, number]> {
+    for (const event of this.#events) yield [event, this.of(event)];
   }
 }

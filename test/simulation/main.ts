@@ -2,12 +2,16 @@
 // what broke a promise the seed, the smallest plan that still does, and a drawing. Exit status 1 if any did.
 import { parseArgs } from "node:util";
 import { keep } from "./artifact.ts";
+import { keepMedia } from "./media/artifact.ts";
+import { MEDIA_EVENTS } from "./media/events.ts";
+import { MEDIA_RULES, mediaRule } from "./media/rules.ts";
+import { mediaMissedAfter, runManyMedia } from "./media/runner.ts";
 import type { Size } from "./plan.ts";
 import { printSummary, Progress } from "./report.ts";
 import { optionsFor } from "./options.ts";
 import { printRuleTable } from "./rule-table.ts";
 import { RULE_NAMES } from "./rules.ts";
-import { type Options, runMany, Tally, type TallyParts } from "./runner.ts";
+import { missedAfter, type Options, runMany, Tally, type TallyParts } from "./runner.ts";
 import { startWorkers } from "./workers.ts";
 
 const HELP = `Usage: npm run simulate -- [options]
@@ -23,6 +27,8 @@ const HELP = `Usage: npm run simulate -- [options]
                   schedules it takes until that is missed (at most --runs)
   --failures F    stop after this many failures (default 10)
   --real N        use the real cipher in every Nth schedule (default 200, 0: never)
+  --media         schedules of files instead of messages; the rules are then
+                  ${MEDIA_RULES.join("\n                  ")}
 `;
 
 interface Settings {
@@ -34,6 +40,7 @@ interface Settings {
   readonly ruleTable: boolean;
   readonly maxFailures: number;
   readonly realEvery: number;
+  readonly media: boolean;
 }
 
 function whole(
@@ -60,6 +67,7 @@ function settingsOf(args: string[]): Settings | "help" {
       "rule-table": { type: "boolean" },
       failures: { type: "string" },
       real: { type: "string" },
+      media: { type: "boolean" },
       help: { type: "boolean", short: "h" },
     },
   });
@@ -76,6 +84,7 @@ function settingsOf(args: string[]): Settings | "help" {
     ruleTable: values["rule-table"] === true,
     maxFailures: whole("failures", values.failures, [1, 1e6, 10]),
     realEvery: whole("real", values.real, [0, 1e9, 200]),
+    media: values.media === true,
   };
 }
 
@@ -85,16 +94,17 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  if (settings.ruleTable) return printRuleTable(settings, process.stdout) ? 0 : 1;
-  const options = await optionsFor(settings);
+  if (settings.ruleTable) return (await ruleTable(settings)) ? 0 : 1;
+  const options = settings.media ? undefined : await optionsFor(settings);
   const began = process.cpuUsage();
   const progress = new Progress(settings.runs, process.stdout);
-  const tally = settings.jobs === 1 ? alone(settings, options, progress) : await together(settings, progress);
+  const tally =
+    settings.jobs === 1 ? await alone(settings, options, progress) : await together(settings, progress);
   progress.done();
   const cpuSeconds = settings.jobs === 1 ? secondsSince(began) : undefined;
   const { seconds } = progress;
   printSummary(tally, { seconds, cpuSeconds, seed: settings.seed, out: process.stdout });
-  for (const failure of tally.failures.slice(0, 3)) tell(failure, settings, options);
+  for (const failure of tally.failures.slice(0, 3)) await tell(failure, settings, options);
   return tally.failures.length === 0 ? 0 : 1;
 }
 
@@ -103,19 +113,31 @@ function secondsSince(began: NodeJS.CpuUsage): number {
   return (user + system) / 1e6;
 }
 
-function alone({ runs, seed, size, maxFailures }: Settings, options: Options, progress: Progress): Tally {
-  return runMany({
-    seed,
-    runs,
-    size,
-    options,
-    maxFailures,
-    onRun: (tally) => progress.at(tally.runs, tally.failures.length),
-  });
+function ruleTable({ media, ...search }: Settings): Promise<boolean> {
+  const { size } = search;
+  return media
+    ? printRuleTable(MEDIA_RULES, search, (rule) => mediaMissedAfter(rule, size, search), process.stdout)
+    : printRuleTable(RULE_NAMES, search, (rule) => missedAfter(rule, size, search), process.stdout);
+}
+
+/** @param options of schedules of messages; undefined for those of files */
+async function alone(
+  { runs, seed, size, maxFailures, ruleOff }: Settings,
+  options: Options | undefined,
+  progress: Progress,
+): Promise<Tally> {
+  const onRun = (tally: Tally): void => progress.at(tally.runs, tally.failures.length);
+  const range = { seed, runs, size, maxFailures, onRun };
+  if (options !== undefined) return runMany({ ...range, options });
+  return runManyMedia({ ...range, options: { off: mediaOff(ruleOff) } });
+}
+
+function mediaOff(ruleOff: string | undefined): ReturnType<typeof mediaRule> | undefined {
+  return ruleOff === undefined ? undefined : mediaRule(ruleOff);
 }
 
 async function together(settings: Settings, progress: Progress): Promise<Tally> {
-  const tally = new Tally();
+  const tally = settings.media ? new Tally(MEDIA_EVENTS) : new Tally();
   await startWorkers(settings, (parts: TallyParts) => {
     tally.add(parts);
     progress.at(tally.runs, tally.failures.length);
@@ -124,10 +146,17 @@ async function together(settings: Settings, progress: Progress): Promise<Tally> 
   return tally;
 }
 
-function tell(failure: Tally["failures"][number], { size, ruleOff }: Settings, options: Options): void {
-  const off = ruleOff === undefined ? "" : ` --rule-off ${ruleOff}`;
+async function tell(
+  failure: Tally["failures"][number],
+  { size, ruleOff, media }: Settings,
+  options: Options | undefined,
+): Promise<void> {
+  const off = `${media ? " --media" : ""}${ruleOff === undefined ? "" : ` --rule-off ${ruleOff}`}`;
   const again = `npm run simulate -- --runs 1 --seed ${failure.seed} --nodes ${size.nodes} --clients ${size.clients}${off}`;
-  const { svg, deeds, tries } = keep(failure, size, { options, again });
+  const { svg, deeds, tries } =
+    options === undefined
+      ? await keepMedia(failure, size, { options: { off: mediaOff(ruleOff) }, again })
+      : keep(failure, size, { options, again });
   process.stdout.write(`\nseed ${failure.seed}: ${failure.detail}\n  again: ${again}\n  drawn: ${svg}\n`);
   process.stdout.write(`  smallest plan (${tries} tries):\n${deeds.map((deed) => `    ${deed}\n`).join("")}`);
 }

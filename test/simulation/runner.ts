@@ -1,8 +1,9 @@
 // Runs schedules: one, or many one after another, and says what came of them. Always true: what a run reports is data,
 // so that it can cross from a worker process to the one that prints.
-import { type CountedEvent, Coverage } from "./coverage.ts";
+import { Coverage, EVENTS } from "./coverage.ts";
 import { BrokenPromise, type PromiseName } from "./ledger.ts";
 import type { Cast } from "./people.ts";
+import type { MediaPromise } from "./media/judge.ts";
 import { forBulk, type Plan, planOf, type Size } from "./plan.ts";
 import { ALL_RULES, type Rules, rulesFor } from "./rules.ts";
 import type { Trace } from "./trace.ts";
@@ -10,14 +11,14 @@ import { World } from "./world.ts";
 
 export interface Failure {
   readonly seed: number;
-  readonly promise: PromiseName;
+  readonly promise: PromiseName | MediaPromise;
   readonly detail: string;
 }
 
 export interface Outcome {
   readonly failure: Failure | undefined;
   readonly steps: number;
-  readonly cover: Coverage;
+  readonly cover: Iterable<readonly [string, number]>;
   /** Pushed again on one connection after it had been acknowledged there. */
   readonly repeats: number;
   readonly restedAfter: number;
@@ -56,8 +57,13 @@ export class Tally {
   steps = 0;
   repeats = 0;
   restedAfter = 0;
-  readonly cover = new Coverage();
+  readonly cover: Coverage<string>;
   readonly failures: Failure[] = [];
+
+  /** @param events what is counted. */
+  constructor(events: readonly string[] = EVENTS) {
+    this.cover = new Coverage(events);
+  }
 
   take(outcome: Outcome): void {
     this.runs++;
@@ -89,7 +95,7 @@ export interface TallyParts {
   readonly repeats: number;
   readonly restedAfter: number;
   readonly failures: readonly Failure[];
-  readonly cover: readonly (readonly [CountedEvent, number])[];
+  readonly cover: readonly (readonly [string, number])[];
 }
 
 export interface Range {

@@ -1,9 +1,8 @@
 // Makes a failing plan smaller while it still breaks the same promise: fewer deeds (delta debugging), fewer people, fairer
 // weather. Always true: what it returns fails in the same way as what it was given.
 import { DELIVERY_LIMITS } from "../../relay/delivery/types.ts";
-import type { PromiseName } from "./ledger.ts";
 import type { Plan, Timed, Weather } from "./plan.ts";
-import { type Options, runPlan } from "./runner.ts";
+import { type Failure, type Options, runPlan } from "./runner.ts";
 
 /** Tries: a schedule that ends badly takes up to a tenth of a second. */
 const MAX_TRIES = 800;
@@ -13,7 +12,7 @@ export interface Shrunk {
   readonly tries: number;
 }
 
-export function shrink(plan: Plan, promise: PromiseName, options: Options): Shrunk {
+export function shrink(plan: Plan, promise: Failure["promise"], options: Options): Shrunk {
   const search = new Search(promise, options);
   let best = search.fewerDeeds(plan);
   best = search.fewerPeople(best);
@@ -24,10 +23,10 @@ export function shrink(plan: Plan, promise: PromiseName, options: Options): Shru
 
 class Search {
   tries = 0;
-  readonly #promise: PromiseName;
+  readonly #promise: Failure["promise"];
   readonly #options: Options;
 
-  constructor(promise: PromiseName, options: Options) {
+  constructor(promise: Failure["promise"], options: Options) {
     this.#promise = promise;
     this.#options = options;
   }

@@ -13,6 +13,8 @@ export interface Work extends Asked {
   readonly runs: number;
   readonly seed: number;
   readonly maxFailures: number;
+  /** Schedules of files instead of messages. */
+  readonly media: boolean;
 }
 
 /** A part of the work, for one worker. */

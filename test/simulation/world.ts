@@ -15,7 +15,7 @@ import { Dice, mix, takes } from "./chance.ts";
 import { SimClient } from "./client.ts";
 import type { ClientPipe } from "./client-run.ts";
 import { Cluster } from "./cluster.ts";
-import { Coverage } from "./coverage.ts";
+import { Coverage, EVENTS } from "./coverage.ts";
 import { PING_MS } from "./front.ts";
 import { framesLabel } from "./labels.ts";
 import { BrokenPromise, Ledger } from "./ledger.ts";
@@ -50,7 +50,7 @@ export class World {
   readonly trace: Trace | undefined;
   readonly cast: Cast;
   readonly agenda = new Agenda();
-  readonly cover = new Coverage();
+  readonly cover = new Coverage(EVENTS);
   readonly dice: Dice;
   readonly shared: SharedStore;
   readonly ledger: Ledger;
