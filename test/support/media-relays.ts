@@ -1,6 +1,6 @@
 // Relays that keep files, and everything that is left of these: one with its own disk, or two that share a Redis and an S3 store.
 // Always true: what was started is ended with them.
-import { readdir } from "node:fs/promises";
+import { copyFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type Blobs, openBlobs } from "@lethe/queue";
@@ -26,6 +26,8 @@ export interface MediaRelays extends AsyncDisposable {
   kept(): Promise<string[]>;
   /** What the ledger holds of media, once no relay runs: names of rows and keys. */
   ledger(): Promise<string[]>;
+  /** Files that have ended and whose removal was not finished, of relays of which some were just killed. */
+  ended(): Promise<number>;
   /** Folders in which anything of media could stand. */
   readonly folders: readonly string[];
 }
@@ -98,14 +100,25 @@ class FileRelay implements MediaRelays {
   }
 
   async ledger(): Promise<string[]> {
-    const database = new DatabaseSync(join(this.#folder.path, "directory.sqlite"));
+    const rows = await this.#select("SELECT hex(media) AS found FROM media");
+    return [...rows, ...(await this.#select("SELECT hex(mark) AS found FROM media_token"))];
+  }
+
+  async ended(): Promise<number> {
+    return (await this.#select("SELECT hex(media) AS found FROM media WHERE due = 0")).length;
+  }
+
+  /** Of a copy: the next relay finds the database as the last one has left it. */
+  async #select(sql: string): Promise<string[]> {
+    await using folder = await aFolder();
+    for (const name of ["directory.sqlite", "directory.sqlite-wal"])
+      await copyFile(join(this.#folder.path, name), join(folder.path, name)).catch(() => undefined);
+    const database = new DatabaseSync(join(folder.path, "directory.sqlite"));
     try {
-      return ["media", "media_token"].flatMap((table) =>
-        database
-          .prepare(`SELECT hex(media) AS media FROM ${table}`)
-          .all()
-          .map((row) => `${table} ${String(row["media"])}`),
-      );
+      return database
+        .prepare(sql)
+        .all()
+        .map((row) => String(row["found"]));
     } finally {
       database.close();
     }
@@ -182,6 +195,17 @@ class SwiftRelays implements MediaRelays {
       for (const key of await keysOf(redis, "B"))
         if ((await redis.get(key)) !== "0") left.push(key.toString("latin1"));
       return left;
+    } finally {
+      redis.disconnect();
+    }
+  }
+
+  async ended(): Promise<number> {
+    const redis = new Redis(this.#fleet.redis.url);
+    try {
+      let count = 0;
+      for (const shard of await keysOf(redis, "D")) count += await redis.zcount(shard, 0, 0);
+      return count;
     } finally {
       redis.disconnect();
     }
