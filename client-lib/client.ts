@@ -376,8 +376,7 @@ export class Client extends Conversing<SentMessage> {
   }
 
   protected async cardOf(user: string): Promise<Said> {
-    const account = await this.#find(user);
-    return this.#links.card(account, this.#people.shown(account));
+    return this.#links.card(await this.#find(user), user);
   }
 
   /** Lets a contact know that this person is writing: now, or not at all. */

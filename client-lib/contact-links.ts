@@ -46,10 +46,10 @@ export class ContactLinks {
     return contactLink(identity(), relay, user);
   }
 
-  /** Somebody's card, for a third person. @throws ClientError keys-unknown */
-  card(account: AccountId, name: string): Said {
+  /** Somebody's card, for a third person. `user`: the name that the account was found under, or digits. @throws ClientError keys-unknown */
+  card(account: AccountId, user: string): Said {
     const fingerprint = this.#config.trust.fingerprint(account);
-    return { is: "contact", account: toBytes(account), fingerprint, name: isUserName(name) ? name : "" };
+    return { is: "contact", account: toBytes(account), fingerprint, name: isUserName(user) ? user : "" };
   }
 
   /** @throws ClientError link-malformed, link-other-version, link-other-relay, link-own, account-key-changed */

@@ -35,7 +35,7 @@ function numberIn(fields: Fields, name: string): number {
   return value as number;
 }
 
-function wordIn<W extends string>(fields: Fields, name: string, words: readonly W[]): W {
+function wordIn<W extends string | boolean>(fields: Fields, name: string, words: readonly W[]): W {
   const found = words.find((word) => word === fields[name]);
   if (found === undefined) throw malformed(name);
   return found;
@@ -81,7 +81,7 @@ function mediaIn({ media }: Fields): RelayPolicy["media"] {
     accountBytes: numberIn(fields, "accountBytes"),
     accountBlobs: numberIn(fields, "accountBlobs"),
     keepMs: numberIn(fields, "keepMs"),
-    direct: fields["direct"] === true,
+    direct: wordIn(fields, "direct", [true, false]),
   };
 }
 

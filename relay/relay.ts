@@ -85,7 +85,7 @@ export async function startRelayOn(
       now: Date.now(),
       transfers: media?.transfers ?? 0,
     }),
-    () => backend.media.totals(),
+    async () => (media === undefined ? { blobs: 0, bytes: 0 } : media.totals()),
   );
   const media = await openMedia({ settings, backend, metrics, log });
   const gateway = new Gateway({

@@ -94,9 +94,9 @@ export class LoadFile {
     };
     return new Promise((resolve, reject) => {
       const path = `${this.#path}${under}`;
-      const asked = request(new URL(path, this.#url), { method, headers, agent: this.#agent }, (answer) =>
-        lengthOf(answer, `${method} ${under}`).then(resolve, reject),
-      );
+      const asked = request(new URL(path, this.#url), { method, headers, agent: this.#agent }, (answer) => {
+        lengthOf(answer, `${method} ${under}`).then(resolve, reject);
+      });
       asked.once("error", reject);
       asked.end(body);
     });

@@ -16,6 +16,10 @@ export interface AccountArguments {
 
 export interface ChatArguments extends AccountArguments {
   readonly peer: string | undefined;
+  /** A folder for every file that comes. */
+  readonly saveTo: string | undefined;
+  /** Whether pictures may be shown. */
+  readonly images: boolean;
 }
 
 export type DevicesAct =
@@ -133,6 +137,8 @@ keys are made here and never leave the store.
   --store FILE            the store (default: ~/.local/share/lethe/USER.db); its key stands beside it in FILE.key
   --passphrase-file FILE  protect the store by the passphrase on this file's first line, instead of by a key file
   --ticket TICKET         what the relay asks of new accounts, if it does: an invite, or a token of its own login
+  --save FOLDER           save every file that comes there, at once
+  --no-images             show no pictures, though the terminal could (kitty, Ghostty, Konsole: PNG; WezTerm, iTerm2, mintty)
 
 In the chat:
   /to USER  /accept USER  /block USER  /contact  /add LINK  /devices  /link CODE  /reconnect  /quit  /help
@@ -142,6 +148,9 @@ In the chat:
   Messages: /reply N TEXT  /react N EMOJI  /edit N TEXT  /delete N, where N counts back from the newest one, which is 1; for
   /edit and /delete from your own newest. /timer 1h (30s, 5m, 7d, off): what is said from now on disappears so long after it was
   read. /card USER introduces somebody, whom the others add with /add N
+  Files: /send PATH [CAPTION] sends one ("quotes" or \\ for spaces, ~ is your folder); /cancel [N] gives up an upload. /files lists what
+  has come and is not saved, /save [N] [PATH] saves one (to ~/Downloads, never over another file), /discard [N] lets go of one;
+  N counts back from the newest file here, which is 1. Uploads and saving go on after a cut and at the next start.
 
 Ticks: a grey one, the relay has it; two grey, it is on the other device; two blue, it was read.
 
@@ -151,8 +160,10 @@ In a pipe each line of the input is a message, and each event is a line of the o
   presence USER online|unknown   presence USER offline [MINUTE WHEN LAST SEEN]
   < #GROUP USER: TEXT   < #GROUP you: TEXT   < you → USER: TEXT (the last two: from another device of yours)
   reaction USER: EMOJI TEXT   edit USER: NEW TEXT   deleted USER: TEXT   disappeared TEXT   timer USER: MS|off
+  upload N PERCENT   saving PERCENT NAME   saved PATH   unsaved CODE NAME   discarded NAME   file N USER: TEXT
+  (a file's TEXT: 📎 NAME, TYPE, SIZE, WIDTH×HEIGHT CAPTION; percents in steps of ten)
   group #GROUP created|joined|invited|changed|removed|left MEMBERS   progress N DELIVERED/OF READ/OF
-At the end of the input it ends as soon as the relay has everything (0), or when nothing goes on by itself any more (1).
+At the end of the input it ends as soon as the relay has everything and what is being saved is (0), or when nothing goes on by itself any more (1).
 `,
   contact: `lethe contact USER: the contact link of USER, and on a terminal its QR code.
 
@@ -272,14 +283,15 @@ function understood<Parsed>(command: string, parse: () => Parsed): Parsed {
 
 function chat(args: readonly string[], env: Env): Command {
   const parsed = understood("chat", () =>
-    parseArgs({ args: [...args], allowPositionals: true, options: { ...ACCOUNT, with: { type: "string" } } }),
+    parseArgs({ args: [...args], allowPositionals: true, options: CHAT }),
   );
   const { values } = parsed;
   if (values.help === true) return { run: "help", of: "chat" };
   const account = accountOf("chat", parsed, env);
   if (values.with !== undefined) mustBeName(values.with);
   if (values.with === account.user) throw new UsageError("--with names somebody else");
-  return { run: "chat", chat: { ...account, peer: values.with } };
+  const { with: peer, save: saveTo, "no-images": withoutImages = false } = values;
+  return { run: "chat", chat: { ...account, peer, saveTo, images: !withoutImages } };
 }
 
 function contact(args: readonly string[], env: Env): Command {
@@ -294,6 +306,13 @@ const ACCOUNT = {
   "passphrase-file": { type: "string" },
   ticket: { type: "string" },
   help: { type: "boolean", short: "h" },
+} as const;
+
+const CHAT = {
+  ...ACCOUNT,
+  with: { type: "string" },
+  save: { type: "string" },
+  "no-images": { type: "boolean" },
 } as const;
 
 function parsedAccount(command: "contact" | "link" | "devices", args: readonly string[]) {

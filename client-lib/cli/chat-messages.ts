@@ -4,7 +4,8 @@
 import type { Client } from "../client.ts";
 import type { ClientEvents, Conversation, ReceivedMessage } from "../client-events.ts";
 import type { ContactCard, Target } from "../said.ts";
-import type { Happening, Line } from "./conversation.ts";
+import { fileText } from "./file-text.ts";
+import type { Happening, Line } from "./happenings.ts";
 
 export interface ChatMessagesConfig {
   readonly client: Client;
@@ -18,12 +19,21 @@ export interface ChatMessagesConfig {
   readonly sendCard: (user: string) => Promise<void>;
   readonly add: (card: ContactCard) => Promise<void>;
   readonly removed: (line: MessageLine) => void;
+  /** A message of ours is deleted everywhere. */
+  readonly deleted: (id: string) => Promise<void>;
+  /** Something was done, and goes to the relay. */
+  readonly goes: (sent: Promise<void>) => void;
   /** Carried out after what was entered before. */
   readonly after: (what: () => Promise<void>) => void;
 }
 
 export type MessageLine = Line & { readonly kind: "in" | "out" };
-type Said = Conversation & Target & { readonly line: MessageLine; readonly card: ContactCard | undefined };
+interface Beside {
+  readonly card: ContactCard | undefined;
+  /** What an edit leaves as it is: a file before its caption. */
+  readonly head: string;
+}
+type Said = Conversation & Target & Beside & { readonly line: MessageLine };
 type Place = Pick<Conversation, "user" | "group">;
 
 const HELP = "/reply N TEXT  /react N EMOJI  /edit N TEXT  /delete N  /timer 1h|off  /card USER  /add N";
@@ -38,9 +48,13 @@ export function shownOf(
 ): string {
   const { text, bytes, type, media, contact } = message;
   if (contact !== undefined) return `[contact ${contact.name ?? contact.account}]`;
-  if (media !== undefined)
-    return `[file ${media.name} ${media.size} bytes]${media.caption === "" ? "" : ` ${media.caption}`}`;
+  if (media !== undefined) return headOf(message) + (media.caption ?? "");
   return text ?? `[${bytes?.length ?? 0} bytes ${type ?? ""}]`;
+}
+
+/** What stands before the text that its author may change. */
+export function headOf({ media }: Pick<ReceivedMessage, "media">): string {
+  return media === undefined ? "" : `${fileText(media)}${media.caption === undefined ? "" : " "}`;
 }
 
 export class ChatMessages {
@@ -62,8 +76,8 @@ export class ChatMessages {
   }
 
   /** A line stands for this message. */
-  remember(where: Conversation, { account, id }: Target, line: MessageLine, card?: ContactCard): void {
-    this.#said.push({ ...where, account, id, line, card });
+  remember(where: Conversation, { account, id }: Target, line: MessageLine, beside: Beside): void {
+    this.#said.push({ ...where, ...beside, account, id, line });
     if (this.#said.length > MAX_SAID) this.#said.shift();
   }
 
@@ -103,23 +117,32 @@ export class ChatMessages {
   async #react(said: Said, emoji: string): Promise<void> {
     const { client } = this.#config;
     const text = emoji === "" ? undefined : emoji;
-    await (said.group === undefined
+    const { sent } = await (said.group === undefined
       ? client.react(said.user, said, text)
       : client.groups.react(said.group, said, text));
+    this.#config.goes(sent);
     this.#reacted("you", text, said.line);
   }
 
-  async #edit({ user, group, id, line }: Said, text: string): Promise<void> {
+  async #edit(said: Said, text: string): Promise<void> {
     const { client } = this.#config;
-    await (group === undefined ? client.edit(user, id, text) : client.groups.edit(group, id, text));
-    this.#change(line, "you", text);
+    const { user, group, id } = said;
+    const { sent } = await (group === undefined
+      ? client.edit(user, id, text)
+      : client.groups.edit(group, id, text));
+    this.#config.goes(sent);
+    this.#change(said, "you", text);
   }
 
   async #delete(said: Said): Promise<void> {
     const { user, group, id } = said;
     const { client } = this.#config;
-    await (group === undefined ? client.delete(user, [id]) : client.groups.delete(group, [id]));
+    const { sent } = await (group === undefined
+      ? client.delete(user, [id])
+      : client.groups.delete(group, [id]));
+    this.#config.goes(sent);
     this.#gone({ ...said, ids: [id] }, "deleted", "you");
+    await this.#config.deleted(id);
   }
 
   async #add({ card, line }: Said): Promise<void> {
@@ -132,7 +155,10 @@ export class ChatMessages {
     const ms = msOf(word);
     const { user, group } = here();
     if (ms === "none") return;
-    await (group === undefined ? client.setTimer(user, ms) : client.groups.setTimer(group, ms));
+    const { sent } = await (group === undefined
+      ? client.setTimer(user, ms)
+      : client.groups.setTimer(group, ms));
+    this.#config.goes(sent);
     this.#timer("you", ms);
   }
 
@@ -159,12 +185,11 @@ export class ChatMessages {
   }
 
   #edited(event: ClientEvents["edit"]): void {
-    const line = this.#find(event, event.account, event.id)?.line;
-    this.#change(line, this.#who(event), event.text);
+    this.#change(this.#find(event, event.account, event.id), this.#who(event), event.text);
   }
 
-  #change(line: MessageLine | undefined, from: string, text: string): void {
-    if (line !== undefined) line.text = `${text} (edited)`;
+  #change(said: Said | undefined, from: string, text: string): void {
+    if (said !== undefined) said.line.text = `${said.head}${text} (edited)`;
     this.#config.say({ is: "edit", from, text });
   }
 

@@ -1,80 +1,23 @@
 // What a chat is about, whatever shows it: whom one talks to, what was said, how far one's own messages have come.
 // Always true: the list is capped; a message's state only goes forward; what a face shows follows from `changed`.
 import type { Client } from "../client.ts";
-import type { ClientEvents, Conversation } from "../client-events.ts";
+import type { Conversation } from "../client-events.ts";
 import { ClientError } from "../errors.ts";
-import type { GroupProgress } from "../groups/group-api.ts";
 import type { ContactCard, SaidMessage, Target } from "../said.ts";
 import { adviceFor } from "./advice.ts";
 import { drawQr, qrRows } from "./qr.ts";
 import { ChatDevices } from "./chat-devices.ts";
+import { ChatFiles, type FilesOptions } from "./chat-files.ts";
 import { ChatGroups } from "./chat-groups.ts";
-import { ChatMessages, type MessageLine, shownOf } from "./chat-messages.ts";
-
-export type State = "queued" | "sent" | "delivered" | "read" | "expired" | "refused";
-
-export type Line =
-  | {
-      readonly kind: "in";
-      readonly from: string;
-      text: string;
-      readonly at: number;
-      readonly late: boolean;
-    }
-  | {
-      readonly kind: "out";
-      readonly number: number;
-      readonly to: string;
-      text: string;
-      readonly at: number;
-      state: State;
-    }
-  | { readonly kind: "note"; readonly text: string }
-  /** Rows of `columns`, coloured by whoever drew them: shown as they are, or not at all. */
-  | { readonly kind: "drawing"; readonly columns: number; readonly rows: readonly string[] };
-
-/** Something has happened, for a face that prints it. */
-export type Happening =
-  | { readonly is: "line"; readonly line: Line }
-  | {
-      readonly is: "state";
-      readonly number: number;
-      readonly state: State;
-      readonly code: string | undefined;
-    }
-  | { readonly is: "waiting"; readonly number: number; readonly code: string }
-  | { readonly is: "typing"; readonly from: string }
-  /** A message to a group has come to so many of its members. */
-  | ({ readonly is: "progress"; readonly number: number } & GroupProgress)
-  | { readonly is: "group"; readonly tag: string; readonly how: string; readonly members: number }
-  | ({ readonly is: "presence" } & ClientEvents["presence"])
-  | {
-      readonly is: "reaction";
-      readonly from: string;
-      readonly text: string | undefined;
-      readonly about: string;
-    }
-  | { readonly is: "edit"; readonly from: string; readonly text: string }
-  /** A message is not there any more. */
-  | {
-      readonly is: "gone";
-      readonly how: "deleted" | "disappeared";
-      readonly from: string;
-      readonly about: string;
-    }
-  | { readonly is: "timer"; readonly from: string; readonly ms: number | undefined }
-  | { readonly is: "request"; readonly from: string }
-  | { readonly is: "contact"; readonly link: string }
-  | { readonly is: "added"; readonly user: string }
-  | { readonly is: "gap"; readonly from: string; readonly missing: number }
-  | { readonly is: "connection"; readonly state: "connecting" | "online" | "offline" }
-  | { readonly is: "notice"; readonly text: string }
-  /** Nothing goes on by itself any more. */
-  | { readonly is: "halted"; readonly why: string }
-  | { readonly is: "error"; readonly text: string };
+import { ChatMessages, headOf, type MessageLine, shownOf } from "./chat-messages.ts";
+import { ChatUploads, type OutLine } from "./chat-uploads.ts";
+import type { Happening, Line, State } from "./happenings.ts";
+import type { Showing } from "./transfer.ts";
 
 /** Lines that are remembered while the chat runs. */
 const MAX_LINES = 2_000;
+/** States of messages that are not shown yet; the oldest goes first. */
+const MAX_EARLY = 1_000;
 /** How long "is writing" is shown after the last sign of it, ms. */
 export const TYPING_MS = 5_000;
 /** How often one's own writing is told, ms. */
@@ -86,7 +29,7 @@ export class Chat {
   readonly lines: Line[] = [];
   peer: string | undefined;
   connection: "connecting" | "online" | "offline" = "connecting";
-  /** Messages that the relay has not taken and that may still go. */
+  /** Messages, and what was done to some, that the relay has not taken and that may still go. */
   unsent = 0;
   /** Why nothing goes on by itself any more. */
   halted: string | undefined;
@@ -96,7 +39,9 @@ export class Chat {
   readonly #devices: ChatDevices;
   readonly #groups: ChatGroups;
   readonly #messages: ChatMessages;
-  readonly #numbers = new Map<string, Line & { kind: "out" }>();
+  readonly #uploads: ChatUploads;
+  readonly #files: ChatFiles;
+  readonly #numbers = new Map<string, OutLine>();
   readonly #early = new Map<string, State>();
   #listeners: ((what: Happening) => void)[] = [];
   #unheard: Happening[] = [];
@@ -104,7 +49,7 @@ export class Chat {
   #toldTyping = 0;
   #queueing: Promise<void> = Promise.resolve();
 
-  constructor(client: Client, peer: string | undefined) {
+  constructor(client: Client, peer: string | undefined, files: FilesOptions) {
     this.client = client;
     this.peer = peer;
     this.#accepts = peer;
@@ -124,13 +69,40 @@ export class Chat {
       reply: (text, to) => this.#send(text, to),
       sendCard: (user) => this.#sendCard(user),
       add: (card) => this.#addContact(card),
-      removed: (line) => this.#remove(line),
+      removed: (line) => this.#hide(line),
+      deleted: (id) => this.#uploads.withdraw(id),
+      goes: (sent) => this.#goes(sent),
       after: (what) => this.#then(what),
     });
+    const showing: Showing = {
+      say: (what) => this.#say(what),
+      note: (text) => this.#note(text),
+      show: (line) => this.#show(line),
+      hide: (line) => this.#hide(line),
+    };
+    const acting = {
+      ...{ ...showing, client },
+      here: () => this.#here(),
+      after: (what: () => Promise<void>) => this.#then(what),
+    };
+    this.#uploads = new ChatUploads({
+      ...acting,
+      begin: (where, text) => this.#begin(where, text),
+      known: (line, where, id, head) => this.#known(line, where, id, head),
+      reach: (line, state, code) => this.#move(line, state, code),
+    });
+    this.#files = new ChatFiles({ ...acting, ...files });
     this.connection = client.connection;
     this.#listen();
+    this.#then(() => this.#files.goOn());
+    this.#then(() => this.#uploads.goOn());
     if (client.contacts().some(({ user, decision }) => user === peer && decision === "accepted"))
       this.#watch(peer);
+  }
+
+  /** Files that are being saved. */
+  get saving(): number {
+    return this.#files.saving;
   }
 
   /** Watches whom one talks to, as soon as that may be: they have written, or confirmed a message. */
@@ -170,14 +142,16 @@ export class Chat {
       const { from, sentAt, late } = message;
       this.typing.delete(from);
       this.peer ??= from;
-      this.#heard({ user: from, group: undefined }, message, { from, at: sentAt, late });
+      const done = this.#heard({ user: from, group: undefined }, message, { from, at: sentAt, late });
       message.read();
       this.#watch(message.from);
+      return done;
     });
     client.on("own-message", (message) => {
       const { user, sentAt } = message;
       const own = { account: client.account, ...message };
-      this.#heard({ user, group: undefined }, own, { from: `you → ${user}`, at: sentAt, late: false });
+      const line = { from: `you → ${user}`, at: sentAt, late: false };
+      return this.#heard({ user, group: undefined }, own, line);
     });
     this.#listenToGroups();
     client.on("presence", (presence) => {
@@ -228,8 +202,9 @@ export class Chat {
       const tag = this.#groups.tagOf(group);
       const line = { from: `${tag} ${own ? "you" : from}`, at: sentAt, late };
       this.peer ??= tag;
-      this.#heard({ user: undefined, group }, message, line);
+      const done = this.#heard({ user: undefined, group }, message, line);
       message.read();
+      return done;
     });
     client.on("group", ({ group, how }) => {
       const tag = this.#groups.tag(group);
@@ -261,30 +236,51 @@ export class Chat {
     this.#say({ is: "halted", why });
   }
 
+  /** Resolves when what the message needs later is in the store. */
   #heard(
     where: Conversation,
     message: SaidMessage & Target,
     shown: Omit<Line & { kind: "in" }, "kind" | "text">,
-  ): void {
-    const text = this.#messages.quote(message.replyTo) + shownOf(message);
-    const line: MessageLine = { kind: "in", ...shown, text };
-    this.#messages.remember(where, message, line, message.contact);
+  ): Promise<void> {
+    const quote = this.#messages.quote(message.replyTo);
+    const line: MessageLine = { kind: "in", ...shown, text: quote + shownOf(message) };
+    const { contact: card } = message;
+    this.#messages.remember(where, message, line, { card, head: headOf(message) });
     this.#add(line);
+    return this.#files.received(where, message, shown.from);
   }
 
-  #remove(line: MessageLine): void {
+  #goes(sent: Promise<void>): void {
+    this.unsent += 1;
+    const over = (): void => {
+      this.unsent -= 1;
+      this.#say({ is: "done" });
+    };
+    sent.then(over, (error: unknown) => {
+      this.#failed(error);
+      over();
+    });
+  }
+
+  #hide(line: Line): void {
     const at = this.lines.indexOf(line);
     if (at >= 0) this.lines.splice(at, 1);
+    this.#say({ is: "moved" });
+  }
+
+  #show(line: Line): void {
+    this.lines.push(line);
+    if (this.lines.length > MAX_LINES) this.lines.shift();
+    this.#say({ is: "moved" });
   }
 
   #add(line: Line): void {
-    this.lines.push(line);
-    if (this.lines.length > MAX_LINES) this.lines.shift();
+    this.#show(line);
     this.#say({ is: "line", line });
   }
 
   #note(text: string): void {
-    this.lines.push({ kind: "note", text });
+    this.#show({ kind: "note", text });
     this.#say({ is: "notice", text });
   }
 
@@ -293,12 +289,20 @@ export class Chat {
     if (line === undefined) {
       // Heard before the message was shown: `queue` has not answered yet.
       this.#early.set(id, state);
+      for (const oldest of this.#early.keys()) {
+        if (this.#early.size <= MAX_EARLY) break;
+        this.#early.delete(oldest);
+      }
       return;
     }
+    this.#move(line, state, code);
+    if (RANK[line.state] >= RANK.read) this.#numbers.delete(id);
+  }
+
+  #move(line: OutLine, state: State, code?: string): void {
     if (RANK[state] <= RANK[line.state]) return;
     if (line.state === "queued") this.unsent -= 1;
     line.state = state;
-    if (RANK[state] >= RANK.read) this.#numbers.delete(id);
     this.#say({ is: "state", number: line.number, state, code });
   }
 
@@ -317,11 +321,13 @@ export class Chat {
   }
 
   #then(what: () => Promise<void>): void {
-    this.#queueing = this.#queueing.then(what).catch((error: unknown) => {
-      const { says, advice } = adviceFor(error);
-      this.#say({ is: "error", text: says });
-      this.#note(advice === undefined ? says : `${says} ${advice}`);
-    });
+    this.#queueing = this.#queueing.then(what).catch((error: unknown) => this.#failed(error));
+  }
+
+  #failed(error: unknown): void {
+    const { says, advice } = adviceFor(error);
+    this.#say({ is: "error", text: says });
+    this.#note(advice === undefined ? says : `${says} ${advice}`);
   }
 
   /** Whom one writes to. @throws Error */
@@ -354,27 +360,30 @@ export class Chat {
   }
 
   #said(where: Conversation, id: string, text: string): void {
-    const to = this.peer ?? "";
-    const line: Line & { kind: "out" } = {
-      kind: "out",
-      number: ++this.#count,
-      to,
-      text,
-      at: Date.now(),
-      state: "queued",
-    };
-    this.#numbers.set(id, line);
-    this.#messages.remember(where, { account: this.client.account, id }, line);
+    this.#known(this.#begin(where, text), where, id);
+  }
+
+  /** A line for a message of ours. */
+  #begin({ user, group }: Conversation, text: string): OutLine {
+    const to = group === undefined ? user : this.#groups.tagOf(group);
+    const line: OutLine = { kind: "out", number: ++this.#count, to, text, at: Date.now(), state: "queued" };
     this.unsent += 1;
     this.#add(line);
+    return line;
+  }
+
+  #known(line: OutLine, where: Conversation, id: string, head = ""): void {
+    this.#numbers.set(id, line);
+    this.#messages.remember(where, { account: this.client.account, id }, line, { card: undefined, head });
     const early = this.#early.get(id);
-    this.#early.clear();
+    this.#early.delete(id);
     if (early !== undefined) this.#reach(id, early);
   }
 
   #command(input: string): "quit" | undefined {
     const [name = "", ...words] = input.trim().split(/\s+/);
     const [user = ""] = words;
+    const rest = input.trim().slice(name.length).trim();
     if (name === "quit" || name === "q") return "quit";
     if (name === "reconnect") {
       this.halted = undefined;
@@ -385,6 +394,7 @@ export class Chat {
     else if (name === "contact") this.#showLink();
     else if (name === "help") this.#help();
     else if (this.#messages.takes(name, words)) return undefined;
+    else if (this.#uploads.takes(name, rest) || this.#files.takes(name, rest)) return undefined;
     else if (name === "add" && user !== "") this.#then(() => this.#addContact(user));
     else if (!this.#devices.takes(name, user) && !this.#groups.takes(name, words, this.peer)) {
       this.#say({ is: "error", text: `/${name} is not understood` });
@@ -400,6 +410,7 @@ export class Chat {
     this.#note(
       `${ChatMessages.help}  (N counts back from the newest message, which is 1; for /edit and /delete from yours)`,
     );
+    this.#note(`${ChatUploads.help}  ${ChatFiles.help}  (N counts back from the newest file here)`);
   }
 
   async #turnTo(user: string): Promise<void> {

@@ -2,7 +2,8 @@
 // scripts: they are in `lethe chat --help`, and only ever added to.
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
-import type { Chat, Happening } from "./conversation.ts";
+import type { Chat } from "./conversation.ts";
+import type { Happening } from "./happenings.ts";
 import { harmless } from "./text.ts";
 
 export interface LinesRun {
@@ -34,7 +35,7 @@ export async function runLines(chat: Chat, { user, stdin, stdout, signal }: Line
     await until(chat, signal, () => chat.unsent < MAX_UNSENT);
     if (chat.halted !== undefined) return 1;
   }
-  if (!signal.aborted) await until(chat, signal, () => chat.unsent === 0);
+  if (!signal.aborted) await until(chat, signal, () => chat.unsent === 0 && chat.saving === 0);
   return chat.halted === undefined ? 0 : 1;
 }
 
@@ -94,7 +95,21 @@ export function formOf(what: Happening): string | undefined {
       return `error ${flat(what.text)}`;
     case "halted":
       return `halted ${what.why}`;
+    case "upload":
+      return `upload ${what.number} ${what.percent}`;
+    case "saving":
+      return `saving ${what.percent} ${flat(what.name)}`;
+    case "saved":
+      return `saved ${flat(what.path)}`;
+    case "unsaved":
+      return `unsaved ${what.code} ${flat(what.name)}`;
+    case "discarded":
+      return `discarded ${flat(what.name)}`;
+    case "file":
+      return `file ${what.number} ${flat(what.text)}`;
+    case "moved":
     case "notice":
+    case "done":
       return undefined;
   }
 }

@@ -48,7 +48,9 @@ async function main(): Promise<number> {
       const signal = untilStopped();
       // Loaded only here: cryptography takes its time to start.
       const { runChat } = await import("./chat.ts");
-      return runChat({ ...command.chat, stdin, stdout, onTerminal, colour, signal });
+      const { imageProtocolOf } = await import("./terminal-image.ts");
+      const images = onTerminal && command.chat.images ? imageProtocolOf(process.env) : undefined;
+      return runChat({ ...command.chat, stdin, stdout, onTerminal, colour, images, signal });
     }
   }
 }

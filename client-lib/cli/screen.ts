@@ -4,6 +4,8 @@ import { emitKeypressEvents } from "node:readline";
 import type { ReadStream, WriteStream } from "node:tty";
 import type { Chat } from "./conversation.ts";
 import { EMPTY, type Editing, type Key, press, textOf } from "./editor.ts";
+import { ImageLayer } from "./image-layer.ts";
+import type { ImageProtocol } from "./terminal-image.ts";
 import { painter } from "./text.ts";
 import { type Drawing, draw } from "./view.ts";
 
@@ -13,6 +15,7 @@ export interface ScreenRun {
   readonly stdin: ReadStream;
   readonly stdout: WriteStream;
   readonly colour: boolean;
+  readonly images: ImageProtocol | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -22,6 +25,7 @@ const LEAVE = "\u001b[?1049l";
 const ERASE_REST = "\u001b[K";
 const at = (row: number, column: number): string => `\u001b[${row + 1};${column + 1}H`;
 
+const NOTHING: Drawing = { rows: [], cursor: 0, images: [] };
 const NOBODY = { state: "unknown", lastSeen: undefined } as const;
 
 export async function runScreen(chat: Chat, run: ScreenRun): Promise<number> {
@@ -38,7 +42,8 @@ class Screen {
   readonly #chat: Chat;
   readonly #run: ScreenRun;
   #editing: Editing = EMPTY;
-  #shown: Drawing = { rows: [], cursor: 0 };
+  #shown: Drawing = NOTHING;
+  readonly #layer: ImageLayer | undefined;
   #planned = false;
   #clearing: NodeJS.Timeout | undefined;
   readonly #end = Promise.withResolvers<void>();
@@ -48,6 +53,7 @@ class Screen {
   constructor(chat: Chat, run: ScreenRun) {
     this.#chat = chat;
     this.#run = run;
+    this.#layer = run.images === undefined ? undefined : new ImageLayer(run.images);
   }
 
   run(): Promise<void> {
@@ -72,7 +78,7 @@ class Screen {
     stdout.off("resize", this.#onResize);
     stdin.setRawMode(false);
     stdin.pause();
-    stdout.write(LEAVE);
+    stdout.write((this.#layer?.end() ?? "") + LEAVE);
   }
 
   #key(typed: string | undefined, key: Key): void {
@@ -103,7 +109,7 @@ class Screen {
   }
 
   #redraw(): void {
-    this.#shown = { rows: [], cursor: 0 };
+    this.#shown = NOTHING;
     this.#plan();
   }
 
@@ -116,10 +122,12 @@ class Screen {
     const after = this.#editing.after.join("");
     const view = { user, peer, presence, relay, connection, typing, lines, before, after };
     const next = draw(view, { rows: stdout.rows, columns: stdout.columns }, painter(colour));
-    let out = "";
+    const images = this.#layer?.turn(next.images, this.#shown === NOTHING);
+    let out = images?.first ?? "";
     next.rows.forEach((row, i) => {
-      if (row !== this.#shown.rows[i]) out += at(i, 0) + row + ERASE_REST;
+      if (row !== this.#shown.rows[i] || images?.rewrite.has(i) === true) out += at(i, 0) + row + ERASE_REST;
     });
+    for (const { row, text } of images?.last ?? []) out += at(row, 0) + text;
     out += at(next.rows.length - 1, next.cursor);
     this.#shown = next;
     stdout.write(out);

@@ -1,7 +1,10 @@
 // What stands on the screen of a chat: rows of text from the chat's state. Pure.
 // Always true: exactly as many rows as the terminal has, none wider than it, the newest messages above the status line.
 import type { Presence } from "../delivery/events.ts";
-import type { Line, State } from "./conversation.ts";
+import { barText } from "./file-text.ts";
+import type { Line, State } from "./happenings.ts";
+import type { Placed } from "./image-layer.ts";
+import { cellsOf } from "./terminal-image.ts";
 import { harmless, linesOf, type Paint, tailOf, widthOf, wrap } from "./text.ts";
 
 export interface View {
@@ -27,6 +30,14 @@ export interface Drawing {
   readonly rows: readonly string[];
   /** Where the cursor stands in the last row, from 0. */
   readonly cursor: number;
+  /** Pictures, all of whose rows are to be seen and empty. */
+  readonly images: readonly Placed[];
+}
+
+/** A row, and the picture that begins in it. */
+interface Row {
+  readonly text: string;
+  readonly begins?: Omit<Placed, "row">;
 }
 
 const MIN_COLUMNS = 20;
@@ -41,27 +52,42 @@ export function draw(view: View, size: Size, paint: Paint): Drawing {
   const left = columns - widthOf(PROMPT) - widthOf(before) - 1;
   const input = paint("cyan", PROMPT) + before + headOf(harmless(view.after), left);
   return {
-    rows: [...blank, ...messages, status(view, columns, paint), input],
+    rows: [...blank, ...messages.map(({ text }) => text), status(view, columns, paint), input],
     cursor: widthOf(PROMPT) + widthOf(before),
+    images: messages.flatMap(({ begins }, i) =>
+      begins === undefined ? [] : [{ ...begins, row: blank.length + i }],
+    ),
   };
 }
 
 /** The rows of the newest lines that fit. */
-function newest({ lines }: View, columns: number, paint: Paint, room: number): string[] {
-  const out: string[] = [];
+function newest({ lines }: View, columns: number, paint: Paint, room: number): Row[] {
+  const out: Row[] = [];
   for (let at = lines.length - 1; at >= 0 && out.length < room; at--) {
     const line = lines[at];
-    if (line !== undefined) out.unshift(...rowsOf(line, columns, paint));
+    if (line?.kind === "image") out.unshift(...imageRows(line, columns));
+    else if (line !== undefined) out.unshift(...rowsOf(line, columns, paint).map((text) => ({ text })));
   }
   return out.slice(-room);
 }
 
-function rowsOf(line: Line, columns: number, paint: Paint): string[] {
+/** A picture takes empty rows, and is drawn over them. */
+function imageRows({ image }: Line & { kind: "image" }, columns: number): Row[] {
+  const cells = cellsOf(image, columns);
+  return Array.from({ length: cells.rows }, (_, i) => ({
+    text: "",
+    ...(i === 0 ? { begins: { image, ...cells } } : {}),
+  }));
+}
+
+function rowsOf(line: Exclude<Line, { kind: "image" }>, columns: number, paint: Paint): string[] {
   if (line.kind === "note")
     return linesOf(line.text)
       .flatMap((text) => wrap(`— ${text}`, columns))
       .map((row) => paint("yellow", row));
   if (line.kind === "drawing") return line.columns <= columns ? [...line.rows] : [];
+  if (line.kind === "transfer")
+    return [paint("cyan", headOf(barText(line.name, line.done, line.of), columns))];
   const time = clock(line.at);
   const who = line.kind === "in" ? harmless(line.from) : "you";
   const tick = line.kind === "out" ? ticks(line.state, paint) : "";

@@ -122,7 +122,7 @@ function isWithin(fields: Kind | Quote, bounds: Readonly<Record<string, Bounds>>
     const of = typeof value === "string" ? new TextEncoder().encode(value) : value;
     const size = typeof of === "number" ? of : of.length;
     const areIds = !Array.isArray(of) || of.every((id) => id.length === ID);
-    return areIds && size >= least && size <= most;
+    return areIds && Number.isInteger(size) && size >= least && size <= most;
   });
 }
 

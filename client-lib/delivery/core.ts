@@ -14,7 +14,7 @@ import { soonest } from "./connection-ends.ts";
 import type { CoreConfig } from "./core-config.ts";
 import { Connections, SOCKETS } from "./connections.ts";
 import { Contacts } from "./contacts.ts";
-import type { Cipher, CoreEvent, Decision, Effect, Happening, RefusalCode, SocketName } from "./events.ts";
+import type { CoreEvent, Decision, Effect, Happening, RefusalCode, SocketName } from "./events.ts";
 import { Disappearing } from "./disappearing.ts";
 import { Groups } from "../groups/groups.ts";
 import { Early } from "./early.ts";
@@ -31,7 +31,7 @@ import { Recovery } from "./recovery.ts";
 import { Receiving } from "./receiving.ts";
 import { ResendLog } from "./resend-log.ts";
 import { epochRow, readTable } from "./rows.ts";
-import { Sending } from "./sending.ts";
+import { type Parts as SendingParts, Sending } from "./sending.ts";
 import { SentLog } from "./sent-log.ts";
 import { Signals } from "./signals.ts";
 import { follow } from "./following.ts";
@@ -57,7 +57,7 @@ type Life = "stopped" | "running" | "failed";
 
 class Core implements ClientCore {
   readonly #self: AccountId;
-  readonly #cipher: Cipher;
+  readonly #parts: Omit<SendingParts, "lookups">;
   readonly #connections: Connections;
   readonly #contacts: Contacts;
   readonly #sent: SentLog;
@@ -86,7 +86,6 @@ class Core implements ClientCore {
   constructor(config: CoreConfig) {
     const { account, device, chance, cipher, rows, urls } = config;
     this.#self = account;
-    this.#cipher = cipher;
     const epoch = readTable(rows, "self", epochRow).find(([key]) => key === "epoch")?.[1].epoch ?? 0;
     this.#connections = new Connections({ account, device, urls, chance, cipher }, epoch);
     this.#contacts = new Contacts({ self: account, device }, rows);
@@ -109,6 +108,7 @@ class Core implements ClientCore {
       resends: this.#resends,
       disappearing: this.#disappearing,
     };
+    this.#parts = parts;
     this.#sending = new Sending({ ...parts, lookups: this.#lookups }, rows);
     this.#signals = new Signals({
       contacts: this.#contacts,
@@ -150,16 +150,11 @@ class Core implements ClientCore {
 
   get view(): CoreView {
     return viewOf({
-      cipher: this.#cipher,
-      sending: this.#sending,
-      resends: this.#resends,
+      ...this.#parts,
       connections: this.#connections,
-      outbox: this.#outbox,
-      contacts: this.#contacts,
+      sending: this.#sending,
       watching: this.#watching,
       inbox: this.#inbox,
-      sent: this.#sent,
-      disappearing: this.#disappearing,
       groups: this.#groups,
     });
   }
@@ -393,8 +388,7 @@ class Core implements ClientCore {
   }
 
   #settle(turn: Turn, settled: readonly Settled[]): void {
-    const [sent, outbox, disappearing] = [this.#sent, this.#outbox, this.#disappearing];
-    tellSettled(turn, settled, { sent, outbox, disappearing });
+    tellSettled(turn, settled, this.#parts);
   }
 
   #answered(turn: Turn, all: readonly Ended[]): void {

@@ -230,9 +230,10 @@ export class GroupsApi extends Conversing<SentToGroup> {
   }
 }
 
-function sentToGroup({ user: _, ...handle }: SentMessage, group: string, view: CoreView): SentToGroup {
+function sentToGroup(handle: SentMessage, group: string, view: CoreView): SentToGroup {
   const message = fromHex<MessageId>(handle.id, 16);
-  return { ...handle, group, progress: () => progressOf(view, message) };
+  const { user: _, ...promises } = handle;
+  return { ...promises, group, progress: () => progressOf(view, message) };
 }
 
 const NOWHERE: GroupProgress = { of: 0, delivered: 0, read: 0 };

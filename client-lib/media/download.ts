@@ -12,7 +12,7 @@ import {
 } from "@lethe/crypto";
 import type { Clock } from "../edge/clock.ts";
 import { ClientError } from "../errors.ts";
-import { NOT_PERMITTED_MS, PARTS_AHEAD, SILENCE_MS } from "./limits.ts";
+import { MAX_REPAIRS, NOT_PERMITTED_MS, PARTS_AHEAD, SILENCE_MS } from "./limits.ts";
 import type { MediaHttp } from "./media-http.ts";
 import { type Patience, passes } from "./patience.ts";
 
@@ -78,8 +78,10 @@ export class Download {
   async #part(part: number, signal: AbortSignal): Promise<Uint8Array> {
     const bytes = new Uint8Array(mediaPartBytes(sealedSize(this.#wanted.size), part));
     let have = 0;
+    let empty = 0;
     for (let tries = 0; ; tries++)
       try {
+        const before = have;
         for await (const piece of this.#pieces(part, have, signal)) {
           if (piece.length > bytes.length - have) throw faulty("media-too-long");
           bytes.set(piece, have);
@@ -87,6 +89,8 @@ export class Download {
           if (piece.length > 0) tries = 0;
         }
         if (have === bytes.length) return bytes;
+        // What ends well, and short, time and again has no more.
+        if (have === before && ++empty >= MAX_REPAIRS) throw faulty("media-truncated");
         throw new ClientError("relay-unreachable", "its answer broke off");
       } catch (error) {
         signal.throwIfAborted();

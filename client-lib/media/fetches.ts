@@ -29,9 +29,9 @@ export interface FetchesParts extends DownloadParts {
   readonly commit: (writes: readonly Write[]) => Promise<void>;
 }
 
-/** Nothing that was written is worth keeping: it is not the file, or not there any more. */
+/** Nothing that was written is worth keeping: it is not the file, or the rest never comes. */
 const WORTHLESS: readonly string[] = [
-  "media-not-saved",
+  "media-gone",
   "media-corrupt",
   "media-truncated",
   "media-too-long",
@@ -77,10 +77,10 @@ export class Fetches implements Fetching {
     if (this.#active.has(sink.place)) throw new ClientError("media-under-way", sink.place);
     this.#active.add(sink.place);
     try {
-      const isThere = this.#positions.get(key)?.position.part === mediaParts(sealedSize(ref.size));
-      if (!isThere) await this.#write(ref, sink, key, options);
+      if (await this.#isThere(ref, sink, key)) return await this.#release(ref, []);
+      await this.#write(ref, sink, key, options);
       await sink.finish(ref.size);
-      await this.#release(ref, [key]);
+      await this.#release(ref, []);
     } catch (error) {
       if (error instanceof ClientError && WORTHLESS.includes(error.code)) {
         await sink.remove();
@@ -90,6 +90,19 @@ export class Fetches implements Fetching {
     } finally {
       this.#active.delete(sink.place);
       await sink.close();
+    }
+  }
+
+  /** A message may come again whose file is in its place already: that is remembered as the last position. */
+  async #isThere(ref: MediaRef, sink: MediaSink, key: string): Promise<boolean> {
+    if (this.#positions.get(key)?.position.part !== mediaParts(sealedSize(ref.size))) return false;
+    try {
+      await sink.finish(ref.size);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ClientError && error.code === "media-not-saved")) throw error;
+      await this.#forget([key]);
+      return false;
     }
   }
 

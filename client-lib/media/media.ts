@@ -1,11 +1,12 @@
 // Everything that moves files, behind one door that is loaded late. Always true: rows are read once, when it opens.
-import { decodeAll, fromHex, MAX_MEDIA_BYTES, toBytes } from "@lethe/protocol";
+import { decodeAll, fromBytes, MAX_MEDIA_BYTES, toBytes } from "@lethe/protocol";
 import { isMediaSize } from "@lethe/crypto";
 import { bodyOf, type Beside } from "../content/content.ts";
 import type { MessageId, Row } from "../delivery/events.ts";
 import { MAX_BODY_BYTES } from "../delivery/limits.ts";
 import { ClientError } from "../errors.ts";
 import type { SentMessage } from "../outgoing.ts";
+import { bytesOf } from "../said.ts";
 import { Fetches } from "./fetches.ts";
 import type { MediaConfig, MediaTarget, SendMediaOptions } from "./media-api.ts";
 import { MediaHttp } from "./media-http.ts";
@@ -134,7 +135,7 @@ function rowFor(
     replyTo:
       replyTo === undefined
         ? undefined
-        : { author: fromHex(replyTo.account, 16), message: fromHex(replyTo.id, 16) },
+        : { author: fromBytes(bytesOf(replyTo.account)), message: fromBytes(bytesOf(replyTo.id)) },
   };
 }
 

@@ -1,7 +1,7 @@
 // A file that somebody has sent, as its message describes it, and the ways to it. Always true: nothing of it is fetched before it
 // is asked for; the code that fetches is loaded then.
 import { ClientError } from "../errors.ts";
-import type { MediaFields } from "../said.ts";
+import { type MediaFields, unless } from "../said.ts";
 import { encodeRef, type MediaRef } from "./media-ref.ts";
 import type { MediaSink } from "./sink.ts";
 import type { Progress } from "./upload.ts";
@@ -65,10 +65,10 @@ export function receivedMedia(
     name,
     type,
     size,
-    caption: caption || undefined,
+    caption: unless("", caption),
     thumbnail: thumbnail?.length === 0 ? undefined : thumbnail,
-    width: width || undefined,
-    height: height || undefined,
+    width: unless(0, width),
+    height: unless(0, height),
     ref: encodeRef(fields),
     read,
     bytes: (cap, options) => all(read(options), size, cap),

@@ -7,8 +7,7 @@ const MAX_BYTES = 200;
 const DEVICES = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:\.|$)/i;
 /** Control characters, what separates folders or means something to a shell or to Windows; and what turns the direction of
  *  writing or cannot be seen, so that `exe.gnp` is not shown as a picture. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
-const UNSAFE = /[\u0000-\u001f\u007f-\u009f/\\:*?"<>|\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+const UNSAFE = /[/\\:*?"<>|\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /** A file name out of what a message claims: never empty, no path, not hidden, at most 200 bytes of UTF-8. */
 export function safeName(claimed: string, otherwise = "file"): string {

@@ -48,7 +48,9 @@ interface Entry {
   upload: Upload;
   tokens: Tokens;
   end: AbortController;
-  running: Promise<unknown> | undefined;
+  running: Promise<SentMessage> | undefined;
+  /** What is under way has what it takes to end. */
+  hasSource: boolean;
 }
 
 export class Uploads {
@@ -86,6 +88,7 @@ export class Uploads {
       tokens: new Tokens(this.#parts, message, row, tokens),
       end,
       running: undefined,
+      hasSource: false,
     };
     this.#entries.set(message, entry);
     return entry;
@@ -96,27 +99,31 @@ export class Uploads {
     if (this.#entries.size >= MAX_UPLOADS) throw new ClientError("media-too-many-uploads");
     const message = fromBytes<MessageId>(this.#parts.random.bytes(16));
     const entry = this.#keep(message, { row, positions: [], tokens: undefined });
+    entry.hasSource = true;
     return this.#run(entry, () => this.#bring(entry, source, progress));
   }
 
   unfinished(): UnfinishedUpload[] {
     const open = [...this.#entries.values()].filter(({ upload: { row } }) => isOpen(row));
-    return open.map(({ message, running, upload: { row } }) => ({
+    return open.map(({ message, hasSource, upload: { row } }) => ({
       id: toHex(message),
       to: row.shown,
       name: row.name,
       type: row.type,
       size: row.size,
       resume: row.resume,
-      state: running === undefined ? "waits" : "under-way",
+      state: hasSource ? "under-way" : "waits",
     }));
   }
 
   /** @throws ClientError media-unknown-upload, media-under-way, media-source-changed, ... */
   async resume(message: MessageId, source: MediaSource, progress: Progress): Promise<SentMessage> {
     const entry = this.#open(message);
-    if (entry.running !== undefined) throw new ClientError("media-under-way", toHex(message));
-    return this.#run(entry, () => this.#bring(entry, source, progress));
+    if (entry.hasSource) throw new ClientError("media-under-way", toHex(message));
+    entry.hasSource = true;
+    // It may be found to need no source.
+    const done = await entry.running?.catch(() => undefined);
+    return done ?? this.#run(entry, () => this.#bring(entry, source, progress));
   }
 
   /** @throws ClientError media-unknown-upload */
@@ -146,16 +153,16 @@ export class Uploads {
     if (this.#entries.get(entry.message) === entry) await this.#ended(entry);
   }
 
-  #run<T>(entry: Entry, work: () => Promise<T>): Promise<T> {
+  #run(entry: Entry, work: () => Promise<SentMessage>): Promise<SentMessage> {
     const running = work().finally(() => {
-      if (entry.running === running) entry.running = undefined;
+      entry.running = undefined;
     });
     entry.running = running;
     running.catch(() => undefined);
     return running;
   }
 
-  #inBackground(entry: Entry, work: () => Promise<unknown>): void {
+  #inBackground(entry: Entry, work: () => Promise<SentMessage>): void {
     if (entry.running !== undefined) return;
     this.#run(entry, work).catch((error: unknown) => {
       if (!this.#stopped && !(error instanceof SourceNeeded)) this.#parts.failed(error);
@@ -297,8 +304,8 @@ export class Uploads {
     this.#stop.abort(closed);
     const entries = [...this.#entries.values()];
     for (const { end } of entries) end.abort(closed);
-    const running = [...entries.map((entry) => entry.running), ...this.#loose, this.#looking];
-    await Promise.allSettled(running);
+    await Promise.allSettled([...entries.flatMap(({ running }) => running ?? []), ...this.#loose]);
+    await this.#looking;
   }
 }
 

@@ -10,8 +10,8 @@ import { Bucket } from "./bucket.ts";
 import type { S3Config } from "./config.ts";
 import { blobError } from "./failures.ts";
 
-/** Parts that are gathered or sent at once: 32 MiB. */
-const PARTS_AT_ONCE = 16;
+/** Parts that are gathered or sent at once: 96 MiB. As many as a relay takes at once, so that who is slow keeps nobody waiting. */
+const PARTS_AT_ONCE = 48;
 const MOST_WAITING = 1_024;
 /** A URL is good for no longer, seconds. */
 const LONGEST_PLACE = 3_600;

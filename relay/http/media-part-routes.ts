@@ -19,10 +19,14 @@ export const PLACE_SECONDS = 60;
 
 type Asked = AskedWithCapability<z.output<typeof mediaPartParams>>;
 
+/** What of a part is asked for. */
 interface Stretch {
   readonly from: number;
   /** Exclusive. */
   readonly to: number;
+  /** Of the part. */
+  readonly length: number;
+  readonly isRange: boolean;
 }
 
 export function mediaPartRoutes(app: FastifyInstance, options: HttpOptions, asking: MediaAsking): void {
@@ -68,7 +72,7 @@ async function take(
   { media, params, remote }: Asked,
   length: number,
 ): Promise<void> {
-  const transfer = media.coming.begin(remote, () => body.destroy());
+  const transfer = media.coming.begin(remote, () => void reply.raw.destroy());
   onceAnswered(reply, transfer.end);
   takeTime(body);
   try {
@@ -100,9 +104,11 @@ function getRoute(app: FastifyInstance, { metrics }: HttpOptions, asking: MediaA
     const transfer = media.going.begin(asked.remote, () => void reply.raw.destroy());
     onceAnswered(reply, transfer.end);
     const bytes = await bytesOf(asked, stretch);
-    reply.type("application/octet-stream").header("content-disposition", "attachment");
     reply.hijack(); // from here on an error can only be the connection's end
-    reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
+    reply.raw.writeHead(stretch.isRange ? 206 : 200, {
+      ...(reply.getHeaders() as OutgoingHttpHeaders),
+      ...headersOf(stretch),
+    });
     await send(counted(bytes, transfer), reply.raw).then(
       () => metrics.mediaPart("out", stretch.to - stretch.from),
       () => reply.raw.destroy(),
@@ -118,23 +124,24 @@ async function sizeFor({ media, params, mark }: Asked): Promise<number> {
   return record.bytes;
 }
 
-/** What of the part is asked for, said in the answer's headers. @throws Refusal media-range */
+/** @throws Refusal media-range */
 function stretchOf({ headers }: FastifyRequest, reply: FastifyReply, length: number): Stretch {
   // RFC 9110 section 13.1.5: parts have no validators, so none that is named fits, and the whole is answered.
   const range = rangeOf(headers["if-range"] === undefined ? headers.range : undefined, length);
-  reply.header("accept-ranges", "bytes");
-  if (range === "unsatisfiable") {
-    reply.header("content-range", `bytes */${length}`);
-    throw new Refusal("media-range");
-  }
-  if (range === "whole") {
-    reply.header("content-length", length);
-    return { from: 0, to: length };
-  }
-  const { from, to } = range;
-  reply.status(206).header("content-range", `bytes ${from}-${to - 1}/${length}`);
-  reply.header("content-length", to - from);
-  return { from, to };
+  if (range === "whole") return { from: 0, to: length, length, isRange: false };
+  if (range !== "unsatisfiable") return { ...range, length, isRange: true };
+  reply.header("content-range", `bytes */${length}`);
+  throw new Refusal("media-range");
+}
+
+function headersOf({ from, to, length, isRange }: Stretch): OutgoingHttpHeaders {
+  return {
+    "content-type": "application/octet-stream",
+    "content-disposition": "attachment",
+    "content-length": to - from,
+    "accept-ranges": "bytes",
+    ...(isRange ? { "content-range": `bytes ${from}-${to - 1}/${length}` } : {}),
+  };
 }
 
 async function bytesOf(asked: Asked, { from, to }: Stretch): Promise<AsyncIterable<Uint8Array>> {

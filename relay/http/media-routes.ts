@@ -36,18 +36,19 @@ function uploadRoutes(
     if (limits === undefined) throw new Refusal("media-off");
     if (bytes > limits.bytes) throw new Refusal("media-too-large");
     const clock = await backend.clock();
+    const expires = (clock + limits.keepMs) as Time;
     const outcome = await media.ledger.begin(
       {
-        ...{ media: params.media, account, bytes, uploadKey },
-        expires: (clock + limits.keepMs) as Time,
+        ...{ media: params.media, account, bytes, uploadKey, expires },
         unfinished: (clock + limits.unfinishedMs) as Time,
       },
       limits.quota,
     );
     if (outcome === "taken") throw new Refusal("media-taken");
     if (outcome === "full") throw new Refusal("media-quota");
-    const upload = await uploadOf({ media, params, mark: uploadKey }, now());
-    return reply.status(outcome === "begun" ? 201 : 200).send(upload);
+    if (outcome === "same") return uploadOf({ media, params, mark: uploadKey }, now());
+    const upload = { bytes, state: "open", parts: [], expires, now: now() } satisfies MediaUploadJson;
+    return reply.status(201).send(upload);
   });
 
   serve(app, "media", async (request) => uploadOf(asking.shown(mediaParams, request), now()));

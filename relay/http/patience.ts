@@ -19,34 +19,53 @@ export const PATIENCE = {
   requireHostHeader: false, // `rawJson` asks for it: Node's own answer is no problem of the table
 } as const;
 
-/** The timers of bodies that have not come yet. */
-const late = new WeakMap<IncomingMessage, NodeJS.Timeout>();
+/** What gives the rest of a body 30 s from now on, and what takes that back. */
+interface Hurry {
+  readonly start: () => void;
+  readonly stop: () => void;
+}
+
+const hurries = new WeakMap<IncomingMessage, Hurry>();
 
 /** Has every body come in its time. */
 export function hurryBodies(app: FastifyInstance, options: HttpOptions): void {
   app.addHook("onRequest", async ({ raw }, reply) => {
     if (!hasBody(raw)) return;
-    const end = (): void => {
-      if (raw.complete || raw.socket.destroyed) return;
+    const hurry = hurryOf(raw, () => {
       if (reply.raw.headersSent) raw.socket.destroy();
       else turnedAway(options, raw.socket, "bad-request");
-    };
-    late.set(raw, setTimeout(end, BODY_MS).unref());
+    });
+    hurries.set(raw, hurry);
+    hurry.start();
   });
   app.addHook("onResponse", async ({ raw }) => {
-    if (raw.complete) takeTime(raw);
+    if (raw.complete) hurries.get(raw)?.stop();
   });
+}
+
+function hurryOf(body: IncomingMessage, end: () => void): Hurry {
+  let timer: NodeJS.Timeout | undefined;
+  const late = (): void => {
+    if (!body.complete && !body.socket.destroyed) end();
+  };
+  return {
+    start() {
+      clearTimeout(timer);
+      timer = setTimeout(late, BODY_MS).unref();
+    },
+    stop: () => clearTimeout(timer),
+  };
 }
 
 /** From now on the body comes as fast as its transfer asks for. */
 export function takeTime(request: IncomingMessage): void {
-  clearTimeout(late.get(request));
+  hurries.get(request)?.stop();
 }
 
 /** What is left of a body that nobody wants any more has its 30 s again. */
 export function dropRest(request: IncomingMessage): void {
   request.resume();
-  late.get(request)?.refresh();
+  hurries.get(request)?.start();
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

@@ -374,13 +374,13 @@ const OF_A_SIGNATURE = ["unauthorized", "clock-skew", "replayed", "rate-limited"
 
 /** Every code that the route can answer with, its own ones and those that come with signature, token, path and body. */
 export function problemsOf(route: Route): ProblemCode[] {
-  const { asker, method, params, problems } = route;
+  const { asker, method, params, body, problems } = route;
   const takesBody = method !== "GET";
   const all = new Set<ProblemCode>(problems);
   if (asker === "device") for (const code of OF_A_SIGNATURE) all.add(code);
   if (asker === "operator" || asker === "capability") all.add("unauthorized");
   if (takesBody || params !== undefined) all.add("bad-request");
-  if (takesBody) all.add("frame-too-large");
+  if (takesBody && body !== "bytes") all.add("frame-too-large");
   all.add("internal");
   return [...all];
 }

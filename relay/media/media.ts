@@ -4,14 +4,20 @@ import { type Blobs, type MediaLedger, StoreClosedError } from "@lethe/queue";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
 import { Collecting } from "./collecting.ts";
-import { Transfers } from "./transfers.ts";
+import { GATHERED_LIMITS, TRANSFER_LIMITS, Transfers } from "./transfers.ts";
 
 /** How long parts that are under way have when the relay closes, ms. */
 const GRACE_MS = 5_000;
+/** How old the totals may be, ms: whoever scrapes figures asks for them more often than a shared store should be asked. */
+const TOTALS_MS = 10_000;
+
+type Totals = ReturnType<MediaLedger["totals"]>;
 
 export interface RelayMediaParts {
   readonly ledger: MediaLedger;
   readonly blobs: Blobs;
+  /** A part that comes is held as a whole before it is kept. */
+  readonly gathers: boolean;
   readonly metrics: Metrics;
   readonly log: Log;
 }
@@ -23,12 +29,13 @@ export class RelayMedia {
   /** Parts that are put, and parts that are had: those who are slow at one keep nobody from the other. */
   readonly coming: Transfers;
   readonly going: Transfers;
+  #totals: { readonly at: number; readonly are: Totals } | undefined;
 
-  constructor({ ledger, blobs, metrics, log }: RelayMediaParts) {
+  constructor({ ledger, blobs, gathers, metrics, log }: RelayMediaParts) {
     const instant = (): number => performance.now();
     this.ledger = ledger;
     this.blobs = blobs;
-    this.coming = new Transfers(instant);
+    this.coming = new Transfers(instant, gathers ? GATHERED_LIMITS : TRANSFER_LIMITS);
     this.going = new Transfers(instant);
     this.collecting = new Collecting({
       ...{ ledger, blobs, instant },
@@ -43,6 +50,14 @@ export class RelayMedia {
   /** Parts that are under way. */
   get transfers(): number {
     return this.coming.count + this.going.count;
+  }
+
+  /** Blobs that wait and their bytes, as of not long ago. */
+  totals(): Totals {
+    const now = performance.now();
+    if (this.#totals === undefined || now - this.#totals.at > TOTALS_MS)
+      this.#totals = { at: now, are: this.ledger.totals() };
+    return this.#totals.are;
   }
 
   tick(): void {

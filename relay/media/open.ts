@@ -26,7 +26,8 @@ export async function openMedia({
 }: OpenMediaParts): Promise<RelayMedia | undefined> {
   const config = blobsConfigOf(settings);
   if (config === undefined) return undefined;
-  return new RelayMedia({ ledger: backend.media, blobs: await openBlobs(config), metrics, log });
+  const gathers = config.kind === "s3";
+  return new RelayMedia({ ledger: backend.media, blobs: await openBlobs(config), gathers, metrics, log });
 }
 
 /** Undefined where no media are kept. */

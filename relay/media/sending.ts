@@ -15,7 +15,7 @@ function goneOut(chunk: Uint8Array, to: ServerResponse): Promise<void> {
     to.once("close", left);
     to.write(chunk, (error) => {
       to.off("close", left);
-      if (error == null) resolve();
+      if (error === null || error === undefined) resolve();
       else reject(error);
     });
   });

@@ -10,6 +10,8 @@ export interface TransferLimits {
 
 /** Each way. A transfer holds some 100 KiB of a part, a socket and a file: all of them together about 25 MiB. */
 export const TRANSFER_LIMITS: TransferLimits = { inAll: 256, each: 32 };
+/** Parts on their way to an object store, each of which is held as a whole: 96 MiB in all, of four addresses at least. */
+export const GATHERED_LIMITS: TransferLimits = { inAll: 48, each: 12 };
 /** The least that has to move in each such time, or a transfer is cut: a part of 2 MiB has 8 minutes. */
 export const LEAST_BYTES = 131_072;
 export const LEAST_EVERY_MS = 30_000;

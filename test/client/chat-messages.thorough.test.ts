@@ -60,7 +60,10 @@ describe("lethe chat", () => {
     anna.type("/reply 9 x", "/delete 0");
     await anna.line(/^error There is no message 9 here/);
     await anna.line(/^error There is no message 0 here/);
-    expect([await anna.end(), await ben.end()]).toEqual([0, 0]);
+    anna.type("/react 2 🏕");
+    expect(await anna.end()).toBe(0); // once the relay has that too
+    await ben.line(/^reaction anna: 🏕 /);
+    expect(await ben.end()).toBe(0);
   });
 
   it("sets a timer, and shows what it takes away", async () => {

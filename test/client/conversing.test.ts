@@ -105,6 +105,7 @@ describe("a conversation", () => {
     await expect(anna.delete(ben.user, [])).rejects.toEqual(refused);
     await expect(anna.edit(ben.user, "no id", "x")).rejects.toEqual(refused);
     await expect(anna.setTimer(ben.user, 367 * 86_400_000)).rejects.toEqual(refused);
+    await expect(anna.setTimer(ben.user, 0.5)).rejects.toEqual(refused);
     await expect(anna.sendContact(ben.user, "nobody-at-all")).rejects.toThrow();
   });
 
@@ -143,7 +144,10 @@ describe("a conversation", () => {
     await anna["say"](ben.user, { is: "media", ...file }, {});
     const { kind, media, text } = await heard;
     expect([kind, text]).toEqual(["media", undefined]);
-    expect(media).toMatchObject(file);
+    const { id: _id, key: _key, digest: _digest, ...shown } = file;
+    expect(media).toMatchObject(shown);
+    const { thumbnail: _thumbnail, ...kept } = shown;
+    expect(ben.media.open(media?.ref ?? new Uint8Array())).toMatchObject({ ...kept, ref: media?.ref });
     expect(() => bodyOf({ is: "media", ...file, key: new Uint8Array(31) })).toThrow();
   });
 });

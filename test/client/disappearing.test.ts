@@ -97,6 +97,23 @@ describe("a message that is to disappear", () => {
     expect(goneAt(anna)).toHaveLength(before);
   });
 
+  it("is told in the end, at whichever edge of its way the process dies", () => {
+    let edge = 0;
+    for (let died = true; died; edge++) {
+      const { world, anna, ben } = aPair();
+      setTimer(world, anna, ben, 5_000);
+      const message = world.say("ben", "anna", "soon gone");
+      world.dying = { who: "anna", edge: edge + 1 };
+      read(world, anna, ben, message);
+      read(world, anna, ben, message); // a person looks again where the first look was lost
+      world.pass(10_000);
+      died = world.edges > edge;
+      expect([edge, goneAt(anna).at(-1)?.messages]).toEqual([edge, [message]]);
+      expect(anna.tables.get("disappear")?.size).toBe(0);
+    }
+    expect(edge).toBeGreaterThan(5);
+  });
+
   it("runs on every device once it was read on one, and on all of the sender's from sending", () => {
     const { world, anna, ben } = aPair();
     const [tablet, laptop] = [world.link("anna", "tablet"), world.link("ben", "laptop")];

@@ -20,7 +20,13 @@ const POLICY: RelayPolicy = {
     devices: 16,
   },
   retention: { mailMs: 86_400_000, idleAccountMs: null, forgetMs: 60_000 },
-  media: null,
+  media: {
+    bytes: 268_435_456,
+    accountBytes: 1_073_741_824,
+    accountBlobs: 1_000,
+    keepMs: 2_592_000_000,
+    direct: false,
+  },
   durability: { accepted: "synced", copies: 1 },
   now: 1_700_000_000_000,
 };
@@ -61,11 +67,17 @@ describe("the policy's document", () => {
     expect(readPolicy(withField(["retention", "idleAccountMs"], 5)).retention.idleAccountMs).toBe(5);
   });
 
+  it("says that no media are kept where nothing is said of them", () => {
+    for (const value of [null, undefined]) expect(readPolicy(withField(["media"], value)).media).toBeNull();
+  });
+
   it("is malformed without any one of its fields, or with another kind of value in it", () => {
     const all = paths(POLICY);
     expect(all.length).toBeGreaterThan(15);
     for (const path of all) {
-      expect(codeOf(() => readPolicy(withField(path, undefined)))).toBe("policy-malformed");
+      // Of media a relay that keeps none need not speak.
+      if (path.join() !== "media")
+        expect(codeOf(() => readPolicy(withField(path, undefined)))).toBe("policy-malformed");
       const isText = path.at(-1) === "relay";
       expect(codeOf(() => readPolicy(withField(path, isText ? 7 : "anything")))).toBe("policy-malformed");
       if (!isText) expect(codeOf(() => readPolicy(withField(path, -1)))).toBe("policy-malformed");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Line } from "../../client-lib/cli/conversation.ts";
+import type { Line } from "../../client-lib/cli/happenings.ts";
 import { EMPTY, type Editing, press, textOf } from "../../client-lib/cli/editor.ts";
 import { harmless, painter, widthOf, wrap } from "../../client-lib/cli/text.ts";
 import { draw, type View } from "../../client-lib/cli/view.ts";
@@ -102,6 +102,27 @@ describe("the screen", () => {
     expect(draw({ ...view, lines: wide }, { rows: 6, columns: 20 }, plain).rows.join("")).not.toContain(
       "▄▀█",
     );
+  });
+
+  it("shows how far a file has come in a row of its own", () => {
+    const bar: Line = { kind: "transfer", name: "holiday.jpg", done: 3_195_000, of: 7_100_000 };
+    const { rows } = draw({ ...view, lines: [heard("x"), bar] }, { rows: 5, columns: 60 }, plain);
+    expect(rows.slice(1, 3)).toEqual(["09:05 ben  x", "holiday.jpg ▕███▌    ▏ 45 % 3.2 of 7.1 MB"]);
+    const small = draw({ ...view, lines: [bar] }, { rows: 3, columns: 20 }, plain);
+    expect(small.rows[0]).toBe("holiday.jpg ▕███▌   ");
+  });
+
+  it("keeps rows for a picture, and says where it is to be drawn as long as all of it is to be seen", () => {
+    const image = { id: 1, bytes: new Uint8Array(), width: 100, height: 60 };
+    const picture: Line = { kind: "image", key: "", image };
+    const show = (rows: number, ...after: Line[]) =>
+      draw({ ...view, lines: [heard("x"), picture, ...after] }, { rows, columns: 60 }, plain);
+    const { rows, images } = show(8);
+    expect(rows.slice(0, 6)).toEqual(["", "", "09:05 ben  x", "", "", ""]);
+    expect(images).toEqual([{ row: 3, rows: 3, columns: 10, image }]);
+    expect(show(7, heard("y")).images.map(({ row }) => row)).toEqual([1]);
+    expect(show(6, heard("y")).images.map(({ row }) => row)).toEqual([0]);
+    expect(show(5, heard("y"))).toMatchObject({ images: [], rows: { length: 5 } });
   });
 
   it("shows nothing that a terminal would obey", () => {

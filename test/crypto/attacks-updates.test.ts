@@ -6,7 +6,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { bodyOf } from "../../client-lib/content/content.ts";
 import { encodeContent, type Kind } from "../../client-lib/content/wire.ts";
 import type { MessageId } from "../../client-lib/delivery/events.ts";
-import { ready } from "../../crypto/index.ts";
+import { type GroupId, ready } from "../../crypto/index.ts";
+import { GroupWorld } from "./attack-group-world.ts";
 import { AttackWorld } from "./attack-world.ts";
 
 beforeAll(() => ready());
@@ -87,6 +88,28 @@ describe("attack 44: what shows nowhere is answered by nobody", () => {
       expect([what, seen]).toEqual([what, acknowledged]);
       expect(on.side("mallory").receipts.length).toBe(confirmed);
     }
+  });
+
+  it("says the same of all of it in a group", () => {
+    const on = new GroupWorld("mallory", "ben", "cleo").found("room", "mallory", "ben", "cleo");
+    on.link("ben", "laptop");
+    on.tell("mallory", "hello all");
+    on.pass(5 * MINUTE);
+    const say = (body: Uint8Array): string[] => {
+      const before = on.frames.length;
+      const message = `spy ${(sent += 1)}`.padEnd(16, ".") as MessageId;
+      const group = on.group as GroupId;
+      on.step(on.side("mallory"), { event: "group-send", message, group, body });
+      on.pass(5 * MINUTE);
+      return seenOf(on, before).filter((frame) => !frame.endsWith(" ping"));
+    };
+    const confirmed = on.side("mallory").receipts.length;
+    const acknowledged = ["ben device delivered of 1", "laptop device delivered of 1"];
+    for (const [what, body] of Object.entries(SILENT))
+      expect([what, say(body)]).toEqual([what, acknowledged]);
+    expect(on.side("mallory").receipts.length).toBe(confirmed);
+    expect(say(bodyOf({ is: "text", text: "and this?" })).length).toBeGreaterThan(acknowledged.length);
+    expect(on.side("mallory").receipts.length).toBeGreaterThan(confirmed);
   });
 
   it("answers a message of a contact, so that the comparison means something", () => {

@@ -30,6 +30,8 @@ async function always(
   }
 }
 
+/** Parts that are gathered or sent at once. */
+const AT_ONCE = 48;
 const STRANGE: S3Config = {
   kind: "s3",
   url: "",
@@ -78,42 +80,46 @@ describe("an S3 store with answers of its own", () => {
       async (url) => {
         const blobs = await openBlobs({ ...STRANGE, url });
         const rest = Promise.withResolvers<void>();
-        const sixteen = Promise.withResolvers<void>();
+        const most = Promise.withResolvers<void>();
         let asked = 0;
         const source = async function* (): AsyncGenerator<Uint8Array> {
-          if (++asked === 16) sixteen.resolve();
+          if (++asked === AT_ONCE) most.resolve();
           yield randomBytes(5);
           await rest.promise;
           yield randomBytes(5);
         };
         const media = aMedia();
-        const putting = Array.from({ length: 40 }, (_, part) => blobs.put(media, part, 10, source()));
-        await sixteen.promise;
+        const putting = Array.from({ length: AT_ONCE + 24 }, (_, part) =>
+          blobs.put(media, part, 10, source()),
+        );
+        await most.promise;
         await new Promise(setImmediate);
-        expect(asked).toBe(16);
+        expect(asked).toBe(AT_ONCE);
         rest.resolve();
         await Promise.all(putting);
-        expect(asked).toBe(40);
+        expect(asked).toBe(AT_ONCE + 24);
         await blobs.close();
       },
     ));
 
   it("ends what is under way, and those that wait, when it is closed", () => {
-    const sixteen = Promise.withResolvers<void>();
+    const most = Promise.withResolvers<void>();
     let came = 0;
     return always(
       () => {
-        if (++came === 16) sixteen.resolve();
+        if (++came === AT_ONCE) most.resolve();
       },
       async (url) => {
         const blobs = await openBlobs({ ...STRANGE, url });
         const media = aMedia();
-        const puts = Array.from({ length: 20 }, (_, part) => put(blobs, media, part, randomBytes(9)));
+        const puts = Array.from({ length: AT_ONCE + 4 }, (_, part) =>
+          put(blobs, media, part, randomBytes(9)),
+        );
         const faults = puts.map(faultOf);
-        await sixteen.promise;
+        await most.promise;
         await blobs.close();
         expect(new Set(await Promise.all(faults))).toEqual(new Set(["failed"]));
-        expect(came).toBe(16);
+        expect(came).toBe(AT_ONCE);
       },
     );
   });

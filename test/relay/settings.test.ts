@@ -1,6 +1,8 @@
 // Settings: where they come from, which counts first, and that all faults are told at once.
 import { describe, expect, it } from "vitest";
+import { mediaPlaceOf } from "../../relay/media/settings.ts";
 import { readSettings, SettingsError, settingsRows } from "../../relay/settings.ts";
+import { changes } from "../../relay/terms.ts";
 
 const noFile = (): string => {
   throw new Error("no file was asked for");
@@ -62,6 +64,53 @@ describe("settings", () => {
       "--config (LETHE_CONFIG): ENOENT: no such file, open '/nowhere'",
     ]);
     expect(faultsOf(() => readSettings(["--prot", "1"], {}, noFile))[0]).toContain("--prot");
+  });
+
+  it("of media go together: an object store needs all of its own, and auto takes what there is", () => {
+    const place = (...args: string[]) => mediaPlaceOf(readSettings(args, {}, noFile));
+    const secret = ["--cluster-secret", "x".repeat(32)];
+    const redis = ["--store", "redis://127.0.0.1:1", ...secret];
+    const s3 = [
+      "--s3-url",
+      "http://s3:1",
+      "--s3-bucket",
+      "abc",
+      "--s3-access-key",
+      "a",
+      "--s3-secret-key",
+      "b",
+    ];
+    expect([place(), place("--media", "off"), place(...redis), place(...redis, "--media", "files")]).toEqual([
+      "files",
+      "off",
+      "off",
+      "files",
+    ]);
+    expect([place(...s3), place(...redis, ...s3)]).toEqual(["s3", "s3"]);
+    expect(faultsOf(() => readSettings(["--media", "s3", "--s3-bucket", "abc"], {}, noFile))).toEqual([
+      "--s3-url (LETHE_S3_URL) is needed with --media s3",
+      "--s3-access-key (LETHE_S3_ACCESS_KEY) is needed with --media s3",
+      "--s3-secret-key (LETHE_S3_SECRET_KEY) is needed with --media s3",
+    ]);
+    expect(faultsOf(() => readSettings(["--s3-direct", "on"], {}, noFile))).toEqual([
+      "--s3-direct (LETHE_S3_DIRECT) is for --media s3",
+    ]);
+    expect(
+      faultsOf(() => readSettings(["--media-days", "1e3", "--s3-prefix", "../x"], {}, noFile)),
+    ).toHaveLength(2);
+  });
+
+  it("of media that a reload changes are limits and times, never places and keys", () => {
+    const before = readSettings([], {}, noFile);
+    const after = readSettings(
+      ["--media-bytes", "5000", "--media-days", "0.5", "--media", "off", "--s3-region", "x"],
+      {},
+      noFile,
+    );
+    const { changed, needRestart, effective } = changes(before, after);
+    expect(changed).toEqual(["mediaBytes", "mediaDays"]);
+    expect(needRestart).toEqual(["media", "s3Region"]);
+    expect([effective.media, effective.mediaBytes]).toEqual(["auto", 5_000]);
   });
 
   it("have a flag, a variable and a sentence each", () => {

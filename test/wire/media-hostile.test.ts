@@ -1,10 +1,12 @@
 // Those who put and have parts slowly, or not at all, or too many at once; what the relay writes about media; and its end.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { MEDIA_PART_BYTES } from "@lethe/protocol";
+import { MEDIA_PART_BYTES, PATHS } from "@lethe/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MEDIA_REQUESTS_AT_ONCE } from "../../relay/http/media-asking.ts";
 import { TRANSFER_LIMITS } from "../../relay/media/transfers.ts";
 import { BareHttp, requestBytes } from "../support/bare-http.ts";
 import { aFolder, contentsOf, type Folder } from "../support/folder.ts";
@@ -12,9 +14,11 @@ import { Capability, Upload } from "../support/media.ts";
 import { Person } from "../support/person.ts";
 import { freePort } from "../support/redis-server.ts";
 import { RelayProcess } from "../support/relay-process.ts";
+import { aSmallDisk } from "../support/small-disk.ts";
 import { eventually, within } from "../support/waiting.ts";
 
 const MIB = 1_048_576;
+const JSON_TYPE = { "content-type": "application/json" };
 const PATIENCE_MS = 20_000;
 /** Until a part that does not get on is cut: 30 s, and the looks at it. */
 const CUT_MS = 45_000;
@@ -86,21 +90,35 @@ describe("parts that do not get on", () => {
     const frozen = await Promise.all(
       Array.from({ length: 60 }, (_, i) => aFrozenReader(upload, token, `127.0.0.${3 + (i % 3)}`)),
     );
-    const dripping = connect({ port: relay.port, host: "127.0.0.1", localAddress: "127.0.0.6" });
-    dripping.on("error", () => undefined);
-    dripping.write(beginning(slow, 0, 100));
-    const drip = setInterval(() => dripping.write("x"), 250);
-    const cut = once(dripping, "close");
+    const part = aDrip(beginning(slow, 0, 100));
+    const json = aDrip(requestBytes("POST", PATHS.accounts, { ...JSON_TYPE, "content-length": "5000" }));
+    const refused = aDrip(beginning(new Upload(by, 5_000), 0, 100)); // answered at once, and it goes on all the same
     expect((await upload.getPart(relay, 1, token)).bytes.equals(upload.part(1))).toBe(true);
     expect((await relay.residentBytes()) - memory).toBeLessThan(32 * MIB);
-    await within(CUT_MS, "the end of the dripping part", cut);
-    clearInterval(drip);
+    const ends = Promise.all([part, json, refused]);
+    const said = await within(CUT_MS, "the ends of dripping bodies", ends);
+    expect(said).toEqual(["", expect.stringContaining("bad-request"), expect.stringContaining("media-gone")]);
     await underWay(0);
     for (const reader of frozen) reader.destroy();
     expect((await slow.state(relay)).body["parts"]).toEqual([]);
     for (const blob of [upload, slow]) await blob.withdraw(relay);
   });
 });
+
+/** Sends this, and then a byte now and then until the connection ends. Resolves with what was said. */
+async function aDrip(first: Uint8Array): Promise<string> {
+  const tcp = connect({ port: relay.port, host: "127.0.0.1", localAddress: "127.0.0.6" });
+  let said = "";
+  tcp.on("error", () => undefined);
+  tcp.setEncoding("latin1").on("data", (text: string) => {
+    said += text;
+  });
+  tcp.write(first);
+  const drip = setInterval(() => tcp.write("x"), 250);
+  await once(tcp, "close");
+  clearInterval(drip);
+  return said;
+}
 
 /** Asks for a part, and reads no more of it than its first bytes. */
 async function aFrozenReader(upload: Upload, token: Capability, localAddress: string): Promise<Socket> {
@@ -111,6 +129,28 @@ async function aFrozenReader(upload: Upload, token: Capability, localAddress: st
   tcp.pause();
   return tcp;
 }
+
+describe("requests for what is not there", () => {
+  it("have a rate of each address", async () => {
+    const request = requestBytes("GET", new Upload(await anna(), 1).path, {
+      authorization: new Capability().header,
+    });
+    const statuses: number[] = [];
+    const http = new BareHttp(relay.port, "127.0.0.9");
+    while (statuses.length < MEDIA_REQUESTS_AT_ONCE + 1_000 && !statuses.includes(429)) {
+      const some = Buffer.concat(Array.from({ length: 100 }, () => request));
+      const { answers } = await within(PATIENCE_MS, "answers", http.exchange(some, 100));
+      statuses.push(...answers.map(({ status }) => status));
+    }
+    http.destroy();
+    expect(new Set(statuses)).toEqual(new Set([410, 429]));
+    expect(statuses.slice(0, MEDIA_REQUESTS_AT_ONCE)).not.toContain(429);
+    const other = new BareHttp(relay.port, "127.0.0.10");
+    const { answers } = await within(PATIENCE_MS, "an answer", other.exchange(request));
+    expect(answers[0]?.status).toBe(410);
+    other.destroy();
+  });
+});
 
 describe("what a relay writes about media", () => {
   it("names no blob, no capability and no account, whatever happens", async () => {
@@ -148,10 +188,70 @@ describe("a relay whose object store does not answer", () => {
     const flags = ["--s3-url", url, "--s3-bucket", "blobs", ...key, "--media-collect", "1"];
     await using at = await RelayProcess.start({ data: own.path, log: "debug", flags });
     const upload = new Upload(await anna(at), 5_000);
-    expect((await upload.begin(at)).code).toBe("storage-failed");
+    expect((await upload.begin(at)).status).toBe(201); // the ledger is another place
+    expect((await upload.state(at)).code).toBe("storage-failed");
     expect((await upload.putPart(at, 0)).code).toBe("storage-failed");
     await at.says("a chore has to wait");
     for (const hidden of [secret, url]) expect(at.output.toString("latin1")).not.toContain(hidden);
+  });
+});
+
+describe("a relay whose disk is full", () => {
+  it("refuses a part, keeps nothing of it, and takes it when there is room again", async (context) => {
+    const disk = await aSmallDisk(20);
+    if (typeof disk === "string") return context.skip(disk);
+    await using own = disk;
+    const at = await RelayProcess.start({ data: own.path });
+    const by = await anna(at);
+    const upload = new Upload(by, 12 * MEDIA_PART_BYTES);
+    await upload.begin(at);
+    const codes: string[] = [];
+    for (let part = 0; part < upload.parts; part++) codes.push((await upload.putPart(at, part)).code);
+    expect(codes.filter((code) => code !== "").every((code) => code === "storage-full")).toBe(true);
+    const taken = codes.flatMap((code, part) => (code === "" ? [part] : []));
+    expect([taken.length > 3, taken.length < upload.parts]).toEqual([true, true]);
+    expect((await upload.state(at)).body["parts"]).toEqual(taken);
+    const files = await contentsOf(join(own.path, "media"));
+    expect(files.map(({ bytes }) => bytes.length)).toEqual(taken.map(() => MEDIA_PART_BYTES));
+    expect((await upload.withdraw(at)).status).toBe(204);
+    const again = new Upload(by, MEDIA_PART_BYTES);
+    await again.begin(at);
+    await eventually(PATIENCE_MS, "room", async () =>
+      (await again.putPart(at, 0)).status === 204 ? true : undefined,
+    );
+    await at.stop();
+  });
+});
+
+describe("a relay that is killed", () => {
+  it("has what it answered, and at its next start removes what is nobody's", async () => {
+    await using own = await aFolder();
+    const first = await RelayProcess.start({ data: own.path });
+    const token = new Capability();
+    const by = await anna(first);
+    const ready = await Upload.ready(first, by, 5_000, [token]);
+    const open = new Upload(by, 2 * MEDIA_PART_BYTES);
+    await open.begin(first);
+    expect((await open.putPart(first, 1)).status).toBe(204);
+    const half = new BareHttp(first.port);
+    void half.exchange(beginning(open, 0, MIB));
+    await underWay(1, first);
+    await first.kill();
+    const orphan = join(own.path, "media", "ab", "ab".repeat(16));
+    await mkdir(orphan, { recursive: true });
+    await writeFile(join(orphan, "0"), "nobody's");
+    await using second = await RelayProcess.start({ data: own.path });
+    expect((await ready.getPart(second, 0, token)).bytes.equals(ready.bytes)).toBe(true);
+    expect((await open.state(second)).body).toMatchObject({ state: "open", parts: [1] });
+    expect((await open.putPart(second, 0)).status).toBe(204);
+    expect((await open.finish(second)).status).toBe(200);
+    await eventually(PATIENCE_MS, "the orphan's end", async () =>
+      (await second.metric('lethe_media_removed_total{why="orphan"}')) === 1 ? true : undefined,
+    );
+    for (const blob of [ready, open]) await blob.withdraw(second);
+    await eventually(PATIENCE_MS, "the end of every byte", async () =>
+      (await contentsOf(join(own.path, "media"))).length === 0 ? true : undefined,
+    );
   });
 });
 

@@ -40,7 +40,8 @@ export class HttpLine implements AsyncDisposable {
   private constructor(relay: () => URL) {
     this.#relay = relay;
     this.#server = createServer((request, response) => {
-      this.#carry(request, response).catch(() => request.socket.destroy());
+      const { socket } = request; // it is let go of when a body is not read to its end
+      this.#carry(request, response, () => socket.destroy()).catch(() => socket.destroy());
     });
     this.#server.on("connection", (socket) => this.#keep(socket));
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
@@ -75,21 +76,21 @@ export class HttpLine implements AsyncDisposable {
     far.on("close", () => socket.destroy());
   }
 
-  async #carry(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #carry(request: IncomingMessage, response: ServerResponse, cut: () => void): Promise<void> {
     const what = { method: request.method ?? "", path: request.url ?? "" };
     const { arrived, answered, cutUp, cutDown, instead } = this.holding;
     this.carried.push(what);
-    if (this.#ended || arrived?.(what) === "cut") return void request.socket.destroy();
+    if (this.#ended || arrived?.(what) === "cut") return cut();
     const far = ask(new URL(what.path, this.#relay()), { method: what.method, headers: request.headers });
     const answer = once(far, "response");
     answer.catch(() => undefined);
     if (!(await pass(request, far, cutUp?.(what)))) {
       far.destroy();
-      return void request.socket.destroy();
+      return cut();
     }
     far.end();
     const [from] = (await answer) as [IncomingMessage];
-    if (this.#ended || answered?.(what) === "cut") return void request.socket.destroy();
+    if (this.#ended || answered?.(what) === "cut") return cut();
     const isGood = (from.statusCode ?? 0) < 300;
     if (isGood && instead !== undefined) {
       const body = instead(what, Buffer.concat(await from.toArray()));
@@ -100,7 +101,7 @@ export class HttpLine implements AsyncDisposable {
     }
     response.writeHead(from.statusCode ?? 0, from.headers);
     if (await pass(from, response, isGood ? cutDown?.(what) : undefined)) response.end();
-    else request.socket.destroy();
+    else cut();
   }
 
   /** Nothing gets through any more: the process at the near end has died. */

@@ -13,19 +13,22 @@ export class RelayProcess implements AsyncDisposable {
   url = "";
   #child: ChildProcess | undefined;
 
-  private constructor(folder: string) {
+  readonly #flags: readonly string[];
+
+  private constructor(folder: string, flags: readonly string[]) {
     this.folder = folder;
+    this.#flags = flags;
   }
 
-  static async start(): Promise<RelayProcess> {
-    const relay = new RelayProcess(await mkdtemp(join(tmpdir(), "lethe-relay-")));
+  static async start(flags: readonly string[] = []): Promise<RelayProcess> {
+    const relay = new RelayProcess(await mkdtemp(join(tmpdir(), "lethe-relay-")), flags);
     await relay.start("0");
     return relay;
   }
 
   async start(port: string = new URL(this.url).port): Promise<void> {
     const data = join(this.folder, "data");
-    const args = [MAIN, "--port", port, "--data", data, "--log", "silent"];
+    const args = [MAIN, "--port", port, "--data", data, "--log", "silent", ...this.#flags];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
     this.#child = child;
     const [line] = (await once(child.stdout, "data")) as [Buffer];

@@ -1,0 +1,104 @@
+// The small parts of media: names of files, sources, and what waits its turn.
+import { blobSource, bytesSource, safeName } from "@lethe/client";
+import { describe, expect, it } from "vitest";
+import { Lanes } from "../../client-lib/media/lanes.ts";
+import { SourceReader } from "../../client-lib/media/source-reader.ts";
+import { Turns } from "../../client-lib/media/turns.ts";
+
+describe("safeName", () => {
+  it("makes a file's name of whatever is claimed", () => {
+    const names = {
+      "cat.png": "cat.png",
+      "../../etc/passwd": "passwd",
+      "C:\\Windows\\system.ini": "system.ini",
+      ".bashrc": "bashrc",
+      "..": "file",
+      "": "file",
+      "a\u0000b\n.txt": "ab.txt",
+      CON: "_CON",
+      "nul.txt": "_nul.txt",
+      lpt1: "_lpt1",
+      "photo\u202Egnp.exe": "photognp.exe",
+      'a<b>:"c|?*.txt': "abc.txt",
+      "  spaced. ": "spaced",
+      "\ud800x": "x",
+      "u\u0308ber.txt": "über.txt",
+    };
+    for (const [claimed, safe] of Object.entries(names)) expect(safeName(claimed), claimed).toBe(safe);
+    expect(safeName("/", "picture")).toBe("picture");
+  });
+
+  it("shortens a long one at a character, and keeps its ending", () => {
+    const short = safeName(`${"ü".repeat(300)}.png`);
+    expect(short).toMatch(/^ü+\.png$/);
+    expect(Buffer.byteLength(short)).toBe(200);
+    expect(Buffer.byteLength(safeName("🐈".repeat(1_000)))).toBe(200);
+  });
+});
+
+describe("a source", () => {
+  const bytes = Uint8Array.from({ length: 3_000_000 }, (_, at) => at % 251);
+
+  it("is read in the pieces that are asked for, from any place", async () => {
+    for (const source of [bytesSource(bytes), blobSource(new Blob([bytes]))]) {
+      const reader = new SourceReader(source, 999_999);
+      for (const [from, to] of [
+        [999_999, 1_000_000],
+        [1_000_000, 1_000_000],
+        [1_000_000, 2_500_000],
+        [2_500_000, 3_000_000],
+      ] as const)
+        expect(Buffer.from(await reader.take(to - from)).equals(bytes.subarray(from, to))).toBe(true);
+      await reader.end();
+      await reader.close();
+    }
+  });
+
+  it("that ends early, or late, has changed", async () => {
+    const changed = { code: "media-source-changed" };
+    await expect(new SourceReader(bytesSource(bytes), 0).take(3_000_001)).rejects.toMatchObject(changed);
+    await expect(new SourceReader(bytesSource(bytes), 2_999_999).end()).rejects.toMatchObject(changed);
+  });
+
+  it("knows what a File says of itself", () => {
+    const file = new File(["x"], "cat.png", { type: "image/png", lastModified: 5 });
+    expect(blobSource(file)).toMatchObject({ name: "cat.png", type: "image/png", size: 1, stamp: "5" });
+  });
+});
+
+describe("work", () => {
+  const { signal } = new AbortController();
+
+  it("is under way in so many lanes, and the first failure ends it", async () => {
+    const lanes = new Lanes(2, signal);
+    let running = 0;
+    let most = 0;
+    for (let i = 0; i < 10; i++)
+      await lanes.add(async () => {
+        most = Math.max(most, ++running);
+        await new Promise((resolve) => setImmediate(resolve));
+        running -= 1;
+      });
+    await lanes.all();
+    expect(most).toBe(2);
+    await lanes.add(async () => {
+      throw new Error("broken");
+    });
+    await expect(lanes.all()).rejects.toThrow("broken");
+    await expect(lanes.add(async () => undefined)).rejects.toThrow("broken");
+  });
+
+  it("takes its turn in the order in which it came, also behind what has failed", async () => {
+    const turns = new Turns(1);
+    const order: number[] = [];
+    const all = [1, 2, 3, 4].map((n) =>
+      turns.take(signal, async () => {
+        order.push(n);
+        if (n === 2) throw new Error("broken");
+      }),
+    );
+    const ended = await Promise.allSettled(all);
+    expect(ended.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled", "fulfilled"]);
+    expect(order).toEqual([1, 2, 3, 4]);
+  });
+});
