@@ -10,6 +10,7 @@ import {
   type MediaShape,
   sealedSize,
 } from "@lethe/crypto";
+import { MEDIA_PART_BYTES } from "@lethe/protocol";
 import type { Clock } from "../edge/clock.ts";
 import { ClientError } from "../errors.ts";
 import { MAX_REPAIRS, NOT_PERMITTED_MS, PARTS_AHEAD, SILENCE_MS } from "./limits.ts";
@@ -39,6 +40,8 @@ export class Download {
   readonly #parts: DownloadParts;
   readonly #wanted: Wanted;
   readonly #since: number;
+  /** Of parts that were opened: memory is taken once, not for each. */
+  readonly #spare: Uint8Array[] = [];
 
   constructor(parts: DownloadParts, wanted: Wanted) {
     this.#parts = parts;
@@ -58,8 +61,10 @@ export class Download {
     try {
       for (let part = next; part < parts; part++) {
         for (; next < parts && ahead.length <= PARTS_AHEAD; next++) ahead.push(this.#fetch(next, either));
-        const opened = await opener.open((await ahead.shift()) ?? new Uint8Array());
+        const sealed = (await ahead.shift()) ?? new Uint8Array();
+        const opened = await opener.open(sealed);
         if (typeof opened === "string") throw faulty(opened);
+        if (sealed.length === MEDIA_PART_BYTES) this.#spare.push(sealed);
         yield { data: opened, position: () => opener.position() };
       }
       if (!opener.done) throw faulty("media-truncated");
@@ -76,7 +81,8 @@ export class Download {
   }
 
   async #part(part: number, signal: AbortSignal): Promise<Uint8Array> {
-    const bytes = new Uint8Array(mediaPartBytes(sealedSize(this.#wanted.size), part));
+    const length = mediaPartBytes(sealedSize(this.#wanted.size), part);
+    const bytes = this.#spare.pop()?.subarray(0, length) ?? new Uint8Array(length);
     let have = 0;
     let empty = 0;
     for (let tries = 0; ; tries++)

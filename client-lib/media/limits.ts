@@ -5,8 +5,8 @@
 export const MAX_ACTIVE_UPLOADS = 2;
 /** Parts of one upload under way: enough to fill a line while the next one is sealed. */
 export const PARTS_IN_FLIGHT = 2;
-/** Parts of one download that are there before they are wanted. */
-export const PARTS_AHEAD = 2;
+/** Parts of one download that are fetched before they are wanted. */
+export const PARTS_AHEAD = 1;
 /** Uploads in the store, those that wait for their messages to settle included. */
 export const MAX_UPLOADS = 1_000;
 /** Parts that a sink takes between two positions: what a cut costs at most, against a write to the disk for each. */

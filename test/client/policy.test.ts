@@ -72,7 +72,7 @@ describe("the policy's document", () => {
   });
 
   it("is malformed without any one of its fields, or with another kind of value in it", () => {
-    const all = paths(POLICY);
+    const all = paths(POLICY).filter(([field]) => field !== "media"); // relays that keep none need not say so
     expect(all.length).toBeGreaterThan(15);
     for (const path of all) {
       // Of media a relay that keeps none need not speak.
