@@ -6,13 +6,19 @@ import type { AddressInfo } from "node:net";
 
 /** `up`: what whoever connected sends. */
 export type Way = "up" | "down" | "both";
+type OneWay = Exclude<Way, "both">;
 
 export class FaultLine implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #silent: Way | undefined;
-  /** Bytes that it still carries up. */
-  #allowance = Number.POSITIVE_INFINITY;
+  /** Bytes that it still carries before it cuts. */
+  readonly #allowance = { up: Number.POSITIVE_INFINITY, down: Number.POSITIVE_INFINITY };
+  #next: number[] = [];
+  /** Bytes that came to it, by way. */
+  readonly carried = { up: 0, down: 0 };
+  /** How often it has cut something that it carried. */
+  cuts = 0;
   /** Bytes that were not carried. */
   swallowed = 0;
 
@@ -36,13 +42,14 @@ export class FaultLine implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  #carry(from: Socket, to: Socket, way: "up" | "down"): void {
+  #carry(from: Socket, to: Socket, way: OneWay): void {
     this.#sockets.add(from);
     from.setNoDelay(true);
     from.on("error", () => undefined);
     from.on("data", (chunk) => {
-      if (way === "up") this.#allowance -= chunk.length;
-      if (this.#allowance < 0) this.cut();
+      this.carried[way] += chunk.length;
+      this.#allowance[way] -= chunk.length;
+      if (this.#allowance[way] < 0) this.#cutNow(way);
       else if (this.#isSilent(way)) this.swallowed += chunk.length;
       else if (!to.write(chunk)) from.pause(); // it holds nothing back but what the other end does not take
     });
@@ -56,7 +63,7 @@ export class FaultLine implements AsyncDisposable {
     });
   }
 
-  #isSilent(way: "up" | "down"): boolean {
+  #isSilent(way: OneWay): boolean {
     return this.#silent === "both" || this.#silent === way;
   }
 
@@ -67,11 +74,23 @@ export class FaultLine implements AsyncDisposable {
 
   /** Carries so many bytes more up, and then cuts whatever comes with another one. */
   cutAfter(bytes: number): void {
-    this.#allowance = bytes;
+    this.#allowance.up = bytes;
+  }
+
+  /** Cuts once after each so many bytes down, and carries on after the last. */
+  cutDownAfterEach(...lengths: readonly number[]): void {
+    this.#next = [...lengths];
+    this.#allowance.down = this.#next.shift() ?? Number.POSITIVE_INFINITY;
+  }
+
+  #cutNow(way: OneWay): void {
+    if (way === "down") this.#allowance.down = this.#next.shift() ?? Number.POSITIVE_INFINITY;
+    this.cut();
   }
 
   /** Ends everything that it carries, without a word of whoever speaks over it. */
   cut(): void {
+    this.cuts++;
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }
 

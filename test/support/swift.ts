@@ -51,6 +51,14 @@ export function hasSwift(): boolean {
   return programs.every((program) => existsSync(join(PROGRAMS, program)));
 }
 
+/** A relay's flags for keeping media there. */
+export function s3Flags({ url, bucket, region, accessKey, secretKey, prefix, direct }: S3Config): string[] {
+  return [
+    ...["--s3-url", url, "--s3-bucket", bucket, "--s3-region", region, "--s3-prefix", prefix],
+    ...["--s3-access-key", accessKey, "--s3-secret-key", secretKey, "--s3-direct", direct ? "on" : "off"],
+  ];
+}
+
 export class Swift implements AsyncDisposable {
   readonly #folder: Folder;
   readonly #ports: Ports;
@@ -79,6 +87,11 @@ export class Swift implements AsyncDisposable {
 
   get port(): number {
     return this.#ports.proxy;
+  }
+
+  /** Of its configuration, and of everything that it keeps. */
+  get folder(): string {
+    return this.#folder.path;
   }
 
   /** What a store's client is opened with, over a bucket that does not exist yet. */

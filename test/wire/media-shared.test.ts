@@ -7,15 +7,8 @@ import { Chance } from "../support/chance.ts";
 import { Fleet } from "../support/fleet.ts";
 import { Capability, Upload } from "../support/media.ts";
 import { Person } from "../support/person.ts";
-import { hasSwift, Swift } from "../support/swift.ts";
+import { hasSwift, s3Flags, Swift } from "../support/swift.ts";
 import { mediaStories } from "./media-suite.ts";
-
-function flagsOf({ url, bucket, region, accessKey, secretKey, prefix, direct }: S3Config): string[] {
-  return [
-    ...["--s3-url", url, "--s3-bucket", bucket, "--s3-region", region, "--s3-prefix", prefix],
-    ...["--s3-access-key", accessKey, "--s3-secret-key", secretKey, "--s3-direct", direct ? "on" : "off"],
-  ];
-}
 
 async function keeps(config: S3Config, id: string): Promise<boolean> {
   const blobs = await openBlobs(config);
@@ -34,9 +27,9 @@ describe.skipIf(!hasSwift())("nodes that share an S3 store", () => {
   beforeAll(async () => {
     shared.swift = await Swift.start();
     shared.config = await shared.swift.bucket();
-    shared.fleet = await Fleet.start({ nodes: 2, chance, flags: flagsOf(shared.config) });
+    shared.fleet = await Fleet.start({ nodes: 2, chance, flags: s3Flags(shared.config) });
     const direct = await shared.swift.bucket({ direct: true });
-    shared.direct = await Fleet.start({ nodes: 1, chance, flags: flagsOf(direct) });
+    shared.direct = await Fleet.start({ nodes: 1, chance, flags: s3Flags(direct) });
   });
   afterAll(async () => {
     await shared.fleet?.[Symbol.asyncDispose]();
