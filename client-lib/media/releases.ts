@@ -40,13 +40,17 @@ export class Releases {
   }
 
   start(): void {
-    this.#running ??= this.#work()
-      .catch((error: unknown) => {
-        if (!this.#end.signal.aborted) this.#parts.failed(error);
-      })
-      .finally(() => {
+    this.#running ??= this.#work().then(
+      () => {
         this.#running = undefined;
-      });
+        // What came to be owed while it ended.
+        if (this.#owed.size > 0) this.start();
+      },
+      (error: unknown) => {
+        this.#running = undefined;
+        if (!this.#end.signal.aborted) this.#parts.failed(error);
+      },
+    );
   }
 
   async #work(): Promise<void> {
@@ -64,8 +68,9 @@ export class Releases {
   }
 
   /** Undefined: it is done; else how long the relay asks to wait, ms. */
-  async #release(key: string, { token, until }: ReleaseRow): Promise<number | undefined> {
+  async #release(key: string, row: ReleaseRow): Promise<number | undefined> {
     const { http, clock, commit } = this.#parts;
+    const { token, until } = row;
     try {
       await http.release(toBytes(key), token, this.#end.signal);
     } catch (error) {
@@ -76,7 +81,8 @@ export class Releases {
       if (!(error instanceof ClientError)) throw error;
     }
     await commit([removeMedia("media-release", key)]);
-    this.#owed.delete(key);
+    // It may be owed again, by a row that was written after this one was removed.
+    if (this.#owed.get(key) === row) this.#owed.delete(key);
     return undefined;
   }
 

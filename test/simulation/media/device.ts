@@ -7,13 +7,10 @@ import {
   deviceOf,
   fromBytes,
   type MediaTokensRequest,
-  type Time,
 } from "@lethe/protocol";
 import type { CapabilityMark, MediaId } from "@lethe/queue";
 import { capabilityMark } from "@lethe/crypto";
-import type { CoreView } from "../../../client-lib/delivery/core.ts";
 import type { MessageId } from "../../../client-lib/delivery/events.ts";
-import type { Clock } from "../../../client-lib/edge/clock.ts";
 import { ClientError } from "../../../client-lib/errors.ts";
 import { type Media, openMedia } from "../../../client-lib/media/media.ts";
 import type { MediaConfig, MediaMessage, MediaTarget } from "../../../client-lib/media/media-api.ts";
@@ -22,7 +19,7 @@ import type { Agenda } from "../agenda.ts";
 import type { Dice, Pace } from "../chance.ts";
 import type { Coverage } from "../coverage.ts";
 import { Disk, type Process } from "./disk.ts";
-import { ACCOUNT_HEADER } from "./door.ts";
+import { ACCOUNT_HEADER, type Answered, type Asked } from "./door.ts";
 import type { MediaEvent } from "./events.ts";
 import { Fetcher } from "./fetcher.ts";
 import { type FileFact, sourceOf } from "./files.ts";
@@ -31,7 +28,8 @@ import { hearing, keeping, seeing } from "./leaving-out.ts";
 import { type Mail, mediaOf, type Message, saidIn } from "./mail.ts";
 import type { ClientCrash } from "./plan.ts";
 import type { MediaRule } from "./rules.ts";
-import { Line, type Wire } from "./wire.ts";
+import { clockOf, viewOf } from "./surroundings.ts";
+import { Line, NOBODY, type Wire } from "./wire.ts";
 
 export interface DevicePort {
   readonly agenda: Agenda;
@@ -51,9 +49,30 @@ export interface DevicePort {
   readonly closes: (media: MediaId, strikes: readonly CapabilityMark[]) => void;
 }
 
-export interface Run extends Process {
-  readonly media: Media;
-  isAlive: boolean;
+/** One run of its process. */
+export class Run implements Process {
+  isAlive = true;
+  readonly #ended: () => void;
+  #media: Media | undefined;
+
+  constructor(ended: () => void) {
+    this.#ended = ended;
+  }
+
+  get media(): Media {
+    if (this.#media === undefined) throw new Error("it is not open yet");
+    return this.#media;
+  }
+
+  set media(media: Media) {
+    this.#media = media;
+  }
+
+  crash(): void {
+    if (!this.isAlive) return;
+    this.isAlive = false;
+    this.#ended();
+  }
 }
 
 export class Device {
@@ -85,19 +104,17 @@ export class Device {
     return this.#port.agenda.now >= this.#offlineUntil;
   }
 
-  get media(): Media | undefined {
-    return this.#run?.media;
-  }
-
   /** Nothing is under way, and nothing is owed. */
   get isIdle(): boolean {
-    if (this.isGone) return true;
-    const tables = ["media-upload", "media-release"] as const;
-    return (
-      this.#run !== undefined &&
-      tables.every((table) => this.disk.rows(table).size === 0) &&
-      this.#fetcher.isIdle
-    );
+    return this.work === "";
+  }
+
+  /** What is under way or owed, for people; "": nothing. */
+  get work(): string {
+    if (this.isGone) return "";
+    if (this.#run === undefined) return "starting";
+    const owed = ["media-upload", "media-release"].filter((table) => this.disk.rows(table).size > 0);
+    return [...owed, ...(this.#fetcher.isIdle ? [] : ["fetching"])].join(" ");
   }
 
   stepped(): void {
@@ -114,21 +131,16 @@ export class Device {
   async start(): Promise<void> {
     if (this.isGone || this.#isStarted) return;
     this.#isStarted = true;
-    const { agenda, cover } = this.#port;
-    const run = { isAlive: true } as { isAlive: boolean; media?: Media; crash?: () => void };
-    run.crash = (): void => {
-      if (!run.isAlive) return;
-      run.isAlive = false;
+    const run = new Run(() => {
       this.#run = undefined;
       this.#isStarted = false;
-      cover.count("client crashed");
-      agenda.in(this.#downMs, () => void this.start());
-    };
-    const process = run as Process & { media?: Media };
-    run.media = await openMedia(this.#config(process));
-    this.#run = run as Run;
+      this.#port.cover.count("client crashed");
+      this.#port.agenda.in(this.#downMs, () => void this.start());
+    });
+    run.media = await openMedia(this.#config(run));
+    this.#run = run;
     this.resume();
-    this.#fetcher.start(this.#run, this.disk);
+    this.#fetcher.start(run, this.disk);
   }
 
   crash(ms: number, when: ClientCrash): void {
@@ -222,52 +234,42 @@ export class Device {
     );
   }
 
-  #config(process: Process & { media?: Media }): MediaConfig {
-    const { agenda, wall, dice, wire, off, judge, note } = this.#port;
-    const clock: Clock = {
-      now: () => wall() as Time,
-      after: (ms, call) => {
-        const planned = agenda.in(Math.max(0, ms), () => process.isAlive && call());
-        return () => {
-          planned.act = undefined;
-        };
-      },
-      soon: (call) => void agenda.in(0, () => process.isAlive && call()),
-    };
+  #config(run: Run): MediaConfig {
+    const { agenda, wall, dice, wire, mail, group, off } = this.#port;
+    const clock = clockOf(run, agenda, wall);
     const random = { bytes: (length: number) => dice.bytes(length) };
-    const http: Line = new Line({
-      ...{ wire, process, clock, random, agenda, isOnline: () => this.isOnline },
-      asks: (asked) => {
-        const { method, path, body } = asked;
-        note(`${method} ${path.replace(/^.*\/([0-9a-f]{6})[0-9a-f]{26}/, "$1")}`);
-        if (method === "PUT" && path.includes("/parts/") && body !== undefined)
-          judge.partSent(mediaIn(path), Number(path.split("/").at(-1)), body);
-        if (path.endsWith("/tokens") && body !== undefined) this.#asksTokens(path, body);
-        if (path.endsWith("/release")) this.#asksRelease(path, asked.headers["authorization"] ?? "");
-        return hearing(
-          off,
-          asked,
-          (also) => wire.send(also, { answer: () => undefined, fail: () => undefined }),
-          wall(),
-        );
-      },
+    const http = new Line({
+      ...{ wire, process: run, clock, random, agenda },
+      isOnline: () => this.isOnline,
+      asks: (asked) => this.#asks(asked),
     });
     const account = accountOf(this.address);
     return {
       ...{ clock, random, http, account, device: deviceOf(this.address) },
-      store: this.disk.for(process),
+      store: this.disk.for(run),
       chance: dice,
-      view: seeing(off, this.#view()),
+      view: seeing(off, viewOf(mail, this.address, group)),
       signed: async (method, path, json) => {
         const init = { method, headers: { [ACCOUNT_HEADER]: account }, body: JSON.stringify(json) };
         return (await http.read(await http.first(path, () => init))).json;
       },
       direct: () => false,
-      say: (message) => this.#say(process, message),
-      failed: (error) => {
-        if (process.isAlive) this.#expect(process as Run, error);
-      },
+      say: (message) => this.#say(run, message),
+      failed: (error) => this.#expect(run, error),
     };
+  }
+
+  /** Sees what it asks, and answers where a rule is left out. */
+  #asks(asked: Asked): Answered | undefined {
+    const { wire, wall, judge, off, note } = this.#port;
+    const { method, path, body, headers } = asked;
+    note(`${method} ${path.replace(/^.*\/([0-9a-f]{6})[0-9a-f]{26}/, "$1")}`);
+    if (method === "PUT" && path.includes("/parts/") && body !== undefined)
+      judge.partSent(mediaIn(path), Number(path.split("/").at(-1)), body);
+    if (path.endsWith("/tokens") && body !== undefined) this.#asksTokens(path, body);
+    if (path.endsWith("/release")) this.#asksRelease(path, headers["authorization"] ?? "");
+    const also = (further: Asked): void => wire.send(further, NOBODY);
+    return hearing(off, asked, also, wall());
   }
 
   #asksTokens(path: string, body: Uint8Array): void {
@@ -286,11 +288,10 @@ export class Device {
     this.#port.judge.releaseAsked(mediaIn(path), mark);
   }
 
-  async #say(process: Process, said: MediaMessage): Promise<SentMessage> {
+  async #say(run: Run, said: MediaMessage): Promise<SentMessage> {
     const { judge, mail, group } = this.#port;
     judge.said(mediaOf(said));
-    await this.disk.for(process).commit([{ table: "said", key: said.message, value: new Uint8Array(1) }]);
-    // Durable, whether or not anybody hears of it.
+    await this.disk.for(run).commit([{ table: "said", key: said.message, value: new Uint8Array(1) }]);
     if (!mail.messages.has(said.message)) {
       const self = accountOf(this.address);
       const targets = [
@@ -311,23 +312,6 @@ export class Device {
     this.stepped();
     const forever = new Promise<void>(() => undefined);
     return { id: said.message, user: said.shown, sent: sent.promise, delivered: forever, read: forever };
-  }
-
-  #view(): CoreView {
-    const { mail, group, wall } = this.#port;
-    const stateOf = (message: MessageId) => {
-      const state = mail.messages.get(message)?.state;
-      return state === undefined ? undefined : { state, at: wall() };
-    };
-    const view: Partial<Record<keyof CoreView, unknown>> = {
-      sent: stateOf,
-      groupSent: stateOf,
-      group: () => ({ view: { state: { members: group.map((account) => ({ account })) } } }),
-      devices: (account: AccountId) => mail.known(this.address, account),
-      carriers: (message: MessageId) => [...(mail.messages.get(message)?.carriers ?? [])],
-      isPending: (message: MessageId) => mail.messages.get(message)?.state === "queued",
-    };
-    return view as CoreView;
   }
 }
 

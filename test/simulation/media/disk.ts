@@ -1,5 +1,6 @@
-// One device's store: rows in tables, one commit after the other, each durable some time before that is known. Always true: a commit
-// is there as a whole or not at all; what a run that has ended was writing is there only if it was durable before.
+// One device's store: rows in tables, one commit after the other, each durable some time before that is known; several may become
+// known in another order. Always true: a commit is there as a whole or not at all; what a run that has ended was writing is there
+// only if it was durable before.
 import type { Row, Write } from "../../../client-lib/delivery/events.ts";
 import type { ClientStore } from "../../../client-lib/store/store.ts";
 import type { Agenda } from "../agenda.ts";

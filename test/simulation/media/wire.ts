@@ -111,7 +111,8 @@ export class Wire {
   }
 }
 
-const NOBODY: Waiting = { answer: () => undefined, fail: () => undefined };
+/** Whoever asked does not wait for it. */
+export const NOBODY: Waiting = { answer: () => undefined, fail: () => undefined };
 
 export interface LinePort {
   readonly wire: Wire;

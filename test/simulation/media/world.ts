@@ -176,7 +176,9 @@ export class MediaWorld {
   }
 
   #whatIsStuck(): string {
-    const busy = this.#devices.filter((device) => !device.isIdle).map(({ address }) => wordsOf(address));
+    const busy = this.#devices
+      .filter((device) => !device.isIdle)
+      .map(({ address, work }) => `${wordsOf(address)} (${work})`);
     return `${busy.join(", ")} at work, ${this.#mail.messages.size} messages`;
   }
 
