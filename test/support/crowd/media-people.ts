@@ -41,7 +41,8 @@ export class MediaPeople implements AsyncDisposable {
 
   /** All are there, and in one group. */
   async start(): Promise<void> {
-    await Promise.all(this.names.map((_, i) => this.startPerson(i)));
+    await Promise.all(this.names.slice(1).map((_, i) => this.startPerson(i + 1)));
+    await this.startPerson(0); // who makes the group, of those who are registered
     await eventually(PATIENCE_MS, "everybody in the group", () =>
       this.#workers.every(({ isInGroup }) => isInGroup) ? true : undefined,
     );
