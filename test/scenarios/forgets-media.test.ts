@@ -14,8 +14,6 @@ const MARK_BYTES = 16;
 const FILES = 8;
 const SIZES = [1, 5_000, 70_000, 2_200_000] as const;
 const REWRITE_S = 5;
-/** What the object or the folder is called. */
-const NAME = "its id as a name";
 
 /** A file at the relay, for two devices. */
 interface Kept {
@@ -38,14 +36,13 @@ function tracesOf({ upload, tokens }: Kept): Record<string, Buffer> {
     "its first bytes": bytes.subarray(0, MARK_BYTES),
     "its last bytes": bytes.subarray(-MARK_BYTES),
     "its id": Buffer.from(id, "hex"),
-    [NAME]: Buffer.from(id),
+    "its id as a name": Buffer.from(id),
     ...shown,
   };
 }
 
 /** Swift notes the names of removed objects in its listing of a bucket for a week (its reclaim_age): ids, which are random. */
-const isListing = (path: string, trace: string): boolean =>
-  trace === NAME && /\/containers\/.*\.db(?:-wal|-journal|\.pending)?$/.test(path);
+const isListed = (place: string): boolean => /^its id as a name of .*\/containers\/.*\.db$/.test(place);
 
 /** What is in any file, or the name of one, by file and trace. */
 async function found(folders: readonly string[], all: readonly Kept[]): Promise<string[]> {
@@ -54,9 +51,7 @@ async function found(folders: readonly string[], all: readonly Kept[]): Promise<
     Object.entries(tracesOf(each)).flatMap(([what, trace]) =>
       files
         .filter(({ path, bytes }) => bytes.includes(trace) || path.includes(trace.toString("latin1")))
-        .map(({ path }) => path)
-        .filter((path) => !isListing(path, what))
-        .map((path) => `${what} of ${i} in ${path}`),
+        .map(({ path }) => `${what} of ${i} in ${path}`),
     ),
   );
 }
@@ -90,7 +85,7 @@ async function forgets(relays: MediaRelays, folders: readonly string[]): Promise
     policy.retention.forgetMs,
     "the end of it",
     async () => {
-      left = await found(folders, all);
+      left = (await found(folders, all)).filter((place) => !isListed(place));
       return left.length === 0 ? true : undefined;
     },
     500,
