@@ -114,7 +114,7 @@ export class MediaPeople implements AsyncDisposable {
     return new Map(this.names.map((name) => [name, readMediaHistory(this.#options.folder, name)]));
   }
 
-  /** Rows of media in all stores, and files that were not taken away, each with whose it is. */
+  /** Rows of what is owed of media in all stores, and files that were not taken away, each with whose it is. */
   async left(): Promise<string[]> {
     const reports = await Promise.all(this.#workers.map((worker) => worker.report()));
     return reports.flatMap((left, i) => left.map((what) => `${what} of ${this.names[i]}`));
