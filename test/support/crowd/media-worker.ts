@@ -205,8 +205,9 @@ function send(): void {
 const over = new Set(
   ["sent", "refused", "out-of-sight"].flatMap((is) => [...filesThat(is as MediaLine["is"])]),
 );
-for (const file of over) rmSync(join(outbound, file), { force: true });
-for (const file of filesThat("sending")) if (!over.has(file)) uploads.add(() => goOn(file));
+const open = [...filesThat("sending")].filter((file) => !over.has(file));
+for (const file of readdirSync(outbound)) if (!open.includes(file)) rmSync(join(outbound, file));
+for (const file of open) uploads.add(() => goOn(file));
 
 async function makeGroup(): Promise<void> {
   await Promise.all(others.map(async (other) => (await client.send(other, "hello")).delivered));
