@@ -63,7 +63,8 @@ export interface MediaVerdict {
   readonly files: number;
   readonly bytes: number;
   readonly sent: number;
-  readonly refused: number;
+  /** Codes. */
+  readonly refused: readonly string[];
   readonly outOfSight: number;
   readonly resumedUploads: number;
   /** Fetched on from the middle. */
@@ -100,7 +101,8 @@ export function judgeMedia(histories: ReadonlyMap<string, readonly MediaLine[]>)
   return {
     files: sending.length,
     bytes: sending.reduce((sum, file) => sum + contentLength(file), 0),
-    ...{ sent: sent.size, refused: refused.size, outOfSight: outOfSight.size, missing, faults },
+    ...{ sent: sent.size, outOfSight: outOfSight.size, missing, faults },
+    refused: lines.flatMap((line) => (line.is === "refused" ? [line.code] : [])),
     resumedUploads: lines.filter(({ is }) => is === "resumed").length,
     resumedDownloads: lines.filter((line) => line.is === "fetching" && line.from > 0).length,
     saved: lines.filter(({ is }) => is === "saved").length,

@@ -41,7 +41,8 @@ export class MediaPeople implements AsyncDisposable {
 
   /** All are there, and in one group. */
   async start(): Promise<void> {
-    await Promise.all(this.names.map((_, i) => this.startPerson(i)));
+    await Promise.all(this.names.slice(1).map((_, i) => this.startPerson(i + 1)));
+    await this.startPerson(0); // who makes the group, of those who are registered
     await eventually(PATIENCE_MS, "everybody in the group", () =>
       this.#workers.every(({ isInGroup }) => isInGroup) ? true : undefined,
     );
@@ -113,7 +114,7 @@ export class MediaPeople implements AsyncDisposable {
     return new Map(this.names.map((name) => [name, readMediaHistory(this.#options.folder, name)]));
   }
 
-  /** Rows of media in all stores, and files that were not taken away, each with whose it is. */
+  /** Rows of what is owed of media in all stores, and files that were not taken away, each with whose it is. */
   async left(): Promise<string[]> {
     const reports = await Promise.all(this.#workers.map((worker) => worker.report()));
     return reports.flatMap((left, i) => left.map((what) => `${what} of ${this.names[i]}`));
