@@ -88,6 +88,20 @@ describe("work", () => {
     await expect(lanes.add(async () => undefined)).rejects.toThrow("broken");
   });
 
+  it("that is not wanted any more waits for no turn, and takes none from those behind it", async () => {
+    const turns = new Turns(1);
+    const first = Promise.withResolvers<void>();
+    const end = new AbortController();
+    const running = turns.take(signal, () => first.promise);
+    const waiting = turns.take(end.signal, async () => "its turn");
+    const behind = turns.take(signal, async () => "its turn");
+    end.abort(new Error("cancelled"));
+    await expect(waiting).rejects.toThrow("cancelled");
+    first.resolve();
+    await running;
+    expect(await behind).toBe("its turn");
+  });
+
   it("takes its turn in the order in which it came, also behind what has failed", async () => {
     const turns = new Turns(1);
     const order: number[] = [];
