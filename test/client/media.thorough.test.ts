@@ -360,6 +360,32 @@ describe("an upload", () => {
     await world.isEmpty();
   });
 
+  it("whose message waits for the relay keeps no client from its end, and goes with the next", async () => {
+    const [anna, ben] = await world.friends();
+    const ended = Promise.withResolvers<void>();
+    anna.line.holding = {
+      answered: ({ path }) => {
+        if (path.endsWith("/tokens")) void world.relay.stop("SIGKILL").then(ended.resolve);
+        return "carry";
+      },
+    };
+    const bytes = randomData(10_000);
+    const sending = anna.client.sendMedia(ben.user, bytesSource(bytes));
+    const refused = expect(sending).rejects.toMatchObject({ code: "closed" });
+    await ended.promise;
+    await eventually(10_000, "the message in the outbox", async () =>
+      (await anna.client.media.unfinished()).length === 0 ? true : undefined,
+    );
+    await anna.client.close();
+    await refused;
+    await world.relay.start();
+    const arrived = ben.file();
+    const again = await world.device(anna.user, anna.store);
+    expect(same(await (await arrived).media?.bytes(10_000), bytes)).toBe(true);
+    await world.isEmpty();
+    await again.owesNothing();
+  });
+
   it("that the relay takes none of says why, and leaves nothing", async () => {
     const [anna, ben] = await world.friends();
     const huge = { size: 300 * 1024 * 1024, read: async function* () {} };
