@@ -1,6 +1,16 @@
 // The small parts of media: names of files, sources, and what waits its turn.
-import { blobSource, bytesSource, safeName } from "@lethe/client";
+import { blobSource, bytesSource, safeName, systemClock } from "@lethe/client";
 import { describe, expect, it } from "vitest";
+import { randomBytes } from "node:crypto";
+import { decodeAll, type MediaUploadJson } from "@lethe/protocol";
+import { mediaParts, ready, sealedSize, systemRandom } from "../../crypto/index.ts";
+import { MAX_POSITIONS } from "../../client-lib/media/limits.ts";
+import type { MediaHttp } from "../../client-lib/media/media-http.ts";
+import { Patience } from "../../client-lib/media/patience.ts";
+import { Upload } from "../../client-lib/media/upload.ts";
+import { progressRow } from "../../client-lib/media/rows.ts";
+import type { Write } from "../../client-lib/delivery/events.ts";
+import { newKeys } from "../../client-lib/media/uploads.ts";
 import { Lanes } from "../../client-lib/media/lanes.ts";
 import { SourceReader } from "../../client-lib/media/source-reader.ts";
 import { Turns } from "../../client-lib/media/turns.ts";
@@ -63,6 +73,57 @@ describe("a source", () => {
   it("knows what a File says of itself", () => {
     const file = new File(["x"], "cat.png", { type: "image/png", lastModified: 5 });
     expect(blobSource(file)).toMatchObject({ name: "cat.png", type: "image/png", size: 1, stamp: "5" });
+  });
+});
+
+describe("an upload", () => {
+  const PART = 2_097_152;
+  const PIECES = MAX_POSITIONS + 2;
+  const about = { type: "", name: "", caption: "", width: 0, height: 0, thumbnail: new Uint8Array() };
+  const nobody = { to: undefined, group: undefined, shown: "", ttl: undefined, replyTo: undefined };
+
+  it("whose first part takes long goes no further on than its positions can be kept", async () => {
+    await ready();
+    const row = {
+      ...{ format: "one" as const, state: "begun" as const, size: PIECES * PART, repairs: 0 },
+      ...{ ...newKeys(systemRandom), ...about, ...nobody, stamp: "", resume: "", digest: undefined },
+    };
+    const first = Promise.withResolvers<void>();
+    const put = new Set<number>();
+    let ahead = 0;
+    const http: Pick<MediaHttp, "state" | "put" | "finish"> = {
+      state: async () => ({ state: "open", parts: [] as number[] }) as unknown as MediaUploadJson,
+      finish: async () => ({ state: "ready", parts: [] as number[] }) as unknown as MediaUploadJson,
+      async put(_id, _key, { part }) {
+        if (part === MAX_POSITIONS - 2) setImmediate(first.resolve); // what goes on without waiting has gone on then
+        if (part === 0) await first.promise;
+        put.add(part);
+      },
+    };
+    async function* pieces(): AsyncGenerator<Uint8Array> {
+      for (let part = 0; part < PIECES; part++) {
+        if (!put.has(0)) ahead = part;
+        yield new Uint8Array(PART);
+      }
+    }
+    const { signal } = new AbortController();
+    const patience = new Patience({ clock: systemClock, chance: { bytes: randomBytes, fraction: () => 0 } });
+    let kept: readonly Uint8Array[] = [];
+    const commit = async ([{ table, value } = {}]: readonly Partial<Write>[]): Promise<void> => {
+      if (table !== "media-progress" || value === undefined) return;
+      const { positions } = decodeAll(progressRow, value);
+      if (positions.length > kept.length) kept = positions;
+    };
+    const parts = { http: http as MediaHttp, patience, commit };
+    const upload = new Upload(parts, { message: "m", row, positions: [] }, signal);
+    await upload.bringUp({ size: row.size, read: pieces }, () => undefined);
+    expect([put.size, upload.row.state]).toEqual([mediaParts(sealedSize(row.size)), "ready"]);
+    expect(ahead).toBeLessThan(MAX_POSITIONS);
+    expect(kept.length).toBe(MAX_POSITIONS);
+    put.clear();
+    const again = new Upload(parts, { message: "m", row, positions: kept }, signal);
+    await again.bringUp({ size: row.size, read: pieces }, () => undefined);
+    expect([put.size, again.row.digest]).toEqual([mediaParts(sealedSize(row.size)), upload.row.digest]);
   });
 });
 
