@@ -33,6 +33,8 @@ describe("safeName", () => {
       "  spaced. ": "spaced",
       "\ud800x": "x",
       "u\u0308ber.txt": "über.txt",
+      "cat.png.part": "cat.png.part_",
+      "cat.PART.": "cat.PART_",
     };
     for (const [claimed, safe] of Object.entries(names)) expect(safeName(claimed), claimed).toBe(safe);
     expect(safeName("/", "picture")).toBe("picture");
