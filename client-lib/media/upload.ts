@@ -140,7 +140,7 @@ export class Upload {
     this.#sent = dataBefore(size, first);
     progress(this.#sent, size);
     const sealer = new MediaSealer(this.#key, size, from);
-    const reader = new SourceReader(source, this.#sent);
+    const reader = new SourceReader(source, this.#sent, this.#signal);
     const lanes = new Lanes(PARTS_IN_FLIGHT, this.#signal);
     try {
       for (let part = first; part < parts; part++) {

@@ -15,6 +15,8 @@ import { Lanes } from "../../client-lib/media/lanes.ts";
 import { SourceReader } from "../../client-lib/media/source-reader.ts";
 import { Turns } from "../../client-lib/media/turns.ts";
 
+const { signal } = new AbortController();
+
 describe("safeName", () => {
   it("makes a file's name of whatever is claimed", () => {
     const names = {
@@ -53,7 +55,7 @@ describe("a source", () => {
 
   it("is read in the pieces that are asked for, from any place", async () => {
     for (const source of [bytesSource(bytes), blobSource(new Blob([bytes]))]) {
-      const reader = new SourceReader(source, 999_999);
+      const reader = new SourceReader(source, 999_999, signal);
       for (const [from, to] of [
         [999_999, 1_000_000],
         [1_000_000, 1_000_000],
@@ -66,10 +68,32 @@ describe("a source", () => {
     }
   });
 
+  it("that gives nothing more is left when its upload ends", async () => {
+    const end = new AbortController();
+    const asked = Promise.withResolvers<void>();
+    const source = {
+      size: 1,
+      async *read() {
+        asked.resolve();
+        yield await new Promise<Uint8Array>(() => undefined);
+      },
+    };
+    const reader = new SourceReader(source, 0, end.signal);
+    const taken = expect(reader.take(1)).rejects.toThrow("closed");
+    await asked.promise;
+    end.abort(new Error("closed"));
+    await taken;
+    await reader.close();
+  });
+
   it("that ends early, or late, has changed", async () => {
     const changed = { code: "media-source-changed" };
-    await expect(new SourceReader(bytesSource(bytes), 0).take(3_000_001)).rejects.toMatchObject(changed);
-    await expect(new SourceReader(bytesSource(bytes), 2_999_999).end()).rejects.toMatchObject(changed);
+    await expect(new SourceReader(bytesSource(bytes), 0, signal).take(3_000_001)).rejects.toMatchObject(
+      changed,
+    );
+    await expect(new SourceReader(bytesSource(bytes), 2_999_999, signal).end()).rejects.toMatchObject(
+      changed,
+    );
   });
 
   it("knows what a File says of itself", () => {
@@ -108,7 +132,6 @@ describe("an upload", () => {
         yield new Uint8Array(PART);
       }
     }
-    const { signal } = new AbortController();
     const patience = new Patience({ clock: systemClock, chance: { bytes: randomBytes, fraction: () => 0 } });
     let kept: readonly Uint8Array[] = [];
     const commit = async ([{ table, value } = {}]: readonly Partial<Write>[]): Promise<void> => {
@@ -130,8 +153,6 @@ describe("an upload", () => {
 });
 
 describe("work", () => {
-  const { signal } = new AbortController();
-
   it("is under way in so many lanes, and the first failure ends it", async () => {
     const lanes = new Lanes(2, signal);
     let running = 0;
