@@ -135,7 +135,7 @@ export class Uploads {
   async withdraw(message: MessageId): Promise<boolean> {
     const entry = this.#entries.get(message);
     if (entry === undefined) return false;
-    await this.#stopFor(entry, "media-cancelled");
+    if (entry.upload.row.state !== "ended") await this.#stopFor(entry, "media-cancelled");
     return true;
   }
 

@@ -360,8 +360,8 @@ describe("an upload", () => {
     await world.isEmpty();
   });
 
-  it("whose message waits for the relay keeps no client from its end, and goes with the next", async () => {
-    const [anna, ben] = await world.friends();
+  /** The relay ends when the blob is ready: its message waits in Anna's outbox. */
+  async function waiting(anna: Device, ben: Device, bytes: Uint8Array): Promise<{ refused: Promise<void> }> {
     const ended = Promise.withResolvers<void>();
     anna.line.holding = {
       answered: ({ path }) => {
@@ -369,13 +369,38 @@ describe("an upload", () => {
         return "carry";
       },
     };
-    const bytes = randomData(10_000);
     const sending = anna.client.sendMedia(ben.user, bytesSource(bytes));
     const refused = expect(sending).rejects.toMatchObject({ code: "closed" });
     await ended.promise;
     await eventually(10_000, "the message in the outbox", async () =>
       (await anna.client.media.unfinished()).length === 0 ? true : undefined,
     );
+    return { refused };
+  }
+
+  it("is withdrawn while its message waits for the relay, once, however often that is asked for", async () => {
+    const [anna, ben] = await world.friends();
+    const { refused } = await waiting(anna, ben, randomData(10_000));
+    const errors: Error[] = [];
+    anna.client.on("error", ({ error }) => void errors.push(error));
+    const [{ key = "" } = {}] = await anna.store.list("media-upload");
+    const id = Buffer.from(key, "latin1").toString("hex");
+    for (let time = 0; time < 3; time++) expect(await anna.client.media.withdraw(id)).toBe(true);
+    await anna.client.close();
+    await refused;
+    expect(errors).toEqual([]);
+    await world.relay.start();
+    const arrived = ben.file();
+    const again = await world.device(anna.user, anna.store);
+    await world.isEmpty();
+    await again.owesNothing();
+    await expect((await arrived).media?.bytes(10_000)).rejects.toMatchObject({ code: "media-gone" });
+  });
+
+  it("whose message waits for the relay keeps no client from its end, and goes with the next", async () => {
+    const [anna, ben] = await world.friends();
+    const bytes = randomData(10_000);
+    const { refused } = await waiting(anna, ben, bytes);
     await anna.client.close();
     await refused;
     await world.relay.start();
