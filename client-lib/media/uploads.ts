@@ -239,8 +239,10 @@ export class Uploads {
   async #pause(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#parts.clock.after(SETTLE_MS, resolve);
-    this.#stop.signal.addEventListener("abort", () => resolve(), { once: true });
+    const end = (): void => resolve();
+    this.#stop.signal.addEventListener("abort", end);
     await promise;
+    this.#stop.signal.removeEventListener("abort", end);
     cancel();
   }
 

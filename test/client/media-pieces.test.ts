@@ -1,7 +1,8 @@
 // The small parts of media: names of files, sources, and what waits its turn.
-import { blobSource, bytesSource, safeName, systemClock } from "@lethe/client";
+import { blobSource, bytesSource, ClientError, safeName, systemClock } from "@lethe/client";
 import { describe, expect, it } from "vitest";
 import { randomBytes } from "node:crypto";
+import { getEventListeners } from "node:events";
 import { decodeAll, type MediaUploadJson } from "@lethe/protocol";
 import { mediaParts, ready, sealedSize, systemRandom } from "../../crypto/index.ts";
 import { MAX_POSITIONS } from "../../client-lib/media/limits.ts";
@@ -170,6 +171,18 @@ describe("work", () => {
     });
     await expect(lanes.all()).rejects.toThrow("broken");
     await expect(lanes.add(async () => undefined)).rejects.toThrow("broken");
+  });
+
+  it("that is tried again leaves nothing behind at what may end it", async () => {
+    const patience = new Patience({ clock: systemClock, chance: { bytes: randomBytes, fraction: () => 0 } });
+    let tries = 0;
+    const end = new AbortController();
+    const work = async (): Promise<number> => {
+      if (tries < 5) throw new ClientError("relay-unreachable", String((tries += 1)));
+      return tries;
+    };
+    expect(await patience.retrying(work, end.signal)).toBe(5);
+    expect(getEventListeners(end.signal, "abort")).toEqual([]);
   });
 
   it("that is not wanted any more waits for no turn, and takes none from those behind it", async () => {
