@@ -1,12 +1,15 @@
 // The small parts of media: names of files, sources, and what waits its turn.
 import { blobSource, bytesSource, ClientError, safeName, systemClock } from "@lethe/client";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { randomBytes } from "node:crypto";
-import { getEventListeners } from "node:events";
+import { getEventListeners, once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { decodeAll, type MediaUploadJson } from "@lethe/protocol";
 import { mediaParts, ready, sealedSize, systemRandom } from "../../crypto/index.ts";
 import { MAX_POSITIONS } from "../../client-lib/media/limits.ts";
-import type { MediaHttp } from "../../client-lib/media/media-http.ts";
+import { RelayHttp } from "../../client-lib/edge/relay-http.ts";
+import { MediaHttp } from "../../client-lib/media/media-http.ts";
 import { Patience } from "../../client-lib/media/patience.ts";
 import { Upload } from "../../client-lib/media/upload.ts";
 import { progressRow } from "../../client-lib/media/rows.ts";
@@ -150,6 +153,45 @@ describe("an upload", () => {
     const again = new Upload(parts, { message: "m", row, positions: kept }, signal);
     await again.bringUp({ size: row.size, read: pieces }, () => undefined);
     expect([put.size, again.row.digest]).toEqual([mediaParts(sealedSize(row.size)), upload.row.digest]);
+  });
+});
+
+describe("a part that goes to where the relay says", () => {
+  const fetched: { readonly url: string; readonly init: RequestInit | undefined }[] = [];
+  const real = globalThis.fetch;
+  afterEach(() => {
+    globalThis.fetch = real;
+  });
+
+  it("goes to no address of the page itself, and never with its cookies", async () => {
+    await ready();
+    const places = ["/account", "//", "data:,x", 5, undefined, "PLACE"];
+    const put: string[] = [];
+    const server = createServer((request, response) => {
+      const { method, url = "" } = request;
+      if (method === "PUT") put.push(url);
+      const place = places[put.length];
+      request.resume().on("end", () => {
+        if (!url.endsWith("/place")) return response.writeHead(204).end();
+        return response.end(JSON.stringify({ url: place === "PLACE" ? `${relay}/store` : place }));
+      });
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const relay = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    globalThis.fetch = (url, init) => {
+      fetched.push({ url: String(url), init });
+      return real(url, init);
+    };
+    const http = new RelayHttp({ urls: [relay], clock: systemClock, random: systemRandom });
+    const media = new MediaHttp({ http, signed: () => Promise.reject(), direct: () => true });
+    const [id, key] = [new Uint8Array(16), new Uint8Array(32)];
+    for (const _ of places) await media.put(id, key, { part: 0, bytes: new Uint8Array(1) }, signal);
+    const atRelay = `/v1/media/${"0".repeat(32)}/parts/0`;
+    expect(put).toEqual([...Array(places.length - 1).fill(atRelay), "/store"]);
+    expect(fetched.filter(({ url }) => !url.startsWith(relay))).toEqual([]);
+    expect(fetched.at(-1)).toMatchObject({ url: `${relay}/store`, init: { credentials: "omit" } });
+    server.closeAllConnections();
+    await new Promise((closed) => server.close(closed));
   });
 });
 
