@@ -158,7 +158,9 @@ function fieldsOf(message: Uint8Array): {
     order.push(field);
     if (type === LENGTH_DELIMITED) {
       const value = reader.bytes(lengthOf(reader));
-      found.set(field, { last: value, all: [...(found.get(field)?.all ?? []), value] });
+      const all = found.get(field)?.all ?? [];
+      all.push(value); // a copy for each would take whoever reads seconds for one message
+      found.set(field, { last: value, all });
     } else if (type === VARINT) found.set(field, { last: varint(reader), all: [] });
     else reader.bytes(FIXED[type] ?? Number.POSITIVE_INFINITY);
   }

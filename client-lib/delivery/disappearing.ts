@@ -105,12 +105,14 @@ export class Disappearing {
     return true;
   }
 
-  /** Over the cap the oldest of the same conversation, if it has one, is over at once: nothing stays longer than was said. */
+  /** Over the cap the oldest of the conversation that has most is over at once: nothing stays longer than was said, and who
+   *  sends many shortens nobody else's. */
   #keep(turn: Turn, key: string, row: DisappearRow): void {
     this.#put(turn, key, row);
     if (this.#rows.size <= MAX_DISAPPEARING) return;
     const waiting = [...this.#rows].filter(([of, { at }]) => of !== key && (at === 0 || at > turn.now));
-    const [oldest, other] = waiting.find(([, each]) => keyOf(each) === keyOf(row)) ?? waiting[0] ?? [];
+    const byConversation = [...Map.groupBy(waiting, ([, each]) => keyOf(each)).values()];
+    const [oldest, other] = byConversation.sort((a, b) => b.length - a.length)[0]?.[0] ?? [];
     if (oldest !== undefined && other !== undefined) this.#put(turn, oldest, { ...other, at: turn.now });
   }
 

@@ -42,8 +42,8 @@ interface Asking {
 
 /** How long an answer may take, ms. */
 const ANSWER_MS = 15_000;
-/** The longest answer that is read, characters: the parts of the largest blob that are there, and room. */
-const MAX_ANSWER_CHARACTERS = 262_144;
+/** The longest answer that is read, bytes: the parts of the largest blob that are there, and room. */
+const MAX_ANSWER_BYTES = 262_144;
 /** How long an answer holds where it does not say so, ms. */
 const LIFETIME_MS = 300_000;
 /** The longest wait that a relay is believed, ms. */
@@ -143,11 +143,11 @@ export class RelayHttp {
 
   /** An answer in JSON. @throws ClientError with the relay's code, or relay-unreachable */
   async read(response: Response): Promise<Answer> {
-    const text = await response.text().catch(() => undefined);
+    const text = await textOf(response).catch(() => undefined);
     if (text === undefined) throw new ClientError("relay-unreachable", "its answer broke off");
     let json: unknown;
     try {
-      json = text.length === 0 || text.length > MAX_ANSWER_CHARACTERS ? undefined : JSON.parse(text);
+      json = text.length === 0 ? undefined : JSON.parse(text);
     } catch {
       json = undefined;
     }
@@ -160,6 +160,23 @@ export class RelayHttp {
       );
     this.offset = json.now - this.#config.clock.now();
     throw new ClientError(json.code, undefined, waitOf(response, json.retryAfter));
+  }
+}
+
+/** The text of an answer, "" where it is longer than any may be: then no more of it is read, for it may have no end. */
+async function textOf({ body }: Response): Promise<string> {
+  const reader = body?.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let bytes = 0; ; ) {
+    const { value } = (await reader?.read()) ?? {};
+    if (value === undefined) return text + decoder.decode();
+    bytes += value.length;
+    if (bytes > MAX_ANSWER_BYTES) {
+      await reader?.cancel();
+      return "";
+    }
+    text += decoder.decode(value, { stream: true });
   }
 }
 

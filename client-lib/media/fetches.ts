@@ -1,6 +1,15 @@
 // Fetching files for the application. Always true: the relay is told that this device has a file only after all of it was
 // verified and the application has it; what a sink has of it goes on from the last position that is durable.
-import { type AccountId, addressOf, type DeviceNumber, decodeAll, fromBytes } from "@lethe/protocol";
+import {
+  type AccountId,
+  addressOf,
+  type DeviceNumber,
+  decodeAll,
+  encode,
+  fromBytes,
+  joined,
+  u64,
+} from "@lethe/protocol";
 import {
   blake2b,
   decodeMediaPosition,
@@ -41,7 +50,7 @@ const WORTHLESS: readonly string[] = [
 
 export class Fetches implements Fetching {
   readonly #parts: FetchesParts;
-  /** By blob and place: how far a sink has it. */
+  /** By blob, as a message describes it, and place: how far a sink has it. */
   readonly #positions: Map<string, { readonly at: number; readonly position: MediaPosition }>;
   readonly #active = new Set<string>();
   readonly #end = new AbortController();
@@ -174,7 +183,9 @@ export class Fetches implements Fetching {
   }
 }
 
-/** A blob and a place: what a sink is called is nothing that a store's keys should tell. */
-function keyOf({ id }: MediaRef, { place }: MediaSink): string {
-  return fromBytes(id) + fromBytes(blake2b(32, new TextEncoder().encode(place)).slice(0, 16));
+/** A blob, which two messages may describe differently, and a place: what a sink is called is nothing that a store's keys
+ *  should tell. */
+function keyOf({ id, key, size, digest }: MediaRef, { place }: MediaSink): string {
+  const what = joined(key, digest, encode(u64, size), new TextEncoder().encode(place));
+  return fromBytes(id) + fromBytes(blake2b(32, what).slice(0, 16));
 }

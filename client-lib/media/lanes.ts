@@ -14,7 +14,7 @@ export class Lanes {
 
   /** Begins it once a lane is free. @throws the first failure of those before */
   async add(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    while (this.#running.size >= this.#count) await Promise.race(this.#running);
+    while (this.#running.size >= this.#count) await this.one();
     this.#check();
     const running = work(this.#signal)
       .catch((error: unknown) => {
@@ -23,6 +23,13 @@ export class Lanes {
       })
       .finally(() => this.#running.delete(running));
     this.#running.add(running);
+  }
+
+  /** One of those that are under way has ended. @throws the first failure */
+  async one(): Promise<void> {
+    this.#check();
+    await Promise.race(this.#running);
+    this.#check();
   }
 
   /** All have ended well. @throws the first failure */

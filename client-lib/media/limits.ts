@@ -5,6 +5,8 @@
 export const MAX_ACTIVE_UPLOADS = 2;
 /** Parts of one upload under way: enough to fill a line while the next one is sealed. */
 export const PARTS_IN_FLIGHT = 2;
+/** Positions of one upload that are kept: so many parts may be sealed while the oldest of them is on its way. */
+export const MAX_POSITIONS = 64;
 /** Parts of one download that are fetched before they are wanted. */
 export const PARTS_AHEAD = 1;
 /** Uploads in the store, those that wait for their messages to settle included. */

@@ -71,10 +71,8 @@ export class MediaHttp {
     const path = `${pathOf(id)}/parts/${part}`;
     const body = bytes as Body;
     if (this.#config.direct()) {
-      const { url } = (await this.#ask("GET", `${path}/place`, key, signal)) as MediaPlaceJson;
-      const init = { method: "PUT", body, redirect: "error", signal: within(PUT_MS, signal) } as const;
-      // Where the store cannot be reached the relay may be.
-      if ((await fetch(url, init).catch(() => undefined))?.ok === true) return;
+      const url = placeIn(await this.#ask("GET", `${path}/place`, key, signal));
+      if (url !== undefined && (await isPut(url, body, within(PUT_MS, signal)))) return;
     }
     const headers = { authorization: bearer(key), "content-type": "application/octet-stream" };
     const { http } = this.#config;
@@ -120,6 +118,20 @@ export class MediaHttp {
     }));
     return (await http.read(response)).json;
   }
+}
+
+/** An address of its own, so that no relay has a page ask its own site for something. */
+function placeIn(json: unknown): string | undefined {
+  const { url } = (json ?? {}) as Partial<MediaPlaceJson>;
+  return /^https?:\/\/[^/]/.test(String(url)) ? url : undefined;
+}
+
+/** False: where the store cannot be reached the relay may be. */
+async function isPut(url: string, body: Body, signal: AbortSignal): Promise<boolean> {
+  const init = { method: "PUT", body, redirect: "error", credentials: "omit", signal } as const;
+  const response = await fetch(url, init).catch(() => undefined);
+  await response?.body?.cancel().catch(() => undefined);
+  return response?.ok === true;
 }
 
 function within(ms: number, signal: AbortSignal): AbortSignal {

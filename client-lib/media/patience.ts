@@ -29,8 +29,10 @@ export class Patience {
     const cancel = this.#clock.after(ms, resolve);
     // Whom the relay asks to wait, waits.
     if (atLeastMs === 0) this.#pauses.add(resolve);
-    signal.addEventListener("abort", () => resolve(), { once: true });
+    const end = (): void => resolve();
+    signal.addEventListener("abort", end);
     await promise;
+    signal.removeEventListener("abort", end);
     cancel();
     this.#pauses.delete(resolve);
     signal.throwIfAborted();

@@ -26,6 +26,7 @@ import { messageId } from "../delivery/rows.ts";
 import {
   MAX_CAPTION_BYTES,
   MAX_NAME_BYTES,
+  MAX_POSITIONS,
   MAX_RESUME_BYTES,
   MAX_STAMP_BYTES,
   MAX_THUMBNAIL_BYTES,
@@ -76,7 +77,7 @@ export const uploadRow = struct({
 export type UploadRow = Of<typeof uploadRow>;
 
 /** Positions from the oldest part on that the relay is not known to have, in order. */
-export const progressRow = struct({ format, positions: list(position, 64) });
+export const progressRow = struct({ format, positions: list(position, MAX_POSITIONS) });
 
 export const tokensRow = struct({
   format,

@@ -5,11 +5,13 @@
 const MAX_BYTES = 200;
 /** Names of devices, with any extension (Windows). */
 const DEVICES = /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:\.|$)/i;
+/** Where `saveMedia` writes another file that is not whole yet: this one must not take its place. */
+const UNFINISHED = /\.part$/i;
 /** Control characters, what separates folders or means something to a shell or to Windows; and what turns the direction of
  *  writing or cannot be seen, so that `exe.gnp` is not shown as a picture. */
 const UNSAFE = /[/\\:*?"<>|\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** A file name out of what a message claims: never empty, no path, not hidden, at most 200 bytes of UTF-8. */
+/** A file name out of what a message claims: never empty, no path, not hidden, at most 201 bytes of UTF-8. */
 export function safeName(claimed: string, otherwise = "file"): string {
   const last = claimed.slice(0, 4_096).split(/[/\\]/).at(-1) ?? "";
   const clean = last
@@ -18,6 +20,7 @@ export function safeName(claimed: string, otherwise = "file"): string {
     .replace(/^[.\s]+|[.\s]+$/g, "");
   const short = shortened(clean);
   if (short === "") return otherwise;
+  if (UNFINISHED.test(short)) return `${short}_`;
   return DEVICES.test(short) ? `_${short}` : short;
 }
 

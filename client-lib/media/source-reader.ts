@@ -7,13 +7,28 @@ import type { MediaSource } from "./source.ts";
 /** A source's bytes in exactly the pieces that are asked for. */
 export class SourceReader {
   readonly #pieces: AsyncIterator<Uint8Array>;
+  readonly #signal: AbortSignal;
   #rest: Uint8Array = new Uint8Array();
 
-  constructor(source: MediaSource, from: number) {
+  constructor(source: MediaSource, from: number, signal: AbortSignal) {
     this.#pieces = source.read(from)[Symbol.asyncIterator]();
+    this.#signal = signal;
   }
 
-  /** @throws ClientError media-source-changed: there are not so many any more; and what the source throws */
+  /** A source that never answers holds up no end. */
+  async #next(): Promise<IteratorResult<Uint8Array>> {
+    this.#signal.throwIfAborted();
+    const aborted = Promise.withResolvers<never>();
+    const abort = (): void => aborted.reject(this.#signal.reason);
+    this.#signal.addEventListener("abort", abort);
+    try {
+      return await Promise.race([this.#pieces.next(), aborted.promise]);
+    } finally {
+      this.#signal.removeEventListener("abort", abort);
+    }
+  }
+
+  /** @throws ClientError media-source-changed: there are not so many any more; the signal's reason; and what the source throws */
   async take(count: number): Promise<Uint8Array> {
     if (this.#rest.length >= count) return this.#cut(count);
     const taken = new Uint8Array(count);
@@ -23,7 +38,7 @@ export class SourceReader {
       taken.set(some, at);
       at += some.length;
       if (at === count) return taken;
-      const next = await this.#pieces.next();
+      const next = await this.#next();
       if (next.done === true) throw new ClientError("media-source-changed", "it has become shorter");
       this.#rest = next.value;
     }
@@ -38,7 +53,7 @@ export class SourceReader {
   /** It has ended where it was said to. @throws ClientError media-source-changed */
   async end(): Promise<void> {
     while (this.#rest.length === 0) {
-      const next = await this.#pieces.next();
+      const next = await this.#next();
       if (next.done === true) return;
       this.#rest = next.value;
     }
@@ -46,7 +61,9 @@ export class SourceReader {
   }
 
   async close(): Promise<void> {
-    await this.#pieces.return?.();
+    const closing = Promise.resolve(this.#pieces.return?.());
+    if (this.#signal.aborted) closing.catch(() => undefined);
+    else await closing;
   }
 }
 

@@ -16,7 +16,7 @@ import {
 import type { Write } from "../delivery/events.ts";
 import { ClientError } from "../errors.ts";
 import { Lanes } from "./lanes.ts";
-import { MAX_REPAIRS, PARTS_IN_FLIGHT } from "./limits.ts";
+import { MAX_POSITIONS, MAX_REPAIRS, PARTS_IN_FLIGHT } from "./limits.ts";
 import type { MediaHttp } from "./media-http.ts";
 import type { Patience } from "./patience.ts";
 import { progressRow, putMedia, removeMedia, type UploadRow, uploadRow } from "./rows.ts";
@@ -139,10 +139,11 @@ export class Upload {
     this.#sent = dataBefore(size, first);
     progress(this.#sent, size);
     const sealer = new MediaSealer(this.#key, size, from);
-    const reader = new SourceReader(source, this.#sent);
+    const reader = new SourceReader(source, this.#sent, this.#signal);
     const lanes = new Lanes(PARTS_IN_FLIGHT, this.#signal);
     try {
       for (let part = first; part < parts; part++) {
+        await this.#roomAfter(part, have, lanes);
         const bytes = await this.#seal(sealer, reader);
         const data = dataBefore(size, part + 1) - dataBefore(size, part);
         if (have.has(part)) this.#sent += data;
@@ -153,7 +154,6 @@ export class Upload {
             this.#sent += data;
             progress(this.#sent, size);
           });
-        this.#forgetBefore(have);
       }
       await lanes.all();
     } finally {
@@ -179,6 +179,16 @@ export class Upload {
   #progress(): Write {
     const positions = this.#positions.map(encodeMediaPosition);
     return putMedia("media-progress", this.#message, progressRow, { format: "one", positions });
+  }
+
+  /** Waits until the position after this part can be kept: those are many while the oldest part takes long. */
+  async #roomAfter(part: number, have: ReadonlySet<number>, lanes: Lanes): Promise<void> {
+    for (;;) {
+      this.#forgetBefore(have);
+      const isKept = this.#positions.at(-1)?.part !== part;
+      if (isKept || this.#positions.length < MAX_POSITIONS) return;
+      await lanes.one();
+    }
   }
 
   /** Positions before parts that the relay has are not needed any more, but for the first that it has not. */

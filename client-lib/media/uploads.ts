@@ -100,7 +100,7 @@ export class Uploads {
     const message = fromBytes<MessageId>(this.#parts.random.bytes(16));
     const entry = this.#keep(message, { row, positions: [], tokens: undefined });
     entry.hasSource = true;
-    return this.#run(entry, () => this.#bring(entry, source, progress));
+    return whenSent(await this.#run(entry, () => this.#bring(entry, source, progress)));
   }
 
   unfinished(): UnfinishedUpload[] {
@@ -123,7 +123,7 @@ export class Uploads {
     entry.hasSource = true;
     // It may be found to need no source.
     const done = await entry.running?.catch(() => undefined);
-    return done ?? this.#run(entry, () => this.#bring(entry, source, progress));
+    return whenSent(done ?? (await this.#run(entry, () => this.#bring(entry, source, progress))));
   }
 
   /** @throws ClientError media-unknown-upload */
@@ -135,7 +135,7 @@ export class Uploads {
   async withdraw(message: MessageId): Promise<boolean> {
     const entry = this.#entries.get(message);
     if (entry === undefined) return false;
-    await this.#stopFor(entry, "media-cancelled");
+    if (entry.upload.row.state !== "ended") await this.#stopFor(entry, "media-cancelled");
     return true;
   }
 
@@ -179,7 +179,6 @@ export class Uploads {
       const handle = await this.#parts.say(entry.message, entry.upload.row);
       await entry.upload.goOn({ state: "said" });
       this.stepped();
-      if (source !== undefined) await handle.sent;
       return handle;
     } catch (error) {
       const goesOn = this.#stopped || error instanceof SourceNeeded || entry.upload.row.state === "said";
@@ -240,8 +239,10 @@ export class Uploads {
   async #pause(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.#parts.clock.after(SETTLE_MS, resolve);
-    this.#stop.signal.addEventListener("abort", () => resolve(), { once: true });
+    const end = (): void => resolve();
+    this.#stop.signal.addEventListener("abort", end);
     await promise;
+    this.#stop.signal.removeEventListener("abort", end);
     cancel();
   }
 
@@ -307,6 +308,12 @@ export class Uploads {
     await Promise.allSettled([...entries.flatMap(({ running }) => running ?? []), ...this.#loose]);
     await this.#looking;
   }
+}
+
+/** The message may wait in the outbox for long: neither an upload's end nor the client's waits for that. */
+async function whenSent(handle: SentMessage): Promise<SentMessage> {
+  await handle.sent;
+  return handle;
 }
 
 /** Its message is not in the outbox yet. */

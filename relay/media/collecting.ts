@@ -38,12 +38,20 @@ export class Collecting {
    * @throws BlobError, StoreFailedError where some are left
    */
   async run(): Promise<number> {
-    const collected = await this.#collect();
+    const collecting = this.#collect();
+    const orphans = await collecting.then(
+      () => this.#orphans(),
+      () => this.#orphans(), // what fails with one blob holds up no other
+    );
+    return (await collecting) + orphans;
+  }
+
+  async #orphans(): Promise<number> {
     const { ledger, blobs, instant } = this.#parts;
-    if (instant() - this.#orphansAt < ORPHANS_EVERY_MS) return collected;
+    if (instant() - this.#orphansAt < ORPHANS_EVERY_MS) return 0;
     const orphans = this.#counted("orphan", await collectOrphans(ledger, blobs));
     this.#orphansAt = instant();
-    return collected + orphans;
+    return orphans;
   }
 
   /** What has ended, as soon as it can be; nobody waits for it. */

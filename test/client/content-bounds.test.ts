@@ -128,6 +128,12 @@ describe("what may be said", () => {
     }
   });
 
+  it("is read in one go, however many fields somebody has put into one message", () => {
+    const fields = new Uint8Array(1_000_000).fill(0x0a); // message_id, empty, half a million times
+    for (let at = 1; at < fields.length; at += 2) fields[at] = 0;
+    expect(readBody(fields).kind).toBeUndefined();
+  });
+
   it("is nothing of the library's own: a note or a receipt stands in no body", () => {
     expect(readBody(encodeContent({ kind: { is: "ownNote", note: id } })).kind).toBeUndefined();
     expect(

@@ -218,6 +218,21 @@ describe("what is to disappear", () => {
     expect(turn.after).toMatchObject([{ next: "hand", entry: { content: { messages: [idOf(0)] } } }]);
   });
 
+  it("is over at once only where there is most of it: who sends many shortens nobody else's", () => {
+    const { kept, turn } = filled(MAX_DISAPPEARING);
+    const friend = `${"c".repeat(16)}\0\u0001` as Side["address"];
+    for (const message of [idOf(1), idOf(2)])
+      kept.comes(turn, {
+        ...{ entry: 0, from: friend, message, sentAt: turn.now, late: false },
+        content: { kind: "message", body },
+      });
+    kept.tick(turn, new Inbox({}));
+    expect(turn.after).toMatchObject([
+      { entry: { content: { conversation: from.slice(0, 16), messages: [idOf(0), idOf(1)] } } },
+    ]);
+    expect(turn.after).toHaveLength(1);
+  });
+
   it("is told in lists of at most so many", () => {
     const { kept } = filled(MAX_DISAPPEARED_IDS + 1);
     const turn = new Turn((1_000 + HOUR) as Time);

@@ -93,7 +93,7 @@ describe("a file", () => {
     await world.isEmpty();
   });
 
-  it("is withdrawn while its message waits for somebody, and not after", async () => {
+  it("is not withdrawn any more when the relay has its message for everybody", async () => {
     const [anna, ben] = await world.friends();
     await ben.client.close();
     const source = bytesSource(randomData(10_000));
@@ -420,6 +420,20 @@ describe("a relay that lies (attack 48)", () => {
 });
 
 describe("saveMedia", () => {
+  it("takes nothing for a file but what was verified as that file, whatever another message says of its blob", async () => {
+    const [anna, ben] = await world.friends();
+    const bytes = randomData(10_000);
+    const { media } = await sent(anna, ben, bytes);
+    const path = join(world.folder, "described.bin");
+    await saveMedia(media, path);
+    const lying = media.ref.slice();
+    const digestAt = 1 + 16 + 32;
+    lying[digestAt] = (lying[digestAt] ?? 0) ^ 1;
+    await expect(saveMedia(ben.client.media.open(lying), path)).rejects.toMatchObject({ code: "media-gone" });
+    await saveMedia(media, path);
+    expect(same(await readFile(path), bytes)).toBe(true);
+  });
+
   it("replaces links, never follows one, and says what it could not write", async () => {
     const [anna, ben] = await world.friends();
     const bytes = randomData(10_000);

@@ -219,6 +219,15 @@ describe("over HTTP", () => {
     await expect(relayPolicy(url)).rejects.toMatchObject({ code: "relay-unreachable" });
   });
 
+  it("is malformed where the answer has no end, and the line is let go of", async () => {
+    const gone = Promise.withResolvers<void>();
+    const url = await answering((_request, response) => {
+      response.on("close", gone.resolve).write(" ".repeat(1_000_000)); // and nothing more
+    });
+    await expect(relayPolicy(url)).rejects.toMatchObject({ code: "policy-malformed" });
+    await gone.promise;
+  });
+
   it("holds for as long as cache-control says", async () => {
     const says: [string | undefined, number][] = [
       ["public, max-age=300", 300_000],

@@ -112,6 +112,18 @@ describe("a collection", () => {
     expect(await world.ledger.known([media])).toEqual([false]);
   });
 
+  it("that fails with a blob removes what no ledger knows all the same", async () => {
+    let stuck: MediaId | undefined;
+    const world = await World.open((blobs) => ({
+      ...bound(blobs),
+      remove: (media) => (media === stuck ? Promise.reject(new Error("not empty")) : blobs.remove(media)),
+    }));
+    stuck = await world.blob({ ends: true });
+    await world.put(anId());
+    await expect(world.collecting.run()).rejects.toThrow(BlobError);
+    expect([await world.there(), world.removed]).toEqual([[stuck], { collected: 0, orphan: 1 }]);
+  });
+
   it("that is asked for while one runs looks once more", async () => {
     const world = await World.open();
     await world.blob({ ends: true });
