@@ -123,7 +123,9 @@ export class Uploads {
     entry.hasSource = true;
     // It may be found to need no source.
     const done = await entry.running?.catch(() => undefined);
-    return done ?? this.#run(entry, () => this.#bring(entry, source, progress));
+    if (done === undefined) return this.#run(entry, () => this.#bring(entry, source, progress));
+    await done.sent;
+    return done;
   }
 
   /** @throws ClientError media-unknown-upload */
