@@ -111,6 +111,7 @@ async function killed(
     `${what}: ${JSON.stringify({ ...counts, toGroup: toGroup.length, kills: kills.counts })}, ${seconds.join(" and ")} s\n`,
   );
   expect(faults).toEqual([]);
+  expect(counts.refused).toEqual([]);
   expect(after).toEqual([]);
   for (const relay of relays.running) expect(await relay.metric("lethe_unresolved_total")).toBe(0);
   for (const [i] of relays.urls.entries()) await relays.stop(i);

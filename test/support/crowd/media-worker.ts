@@ -12,7 +12,6 @@ import {
 } from "@lethe/client";
 import { MEDIA_TABLES } from "../../../client-lib/media/tables.ts";
 import { Chance } from "../chance.ts";
-import { eventually } from "../waiting.ts";
 import {
   contentOf,
   fileName,
@@ -52,7 +51,6 @@ export type MediaNews =
   | { readonly news: "report"; readonly left: readonly string[] };
 
 const AT_ONCE = 2;
-const PATIENCE_MS = 60_000;
 
 const task = JSON.parse(process.argv[2] ?? "") as MediaTask;
 const { folder, name, others } = task;
@@ -170,18 +168,18 @@ async function orRefused(file: string, work: () => Promise<unknown>): Promise<vo
     await work();
     ended({ is: "sent", file });
   } catch (error) {
-    ended({ is: "refused", file, code: error instanceof ClientError ? error.code : String(error) });
+    const code = error instanceof ClientError ? error.code : String(error);
+    // It needed no source, and its message has gone out meanwhile.
+    if (code === "media-unknown-upload") ended({ is: "out-of-sight", file });
+    else ended({ is: "refused", file, code });
   }
 }
 
 /** An upload that an earlier life has begun, to its end. */
 async function goOn(file: string): Promise<void> {
-  const state = await eventually(PATIENCE_MS, `an end of ${file}`, async () => {
-    const upload = (await client.media.unfinished()).find((each) => each.name === file);
-    return upload?.state === "under-way" ? undefined : { upload };
-  });
-  if (state.upload === undefined) return ended({ is: "out-of-sight", file });
-  const { id, resume } = state.upload;
+  const upload = (await client.media.unfinished()).find((each) => each.name === file);
+  if (upload === undefined) return ended({ is: "out-of-sight", file });
+  const { id, resume } = upload;
   write({ is: "resumed", file });
   await orRefused(file, async () => client.media.resume(id, await fileSource(resume)));
 }
