@@ -16,3 +16,8 @@ export async function platformStore(name: string, passphrase: string | undefined
   if (passphrase !== undefined) throw new StoreError("passphrase-not-taken");
   return openIdbStore({ name });
 }
+
+/** For `fetch`. Which connection a request goes by is the browser's to say: nothing. */
+export function ownConnections(): RequestInit {
+  return {};
+}

@@ -16,3 +16,14 @@ export async function platformStore(file: string, passphrase: string | undefined
   const { openSqliteStore } = await import("../store/sqlite.ts");
   return openSqliteStore({ file, ...(passphrase === undefined ? {} : { passphrase }) });
 }
+
+/** What Node's `fetch` sends with stands under this name, so that it can be replaced (undici, `setGlobalDispatcher`). */
+const DISPATCHER = Symbol.for("undici.globalDispatcher.1");
+
+/** For `fetch`: connections that no other request shares. Nothing where the application has put a proxy in the dispatcher's place. */
+export function ownConnections(): RequestInit {
+  void Headers; // loads `fetch`, and with it the dispatcher
+  const shared = (globalThis as Record<symbol, unknown>)[DISPATCHER];
+  const Agent = shared?.constructor;
+  return Agent?.name === "Agent" ? ({ dispatcher: new (Agent as new () => object)() } as RequestInit) : {};
+}

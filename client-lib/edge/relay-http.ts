@@ -15,6 +15,7 @@ import {
 import { type Random, sha512 } from "@lethe/crypto";
 import { ClientError, isProblem } from "../errors.ts";
 import type { Clock } from "./clock.ts";
+import { ownConnections } from "./platform.ts";
 
 export interface Signer {
   readonly account: AccountId;
@@ -57,6 +58,8 @@ interface Answer {
 
 export class RelayHttp {
   readonly #config: RelayHttpConfig;
+  /** For requests by which the relay knows the account: they share no connection with those by which it should not. */
+  readonly named = ownConnections();
   /** The relay's clock minus ours, ms. */
   offset = 0;
 
@@ -125,6 +128,7 @@ export class RelayHttp {
           ...(body === undefined ? {} : { "content-type": "application/json" }),
         },
         ...(body === undefined ? {} : { body }),
+        ...(authorization === undefined ? {} : this.named),
         redirect: "error",
         signal: end === undefined ? late : AbortSignal.any([late, end]),
       };

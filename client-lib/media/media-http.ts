@@ -1,4 +1,5 @@
-// One blob at the relay, by HTTP. Always true: whoever has a capability says it, and nothing of who they are; a redirect is
+// One blob at the relay, by HTTP. Always true: whoever has a capability says it, and nothing of who they are; what has to do with an
+// upload, whose account is known, shares no connection with downloads and releases (in browsers that is not ours to say); a redirect is
 // followed for downloads alone, and takes no capability with it to another host (Fetch standard, HTTP-redirect fetch).
 import {
   base64url,
@@ -38,11 +39,11 @@ export class MediaHttp {
   }
 
   async state(id: Uint8Array, key: Uint8Array, signal: AbortSignal): Promise<MediaUploadJson> {
-    return upload(await this.#ask("GET", pathOf(id), key, signal));
+    return upload(await this.#ask("GET", pathOf(id), key, signal, { named: true }));
   }
 
   async finish(id: Uint8Array, key: Uint8Array, signal: AbortSignal): Promise<MediaUploadJson> {
-    return upload(await this.#ask("POST", `${pathOf(id)}/finish`, key, signal));
+    return upload(await this.#ask("POST", `${pathOf(id)}/finish`, key, signal, { named: true }));
   }
 
   async tokens(
@@ -51,15 +52,15 @@ export class MediaHttp {
     tokens: MediaTokensRequest,
     signal: AbortSignal,
   ): Promise<void> {
-    await this.#ask("PUT", `${pathOf(id)}/tokens`, key, signal, tokens);
+    await this.#ask("PUT", `${pathOf(id)}/tokens`, key, signal, { named: true, json: tokens });
   }
 
   async withdraw(id: Uint8Array, key: Uint8Array, signal: AbortSignal): Promise<void> {
-    await this.#ask("DELETE", pathOf(id), key, signal);
+    await this.#ask("DELETE", pathOf(id), key, signal, { named: true });
   }
 
   async release(id: Uint8Array, token: Uint8Array, signal: AbortSignal): Promise<void> {
-    await this.#ask("POST", `${pathOf(id)}/release`, token, signal);
+    await this.#ask("POST", `${pathOf(id)}/release`, token, signal, { named: false });
   }
 
   async put(
@@ -71,13 +72,13 @@ export class MediaHttp {
     const path = `${pathOf(id)}/parts/${part}`;
     const body = bytes as Body;
     if (this.#config.direct()) {
-      const url = placeIn(await this.#ask("GET", `${path}/place`, key, signal));
+      const url = placeIn(await this.#ask("GET", `${path}/place`, key, signal, { named: true }));
       if (url !== undefined && (await isPut(url, body, within(PUT_MS, signal)))) return;
     }
     const headers = { authorization: bearer(key), "content-type": "application/octet-stream" };
     const { http } = this.#config;
     const put = (): RequestInit => ({
-      ...{ method: "PUT", headers, body, redirect: "error" },
+      ...{ method: "PUT", headers, body, redirect: "error", ...http.named },
       signal: within(PUT_MS, signal),
     });
     await http.read(await http.first(path, put));
@@ -103,11 +104,12 @@ export class MediaHttp {
     path: string,
     capability: Uint8Array,
     signal: AbortSignal,
-    json?: unknown,
+    { named, json }: { readonly named: boolean; readonly json?: unknown },
   ): Promise<unknown> {
     const { http } = this.#config;
     const response = await http.first(path, () => ({
       method,
+      ...(named ? http.named : {}),
       headers: {
         authorization: bearer(capability),
         ...(json === undefined ? {} : { "content-type": "application/json" }),
