@@ -52,7 +52,8 @@ export class ChatUploads {
   takes(name: string, rest: string): boolean {
     const { after } = this.#config;
     if (name === "send" && rest !== "") after(() => this.#send(rest));
-    else if (name === "cancel" && /^\d*$/.test(rest)) after(() => this.#cancel(Number(rest === "" ? 1 : rest)));
+    else if (name === "cancel" && /^\d*$/.test(rest))
+      after(() => this.#cancel(Number(rest === "" ? 1 : rest)));
     else return false;
     return true;
   }
