@@ -1,6 +1,6 @@
 // Files that others, or another device of one's own, have sent: `/files`, `/save [N] [PATH]`, `/discard [N]`. Always true: what is to be
 // saved is durable before its message is settled, and goes on after a restart; a file that was deleted is neither fetched nor shown.
-import { randomInt } from "node:crypto";
+import { createHash, randomInt } from "node:crypto";
 import { join } from "node:path";
 import type { Client } from "../client.ts";
 import type { ClientEvents, Conversation, ReceivedMessage } from "../client-events.ts";
@@ -253,6 +253,7 @@ export class ChatFiles {
 }
 
 /** What it is called until all of it is there: no other file that is saved there is called so. */
-function besideOf({ into, id }: FileRow): string {
-  return `${into}.${id.slice(0, 8)}`;
+function besideOf(row: FileRow): string {
+  // An id alone may be another author's too, who wants this file's place.
+  return `${row.into}.${createHash("sha256").update(keyOf(row)).digest("hex").slice(0, 16)}`;
 }

@@ -179,7 +179,7 @@ describe("a part that goes to where the relay says", () => {
     await once(server, "listening");
     const relay = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     globalThis.fetch = (url, init) => {
-      fetched.push({ url: String(url), init });
+      fetched.push({ url: typeof url === "string" ? url : "", init });
       return real(url, init);
     };
     const http = new RelayHttp({ urls: [relay], clock: systemClock, random: systemRandom });

@@ -35,8 +35,8 @@ describe("a file", () => {
     const { refused } = await waiting(anna, ben, randomData(10_000));
     const errors: Error[] = [];
     anna.client.on("error", ({ error }) => void errors.push(error));
-    const [{ key = "" } = {}] = await anna.store.list("media-upload");
-    const id = Buffer.from(key, "latin1").toString("hex");
+    const [upload] = await anna.store.list("media-upload");
+    const id = Buffer.from(upload?.key ?? "", "latin1").toString("hex");
     for (let time = 0; time < 3; time++) expect(await anna.client.media.withdraw(id)).toBe(true);
     await anna.client.close();
     await refused;
