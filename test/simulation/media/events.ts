@@ -26,6 +26,7 @@ export const MEDIA_EVENTS = [
   "token added late",
   "token struck",
   "list closed",
+  "kept for a device without the message",
   "request lost",
   "request unanswered",
   "request twice",

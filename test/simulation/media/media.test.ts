@@ -33,4 +33,9 @@ describe("files between four accounts, at three nodes", () => {
 });
 
 /** Too rare to be asked of a few thousand schedules; the long run prints them. */
-const RARE: readonly string[] = ["begun again after its end", "orphan", "part of a blob that had ended"];
+const RARE: readonly string[] = [
+  "begun again after its end",
+  "orphan",
+  "part of a blob that had ended",
+  "kept for a device without the message",
+];

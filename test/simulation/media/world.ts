@@ -199,16 +199,21 @@ export class MediaWorld {
         judge.breaks("c nothing is kept longer than it may be", `${nameOf(media)} has bytes, and no owner`);
   }
 
-  /** What a device that is gone has begun, or was to fetch, waits to expire; so does what a late request has begun again. */
+  /**
+   * What a device that is gone has begun, or was to fetch, waits to expire; so does what a late request has begun again, and what
+   * got a token for a device that was added when its message had been sealed already.
+   */
   #mayStay(media: MediaId, { isReady, marks }: Facts): boolean {
     if (!isReady) return false;
     const message = this.#mail.of(media);
     const isOf = ({ address }: Device): boolean => address === message?.from;
     if (message === undefined || this.#devices.find(isOf)?.isGone === true) return true;
-    const waits = this.#devices.some(
-      ({ isGone, address }) => isGone && marks.get(this.#mail.markOf(message, address)) === false,
+    const waiting = this.#devices.filter(
+      ({ address }) => marks.get(this.#mail.markOf(message, address)) === false,
     );
-    return waits || this.judge.wasBegunAgain(media);
+    const isNotFor = ({ address }: Device): boolean => !message.carriers.has(address);
+    if (waiting.some(isNotFor)) this.cover.count("kept for a device without the message");
+    return waiting.some((device) => device.isGone || isNotFor(device)) || this.judge.wasBegunAgain(media);
   }
 
   /** The list of a blob is being closed: who is known to be gone holds up nothing. */
