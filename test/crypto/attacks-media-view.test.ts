@@ -118,6 +118,26 @@ interface Begin {
   readonly bytes: number;
 }
 
+describe("the connections that a relay sees", () => {
+  const isAnonymous = ({ method, path }: Request): boolean =>
+    (method === "GET" && path.includes("/parts/")) || path.endsWith("/release");
+
+  it("of downloads and releases carry nothing by which it knows an account", () => {
+    const ofBen = view.fileRequests.filter(({ who }) => who === BEN);
+    const on = (of: readonly Request[]): Set<number> => new Set(of.map(({ connection }) => connection));
+    // He has fetched one file and passed it on, with what that takes.
+    const [downloads, uploads] = [
+      ofBen.filter(isAnonymous),
+      ofBen.filter((request) => !isAnonymous(request)),
+    ];
+    expect(downloads.length).toBeGreaterThan(2);
+    expect(uploads.length).toBeGreaterThan(4);
+    const signed = view.signed(BEN);
+    expect(signed.length).toBeGreaterThan(1);
+    expect(on(downloads).intersection(on([...uploads, ...signed]))).toEqual(new Set());
+  });
+});
+
 describe("who a file is from and for", () => {
   it("is in no request but the first of an upload, which names who sends it", () => {
     for (const request of view.fileRequests) {

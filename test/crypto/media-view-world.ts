@@ -6,6 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { bytesSource, Client, type ClientStore, type OpenSocket, type ReceivedMedia } from "@lethe/client";
 import {
   type AccountId,
+  AUTHORIZATION_SCHEME,
   type ClientFrame,
   type ConnectionKind,
   decodeFrames,
@@ -189,6 +190,16 @@ export class MediaView implements AsyncDisposable {
     const found = this.people.find(({ user }) => user === wanted);
     if (found === undefined) throw new Error(`who is ${wanted}?`);
     return found.account;
+  }
+
+  /** What somebody has signed. */
+  signed(who: string): Request[] {
+    const requests = this.#people.get(who)?.line.requests ?? [];
+    return requests.filter(({ headers }) =>
+      headers.some(
+        ([name, value]) => name === "authorization" && value.startsWith(`${AUTHORIZATION_SCHEME} `),
+      ),
+    );
   }
 
   get requests(): Request[] {

@@ -19,12 +19,15 @@ export interface Request {
   readonly body: Buffer;
   readonly status: number;
   readonly answer: Buffer;
+  /** Of the requests on one connection all have the same. */
+  readonly connection: number;
 }
 
 export class RecordingLine implements AsyncDisposable {
   readonly requests: Request[] = [];
   readonly #server: Server;
   readonly #sockets = new Set<Duplex>();
+  readonly #connections = new Map<Duplex, number>();
   readonly #relay: () => number;
 
   private constructor(relay: () => number) {
@@ -32,6 +35,7 @@ export class RecordingLine implements AsyncDisposable {
     this.#server = createServer((request, response) => {
       this.#carry(request, response).catch(() => request.socket.destroy());
     });
+    this.#server.on("connection", (socket) => this.#connections.set(socket, this.#connections.size));
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
@@ -55,7 +59,8 @@ export class RecordingLine implements AsyncDisposable {
     const [answered] = (await once(far, "response")) as [IncomingMessage];
     const answer = Buffer.concat(await answered.toArray());
     const status = answered.statusCode ?? 0;
-    this.requests.push({ method, path, headers: pairs(rawHeaders), body, status, answer });
+    const connection = this.#connections.get(from.socket) ?? -1;
+    this.requests.push({ method, path, headers: pairs(rawHeaders), body, status, answer, connection });
     to.writeHead(status, answered.headers).end(answer);
   }
 
