@@ -12,7 +12,7 @@ sh deploy/make-env.sh NAME [--port PORT] [--media STORE]: makes .env (secrets) f
   --port PORT  the port to listen on with TLS (443)
   --media STORE
                where media are kept: minio, rustfs, garage, or s3: a store of your own, whose LETHE_S3_… you fill in (minio)
-  --dir DIR    the folder to write to, instead of the checkout
+  --dir DIR    the folder to write to, instead of the checkout; made if it is not there
 HELP
 }
 
@@ -44,6 +44,7 @@ case "$media" in minio | rustfs | garage | s3) ;; *) fail "no store for media: $
 env=$dir/.env
 pem=$dir/deploy/tls/lethe.pem
 [ ! -e "$env" ] || fail "$env is there already, and its secrets with it; nothing was changed"
+mkdir -p "$dir"
 
 # So many random bytes, 32 if not said, in hexadecimal.
 secret() {

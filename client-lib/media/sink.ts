@@ -1,7 +1,7 @@
 // Where a file that comes is written. Always true: what a sink has been given was authentic, and stands under its place only
 // after `finish`, which is called when all of it was.
 
-/** A place for one file. Implement it for whatever your application keeps files in; in Node there is `fileSink`. */
+/** A place for one file. Implement it for whatever your application keeps files in; in Node there is `saveMedia`. */
 export interface MediaSink {
   /** Names the place in the client's store, the same after a restart; at most 4,096 characters. */
   readonly place: string;

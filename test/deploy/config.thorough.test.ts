@@ -58,6 +58,17 @@ describe.skipIf(!isThere("docker-compose", "version"))("docker-compose.yml", () 
     const empty = join(folder.path, "empty");
     await writeFile(empty, "");
     await expect(configOf(["docker-compose.yml"], empty)).rejects.toThrow("run sh deploy/make-env.sh");
+    const rest = [
+      "LETHE_NAME",
+      "BALANCER_USER",
+      "LETHE_CLUSTER_SECRET",
+      "REDIS_PASSWORD",
+      "S3_ROOT_PASSWORD",
+    ];
+    await writeFile(empty, `${rest.map((name) => `${name}=1`).join("\n")}\nLETHE_S3_ACCESS_KEY=\n`);
+    await expect(configOf(["docker-compose.yml"], empty)).rejects.toThrow(
+      "fill in LETHE_S3_ACCESS_KEY in .env",
+    );
   });
 
   it.each([

@@ -1,4 +1,5 @@
-// Links and words of the documentation: what a page points to is there, headings included; what the glossary explains is in use.
+// Links and words of the documentation: what a page points to is there, headings included; what the glossary explains is in use;
+// decisions are numbered in order; and no file holds what a merge has left.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -71,5 +72,26 @@ describe("the glossary", () => {
     const uses = (word: string): boolean => new RegExp(`\\b${word.replaceAll(/[ -]/g, "[ -]?")}`).test(texts);
     expect(words.filter((word) => !uses(word))).toEqual([]);
     expect(uses(["no", "such", "word", "anywhere"].join(""))).toBe(false);
+  });
+});
+
+describe("the decisions", () => {
+  it("are numbered in order, each number once", () => {
+    const numbers = [...read("docs/decisions/README.md").matchAll(/^(\d+)\. /gm)].map(([, n]) => Number(n));
+    expect(numbers.length).toBeGreaterThan(50);
+    expect(numbers).toEqual(numbers.map((_, at) => at + 1));
+  });
+});
+
+describe("a merge", () => {
+  const TEXT = /\.(?:ts|mjs|js|json|md|ya?ml|sh|lua|proto|conf|cfg|toml|html|css|svg|env|service)$/;
+  const isLeft = (text: string): boolean => /^(?:<{7}|>{7}) /m.test(text);
+
+  it("has left no conflict marker in any file", () => {
+    const texts = files.filter((path) => TEXT.test(path));
+    expect(texts.length).toBeGreaterThan(500);
+    expect(texts.filter((path) => isLeft(read(path)))).toEqual([]);
+    expect(isLeft(`a\n${"<".repeat(7)} HEAD\nb`)).toBe(true);
+    expect(isLeft(`a\n${">".repeat(7)} other\nb`)).toBe(true);
   });
 });
