@@ -68,7 +68,7 @@ export class Chat {
       here: () => this.#here(),
       reply: (text, to) => this.#send(text, to),
       sendCard: (user) => this.#sendCard(user),
-      add: (card) => this.#addContact(card),
+      add: (card) => this.#addCard(card),
       removed: (line) => this.#hide(line),
       deleted: (id) => this.#uploads.withdraw(id),
       goes: (sent) => this.#goes(sent),
@@ -141,7 +141,7 @@ export class Chat {
     client.on("message", (message) => {
       const { from, sentAt, late } = message;
       this.typing.delete(from);
-      this.peer ??= from;
+      if (this.peer === undefined) this.#turn(from);
       const done = this.#heard({ user: from, group: undefined }, message, { from, at: sentAt, late });
       message.read();
       this.#watch(message.from);
@@ -201,7 +201,7 @@ export class Chat {
       const { group, from, own, sentAt, late } = message;
       const tag = this.#groups.tagOf(group);
       const line = { from: `${tag} ${own ? "you" : from}`, at: sentAt, late };
-      this.peer ??= tag;
+      if (this.peer === undefined) this.#turn(tag);
       const done = this.#heard({ user: undefined, group }, message, line);
       message.read();
       return done;
@@ -395,7 +395,7 @@ export class Chat {
     else if (name === "help") this.#help();
     else if (this.#messages.takes(name, words)) return undefined;
     else if (this.#uploads.takes(name, rest) || this.#files.takes(name, rest)) return undefined;
-    else if (name === "add" && user !== "") this.#then(() => this.#addContact(user));
+    else if (name === "add" && user !== "") this.#then(async () => this.#writeTo(await this.#added(user)));
     else if (!this.#devices.takes(name, user) && !this.#groups.takes(name, words, this.peer)) {
       this.#say({ is: "error", text: `/${name} is not understood` });
       this.#help();
@@ -419,11 +419,16 @@ export class Chat {
 
   #writeTo(user: string): void {
     const before = this.peer;
-    this.peer = user;
+    this.#turn(user);
     if (before !== undefined && before !== user && !before.startsWith("#"))
       this.client.unwatch(before).catch(() => undefined);
     this.#watch(user);
     this.#note(`You write to ${user} now.`);
+  }
+
+  #turn(to: string): void {
+    this.peer = to;
+    this.#say({ is: "to", to });
   }
 
   #showLink(): void {
@@ -438,15 +443,21 @@ export class Chat {
     this.#say({ is: "contact", link });
   }
 
-  async #addContact(link: string | ContactCard): Promise<void> {
+  async #added(link: string | ContactCard): Promise<string> {
     const { user } = await this.client.addContact(link);
     this.#say({ is: "added", user });
-    await this.#turnTo(user);
+    return user;
+  }
+
+  /** Somebody whom the others have introduced: the conversation with them goes on. */
+  async #addCard(card: ContactCard): Promise<void> {
+    const user = await this.#added(card);
+    this.#note(`${user} is added: /to ${user} writes to them.`);
   }
 
   async #accept(user: string): Promise<void> {
     await this.client.accept(user);
-    this.peer ??= user;
+    if (this.peer === undefined) this.#turn(user);
   }
 
   /** The person is writing: told to the other one now and then. */

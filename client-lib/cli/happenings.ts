@@ -64,6 +64,8 @@ export type Happening =
   | { readonly is: "request"; readonly from: string }
   | { readonly is: "contact"; readonly link: string }
   | { readonly is: "added"; readonly user: string }
+  /** Whom one writes to from now on: a name, or a group as it is called. */
+  | { readonly is: "to"; readonly to: string }
   | { readonly is: "gap"; readonly from: string; readonly missing: number }
   | { readonly is: "connection"; readonly state: "connecting" | "online" | "offline" }
   /** One's own message brings a file, of which the relay has so much; told at steps of ten. */

@@ -87,6 +87,8 @@ export function formOf(what: Happening): string | undefined {
       return `contact ${what.link}`;
     case "added":
       return `added ${what.user}`;
+    case "to":
+      return `to ${flat(what.to)}`;
     case "gap":
       return `gap ${what.from} ${what.missing}`;
     case "connection":

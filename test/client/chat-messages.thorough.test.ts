@@ -90,9 +90,13 @@ describe("lethe chat", () => {
     expect(await frida.line(/contact/)).toBe("< emil: [contact gustav]");
     frida.type("/add 2");
     await frida.line(/^error "hello emil" is no contact card/);
-    frida.type("/add 1", "hello gustav");
+    // Who is added is not written to by that.
+    frida.type("/add 1", "added them", "/to gustav", "hello gustav");
     await frida.line(/^added gustav$/);
+    await emil.line(/^< frida: added them$/);
+    await frida.line(/^to gustav$/);
     await gustav.line(/^request frida$/);
+    expect(frida.lines.filter((line) => line.startsWith("to "))).toEqual(["to gustav"]);
     expect([await emil.end(), await frida.end(), await gustav.end()]).toEqual([0, 0, 0]);
   });
 
