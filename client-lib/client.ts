@@ -456,7 +456,7 @@ export class Client extends Conversing<SentMessage> {
     this.#engine.step({ event: "connect" });
   }
 
-  /** Ends the connections and closes the store, once handlers that are running have ended (a second at most). What waits in the outbox goes on when it is opened again. */
+  /** Ends the connections and closes the store, once handlers that are running have ended (a second at most), and releases of files that are under way (another). What waits in the outbox goes on when it is opened again. */
   close(): Promise<void> {
     return this.#end(() => Promise.resolve());
   }

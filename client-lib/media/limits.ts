@@ -40,6 +40,8 @@ export const PAUSE_CAP_MS = 60_000;
 export const NOT_PERMITTED_MS = 120_000;
 /** A release is tried so long, ms: no relay keeps media longer. */
 export const RELEASE_MS = 30 * 24 * 3_600_000;
+/** How long the client's end waits for releases that are under way, ms. */
+export const STOP_MS = 1_000;
 /** How often parts that the relay has lost are sent again before the upload is given up; and asked for, before they are missing. */
 export const MAX_REPAIRS = 3;
 /** What happens in the outbox is looked at once in so long, ms, while messages with media are in it. */

@@ -93,6 +93,33 @@ describe("a file", () => {
     await world.isEmpty();
   });
 
+  it("is released when the client is closed right after it was saved; where the relay is away, at the next start", async () => {
+    const [anna, ben] = await world.friends();
+    const bytes = randomData(10_000);
+    const first = await sent(anna, ben, bytes);
+    await saveMedia(first.media, join(world.folder, "closed.bin"));
+    await ben.client.close();
+    expect(await ben.store.list("media-release")).toEqual([]);
+    await world.isEmpty();
+    const again = await world.device(ben.user, ben.store);
+    const second = await sent(anna, again, bytes);
+    const asked = Promise.withResolvers<void>();
+    again.line.holding = {
+      arrived: ({ path }) => {
+        if (!path.endsWith("/release")) return "carry";
+        asked.resolve();
+        return "cut";
+      },
+    };
+    await saveMedia(second.media, join(world.folder, "later.bin"));
+    await asked.promise;
+    await again.client.close();
+    expect(await ben.store.list("media-release")).toHaveLength(1);
+    const third = await world.device(ben.user, ben.store);
+    await world.isEmpty();
+    await third.owesNothing();
+  });
+
   it("is not withdrawn any more when the relay has its message for everybody", async () => {
     const [anna, ben] = await world.friends();
     await ben.client.close();
