@@ -94,8 +94,7 @@ export class Media implements Fetching {
 
   /** What is under way ends; rows stay. */
   async stop(): Promise<void> {
-    this.#fetches.stop();
-    await Promise.all([this.uploads.stop(), this.#releases.stop()]);
+    await Promise.all([this.#fetches.stop(), this.uploads.stop(), this.#releases.stop()]);
   }
 }
 

