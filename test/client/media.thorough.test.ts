@@ -410,6 +410,19 @@ describe("an upload", () => {
     await world.isEmpty();
   });
 
+  it("has no source where no file is", async () => {
+    const none = fileSource(join(world.folder, "none"));
+    await expect(none).rejects.toMatchObject({
+      code: "media-source-invalid",
+      message: expect.stringContaining("(ENOENT)"),
+    });
+    const folder = fileSource(world.folder);
+    await expect(folder).rejects.toMatchObject({
+      code: "media-source-invalid",
+      message: expect.stringContaining("(EISDIR)"),
+    });
+  });
+
   it("that the relay takes none of says why, and leaves nothing", async () => {
     const [anna, ben] = await world.friends();
     const huge = { size: 300 * 1024 * 1024, read: async function* () {} };
