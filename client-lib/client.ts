@@ -185,6 +185,7 @@ export class Client extends Conversing<SentMessage> {
     this.media = new MediaApi({
       ...{ ...opened, store, account, device, view: this.#core.view, signed: this.#ask },
       direct: () => this.#policy.current?.media?.direct === true,
+      maxBlobBytes: () => this.#policy.current?.media?.bytes,
       say: (message) => this.#say(message),
       failed: (error) => this.#failed(error),
     });

@@ -293,6 +293,9 @@ describe("a line that is cut", () => {
   });
 });
 
+const knownPolicy = ({ client }: Device) =>
+  eventually(10_000, "the relay's policy", async () => client.policy);
+
 describe("an upload", () => {
   /** Anna's client ends while the second part is on its way. */
   async function broken(anna: Device, ben: Device, source: MediaSource): Promise<Device> {
@@ -426,7 +429,15 @@ describe("an upload", () => {
   it("that the relay takes none of says why, and leaves nothing", async () => {
     const [anna, ben] = await world.friends();
     const huge = { size: 300 * 1024 * 1024, read: async function* () {} };
-    await expect(anna.client.sendMedia(ben.user, huge)).rejects.toMatchObject({ code: "media-too-large" });
+    const limit = (await knownPolicy(anna)).media?.bytes;
+    const before = anna.line.carried.length;
+    await expect(anna.client.sendMedia(ben.user, huge)).rejects.toMatchObject({
+      code: "media-too-large",
+      message: expect.stringMatching(
+        new RegExp(`\\(314572800 bytes, \\d+ sealed; the limit is ${limit}\\)$`),
+      ),
+    });
+    expect(anna.line.carried.slice(before).filter(({ path }) => path.includes("/media/"))).toEqual([]);
     const invalid = [
       [{ ...huge, size: -1 }, {}, "media-source-invalid"],
       [{ ...huge, size: 1, resume: "x".repeat(4_097) }, {}, "media-source-invalid"],
