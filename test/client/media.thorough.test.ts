@@ -7,7 +7,7 @@ import { MEDIA_PART_BYTES } from "@lethe/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { linkStore } from "../support/linked-store.ts";
 import { eventually } from "../support/waiting.ts";
-import { type Device, MediaWorld, randomData, same } from "./support/media-world.ts";
+import { type Device, MediaWorld, randomData, same, sent } from "./support/media-world.ts";
 
 let world: MediaWorld;
 beforeAll(async () => {
@@ -20,15 +20,6 @@ afterAll(() => world[Symbol.asyncDispose]());
 const LARGE = 5_000_000;
 const isPart = (method: string) => (what: { method: string; path: string }) =>
   what.method === method && what.path.includes("/parts/");
-
-async function sent(from: Device, to: Device, bytes: Uint8Array) {
-  const [message, handle] = await Promise.all([
-    to.file(),
-    from.client.sendMedia(to.user, bytesSource(bytes)),
-  ]);
-  if (message.media === undefined) throw new Error("no file");
-  return { media: message.media, handle };
-}
 
 describe("a file", () => {
   it("goes from one to another, byte for byte, with what is said of it, and is gone from the relay then", async () => {
@@ -91,33 +82,6 @@ describe("a file", () => {
       expect(same(await media.bytes(10_000, { keep: true }), bytes)).toBe(true);
     await media.discard();
     await world.isEmpty();
-  });
-
-  it("is released when the client is closed right after it was saved; where the relay is away, at the next start", async () => {
-    const [anna, ben] = await world.friends();
-    const bytes = randomData(10_000);
-    const first = await sent(anna, ben, bytes);
-    await saveMedia(first.media, join(world.folder, "closed.bin"));
-    await ben.client.close();
-    expect(await ben.store.list("media-release")).toEqual([]);
-    await world.isEmpty();
-    const again = await world.device(ben.user, ben.store);
-    const second = await sent(anna, again, bytes);
-    const asked = Promise.withResolvers<void>();
-    again.line.holding = {
-      arrived: ({ path }) => {
-        if (!path.endsWith("/release")) return "carry";
-        asked.resolve();
-        return "cut";
-      },
-    };
-    await saveMedia(second.media, join(world.folder, "later.bin"));
-    await asked.promise;
-    await again.client.close();
-    expect(await ben.store.list("media-release")).toHaveLength(1);
-    const third = await world.device(ben.user, ben.store);
-    await world.isEmpty();
-    await third.owesNothing();
   });
 
   it("is not withdrawn any more when the relay has its message for everybody", async () => {
@@ -251,29 +215,6 @@ describe("a line that is cut", () => {
     expect((await readdir(world.folder)).filter((name) => name.startsWith("kept"))).toEqual(["kept.bin"]);
     await world.isEmpty();
     await again.owesNothing();
-  });
-
-  it("by the end of the client, after a few parts of a file that is saved: it goes on behind them", async () => {
-    const [anna, ben] = await world.friends();
-    const size = 10_000_000;
-    const bytes = randomData(size);
-    const { media } = await sent(anna, ben, bytes);
-    const path = join(world.folder, "few.bin");
-    const stopped = Promise.withResolvers<void>();
-    const progress = (done: number) => void (done > 3 * MEDIA_PART_BYTES - 100_000 && stopped.resolve());
-    ben.line.holding = { arrived: (what) => (what.path.endsWith("/parts/3") ? "cut" : "carry") };
-    const refused = expect(saveMedia(media, path, { progress })).rejects.toMatchObject({ code: "closed" });
-    await stopped.promise;
-    await ben.client.close();
-    await refused;
-    const again = await world.device(ben.user, ben.store);
-    const from: number[] = [];
-    await saveMedia(again.client.media.open(media.ref), path, { progress: (done) => void from.push(done) });
-    expect(from[0]).toBeGreaterThan(3 * MEDIA_PART_BYTES - 100_000);
-    const asked = again.line.carried.filter(isPart("GET")).map((what) => what.path.slice(-1));
-    expect(asked).toEqual(["3", "4"]);
-    expect(same(await readFile(path), bytes)).toBe(true);
-    await world.isEmpty();
   });
 
   it("by the end of the relay: the upload goes on when it is back", async () => {
