@@ -164,7 +164,8 @@ In a pipe each line of the input is a message, and each event is a line of the o
   upload N PERCENT   saving PERCENT NAME   saved PATH   unsaved CODE NAME   discarded NAME   file N USER: TEXT
   (a file's TEXT: 📎 NAME, TYPE, SIZE, WIDTH×HEIGHT CAPTION; percents in steps of ten)
   group #GROUP created|joined|invited|changed|removed|left MEMBERS   progress N DELIVERED/OF READ/OF
-At the end of the input it ends as soon as the relay has everything and what is being saved is (0), or when nothing goes on by itself any more (1).
+At the end of the input it ends as soon as the relay has everything and what is being saved is, or when nothing goes on by itself any more.
+The exit code is 1 in the latter case, and when anything was refused, has expired or was not saved; else 0.
 `,
   contact: `lethe contact USER: the contact link of USER, and on a terminal its QR code.
 
