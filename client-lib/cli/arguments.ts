@@ -158,6 +158,7 @@ In a pipe each line of the input is a message, and each event is a line of the o
   > N TEXT   < USER: TEXT   sent N   delivered N   read N   expired N   refused N CODE   waiting N CODE
   to USER|#GROUP (whom the lines that follow go to)   contact LINK   added USER
   typing USER   request USER   gap USER COUNT   connection online|connecting|offline   error TEXT   halted CODE
+  note TEXT (what a command without a form of its own answers: /help, /groups, /members, /devices, ...)
   presence USER online|unknown   presence USER offline [MINUTE WHEN LAST SEEN]
   < #GROUP USER: TEXT   < #GROUP you: TEXT   < you → USER: TEXT (the last two: from another device of yours)
   reaction USER: EMOJI TEXT   edit USER: NEW TEXT   deleted USER: TEXT   disappeared TEXT   timer USER: MS|off

@@ -53,10 +53,10 @@ export class Chat {
     this.client = client;
     this.peer = peer;
     this.#accepts = peer;
-    this.#devices = new ChatDevices(client, (text) => this.#note(text));
+    this.#devices = new ChatDevices(client, (text) => this.#answer(text));
     this.#groups = new ChatGroups({
       client,
-      note: (text) => this.#note(text),
+      note: (text) => this.#answer(text),
       after: (what) => this.#then(what),
       turnTo: (tag) => this.#writeTo(tag),
     });
@@ -91,7 +91,7 @@ export class Chat {
       known: (line, where, id, head) => this.#known(line, where, id, head),
       reach: (line, state, code) => this.#move(line, state, code),
     });
-    this.#files = new ChatFiles({ ...acting, ...files });
+    this.#files = new ChatFiles({ ...acting, ...files, answer: (text) => this.#answer(text) });
     this.connection = client.connection;
     this.#listen();
     this.#then(() => this.#files.goOn());
@@ -284,6 +284,11 @@ export class Chat {
     this.#say({ is: "notice", text });
   }
 
+  #answer(text: string): void {
+    this.#show({ kind: "note", text });
+    this.#say({ is: "answer", text });
+  }
+
   #reach(id: string, state: State, code?: string): void {
     const line = this.#numbers.get(id);
     if (line === undefined) {
@@ -392,25 +397,25 @@ export class Chat {
     else if (name === "accept" && user !== "") this.#then(() => this.#accept(user));
     else if (name === "block" && user !== "") this.#then(() => this.client.block(user));
     else if (name === "contact") this.#showLink();
-    else if (name === "help") this.#help();
+    else if (name === "help") this.#help((text) => this.#answer(text));
     else if (this.#messages.takes(name, words)) return undefined;
     else if (this.#uploads.takes(name, rest) || this.#files.takes(name, rest)) return undefined;
     else if (name === "add" && user !== "") this.#then(async () => this.#writeTo(await this.#added(user)));
     else if (!this.#devices.takes(name, user) && !this.#groups.takes(name, words, this.peer)) {
       this.#say({ is: "error", text: `/${name} is not understood` });
-      this.#help();
+      this.#help((text) => this.#note(text));
     }
     return undefined;
   }
 
-  #help(): void {
-    this.#note(
+  #help(tell: (text: string) => void): void {
+    tell(
       `/to USER  /accept USER  /block USER  /contact  /add LINK  /devices  /link CODE  /reconnect  /quit  /help  ${ChatGroups.help}`,
     );
-    this.#note(
+    tell(
       `${ChatMessages.help}  (N counts back from the newest message, which is 1; for /edit and /delete from yours)`,
     );
-    this.#note(`${ChatUploads.help}  ${ChatFiles.help}  (N counts back from the newest file here)`);
+    tell(`${ChatUploads.help}  ${ChatFiles.help}  (N counts back from the newest file here)`);
   }
 
   async #turnTo(user: string): Promise<void> {

@@ -79,6 +79,8 @@ export type Happening =
   /** What stands there looks another way: nothing to print. */
   | { readonly is: "moved" }
   | { readonly is: "notice"; readonly text: string }
+  /** A notice that a command has asked for. */
+  | { readonly is: "answer"; readonly text: string }
   /** Nothing goes on by itself any more. */
   | { readonly is: "halted"; readonly why: string }
   | { readonly is: "error"; readonly text: string };

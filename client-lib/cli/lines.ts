@@ -117,6 +117,8 @@ export function formOf(what: Happening): string | undefined {
       return `discarded ${flat(what.name)}`;
     case "file":
       return `file ${what.number} ${flat(what.text)}`;
+    case "answer":
+      return `note ${flat(what.text)}`;
     case "moved":
     case "notice":
     case "done":

@@ -125,7 +125,9 @@ describe("lethe chat", () => {
   it("helps", async () => {
     const jan = chat("jan");
     await jan.line(/^connection online$/);
-    jan.type("/help", "/dance");
+    jan.type("/help", "/groups", "/devices", "/files", "/dance");
+    for (const of of [/\/to USER/, /\/reply N/, /\/send PATH/, /No groups\./, /Device 1/, /No files here/])
+      expect(await jan.line(/^note /)).toMatch(of);
     expect(await jan.line(/^error/)).toBe("error /dance is not understood");
     expect(await jan.end()).toBe(0);
   });
