@@ -9,10 +9,11 @@ import { drawQr, qrRows } from "./qr.ts";
 import { ChatDevices } from "./chat-devices.ts";
 import { ChatFiles, type FilesOptions } from "./chat-files.ts";
 import { ChatGroups } from "./chat-groups.ts";
-import { ChatMessages, headOf, type MessageLine, shownOf } from "./chat-messages.ts";
+import { type Beside, ChatMessages, headOf, type MessageLine, shownOf } from "./chat-messages.ts";
 import { ChatUploads, type OutLine } from "./chat-uploads.ts";
 import type { Happening, Line, State } from "./happenings.ts";
 import type { Showing } from "./transfer.ts";
+import { usageOf } from "./usages.ts";
 
 /** Lines that are remembered while the chat runs. */
 const MAX_LINES = 2_000;
@@ -88,7 +89,7 @@ export class Chat {
     this.#uploads = new ChatUploads({
       ...acting,
       begin: (where, text) => this.#begin(where, text),
-      known: (line, where, id, head) => this.#known(line, where, id, head),
+      known: (line, where, id, head) => this.#known(line, where, id, { head, quote: "" }),
       reach: (line, state, code) => this.#move(line, state, code),
     });
     this.#files = new ChatFiles({ ...acting, ...files, answer: (text) => this.#answer(text) });
@@ -245,7 +246,7 @@ export class Chat {
     const quote = this.#messages.quote(message.replyTo);
     const line: MessageLine = { kind: "in", ...shown, text: quote + shownOf(message) };
     const { contact: card } = message;
-    this.#messages.remember(where, message, line, { card, head: headOf(message) });
+    this.#messages.remember(where, message, line, { card, quote, head: headOf(message) });
     this.#add(line);
     return this.#files.received(where, message, shown.from);
   }
@@ -352,7 +353,7 @@ export class Chat {
     const { id } = await (group === undefined
       ? client.queue(user, text, options)
       : client.groups.queue(group, text, options));
-    this.#said(where, id, this.#messages.quote(replyTo) + text);
+    this.#said(where, id, text, this.#messages.quote(replyTo));
   }
 
   async #sendCard(user: string): Promise<void> {
@@ -364,8 +365,8 @@ export class Chat {
     this.#said(where, id, `[contact ${user}]`);
   }
 
-  #said(where: Conversation, id: string, text: string): void {
-    this.#known(this.#begin(where, text), where, id);
+  #said(where: Conversation, id: string, text: string, quote = ""): void {
+    this.#known(this.#begin(where, quote + text), where, id, { head: "", quote });
   }
 
   /** A line for a message of ours. */
@@ -377,9 +378,12 @@ export class Chat {
     return line;
   }
 
-  #known(line: OutLine, where: Conversation, id: string, head = ""): void {
+  #known(line: OutLine, where: Conversation, id: string, beside: Omit<Beside, "card">): void {
     this.#numbers.set(id, line);
-    this.#messages.remember(where, { account: this.client.account, id }, line, { card: undefined, head });
+    this.#messages.remember(where, { account: this.client.account, id }, line, {
+      ...beside,
+      card: undefined,
+    });
     const early = this.#early.get(id);
     this.#early.delete(id);
     if (early !== undefined) this.#reach(id, early);
@@ -403,7 +407,9 @@ export class Chat {
     else if (name === "add" && user !== "") this.#then(async () => this.#writeTo(await this.#added(user)));
     else if (!this.#devices.takes(name, user) && !this.#groups.takes(name, words, this.peer)) {
       this.#say({ is: "error", text: `/${name} is not understood` });
-      this.#help((text) => this.#note(text));
+      const usage = usageOf(name);
+      if (usage === undefined) this.#help((text) => this.#note(text));
+      else this.#answer(usage);
     }
     return undefined;
   }
