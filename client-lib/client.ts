@@ -185,6 +185,7 @@ export class Client extends Conversing<SentMessage> {
     this.media = new MediaApi({
       ...{ ...opened, store, account, device, view: this.#core.view, signed: this.#ask },
       direct: () => this.#policy.current?.media?.direct === true,
+      maxBlobBytes: () => this.#policy.current?.media?.bytes,
       say: (message) => this.#say(message),
       failed: (error) => this.#failed(error),
     });
@@ -456,7 +457,7 @@ export class Client extends Conversing<SentMessage> {
     this.#engine.step({ event: "connect" });
   }
 
-  /** Ends the connections and closes the store, once handlers that are running have ended (a second at most). What waits in the outbox goes on when it is opened again. */
+  /** Ends the connections and closes the store, once handlers that are running have ended (a second at most), and releases of files that are under way (another). What waits in the outbox goes on when it is opened again. */
   close(): Promise<void> {
     return this.#end(() => Promise.resolve());
   }

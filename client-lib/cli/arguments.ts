@@ -142,12 +142,12 @@ keys are made here and never leave the store.
 
 In the chat:
   /to USER  /accept USER  /block USER  /contact  /add LINK  /devices  /link CODE  /reconnect  /quit  /help
-  /contact shows your contact link, and /add takes somebody else's. A line that begins with // is sent with one /
+  /contact shows your contact link, and /add takes somebody else's and writes to them. A line that begins with // is sent with one /
   Groups: /group NAME USER… makes one, /to #NAME writes to it; /groups  /members  /invite USER…  /remove USER…  /promote USER
   /rename NAME  /join #NAME  /leave
   Messages: /reply N TEXT  /react N EMOJI  /edit N TEXT  /delete N, where N counts back from the newest one, which is 1; for
   /edit and /delete from your own newest. /timer 1h (30s, 5m, 7d, off): what is said from now on disappears so long after it was
-  read. /card USER introduces somebody, whom the others add with /add N
+  read. /card USER introduces somebody, whom the others add with /add N; /to writes to them then
   Files: /send PATH [CAPTION] sends one ("quotes" or \\ for spaces, ~ is your folder); /cancel [N] gives up an upload. /files lists what
   has come and is not saved, /save [N] [PATH] saves one (to ~/Downloads, never over another file), /discard [N] lets go of one;
   N counts back from the newest file here, which is 1. Uploads and saving go on after a cut and at the next start.
@@ -156,14 +156,17 @@ Ticks: a grey one, the relay has it; two grey, it is on the other device; two bl
 
 In a pipe each line of the input is a message, and each event is a line of the output:
   > N TEXT   < USER: TEXT   sent N   delivered N   read N   expired N   refused N CODE   waiting N CODE
-  contact LINK   added USER   typing USER   request USER   gap USER COUNT   connection online|connecting|offline   error TEXT   halted CODE
+  to USER|#GROUP (whom the lines that follow go to)   contact LINK   added USER
+  typing USER   request USER   gap USER COUNT   connection online|connecting|offline   error TEXT   halted CODE
+  note TEXT (what a command without a form of its own answers: /help, /groups, /members, /devices, ...)
   presence USER online|unknown   presence USER offline [MINUTE WHEN LAST SEEN]
   < #GROUP USER: TEXT   < #GROUP you: TEXT   < you → USER: TEXT (the last two: from another device of yours)
   reaction USER: EMOJI TEXT   edit USER: NEW TEXT   deleted USER: TEXT   disappeared TEXT   timer USER: MS|off
   upload N PERCENT   saving PERCENT NAME   saved PATH   unsaved CODE NAME   discarded NAME   file N USER: TEXT
   (a file's TEXT: 📎 NAME, TYPE, SIZE, WIDTH×HEIGHT CAPTION; percents in steps of ten)
   group #GROUP created|joined|invited|changed|removed|left MEMBERS   progress N DELIVERED/OF READ/OF
-At the end of the input it ends as soon as the relay has everything and what is being saved is (0), or when nothing goes on by itself any more (1).
+At the end of the input it ends as soon as the relay has everything and what is being saved is, or when nothing goes on by itself any more.
+The exit code is 1 in the latter case, and when anything was refused, has expired or was not saved; else 0.
 `,
   contact: `lethe contact USER: the contact link of USER, and on a terminal its QR code.
 

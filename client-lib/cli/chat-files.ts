@@ -31,6 +31,8 @@ export interface ChatFilesConfig extends Showing, FilesOptions {
   /** Where one writes to. @throws Error */
   readonly here: () => Conversation;
   readonly after: (what: () => Promise<void>) => void;
+  /** A notice that a command has asked for. */
+  readonly answer: (text: string) => void;
 }
 
 interface Kept {
@@ -94,9 +96,9 @@ export class ChatFiles {
   }
 
   #list(): void {
-    const { note, say } = this.#config;
+    const { note, say, answer } = this.#config;
     const here = this.#files.filter((kept) => this.#isHere(kept));
-    if (here.length === 0) note("No files here that are not saved.");
+    if (here.length === 0) answer("No files here that are not saved.");
     here.forEach(({ row: { from }, media }, i) => {
       const [number, text] = [here.length - i, `${from}: ${fileText(media)}`];
       note(`${number}  ${text}`);

@@ -54,7 +54,10 @@ export class ChatGroups {
   takes(name: string, words: readonly string[], peer: string | undefined): boolean {
     const { after } = this.#config;
     const { groups } = this.#config.client;
-    const here = (): string => this.find(peer ?? "#").id;
+    const here = (): string => {
+      if (peer?.startsWith("#") !== true) throw new Error("You are not in a group now.");
+      return this.find(peer).id;
+    };
     const [first = "", ...rest] = words;
     switch (name) {
       case "groups":

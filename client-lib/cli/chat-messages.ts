@@ -28,8 +28,10 @@ export interface ChatMessagesConfig {
 }
 
 export type MessageLine = Line & { readonly kind: "in" | "out" };
-interface Beside {
+export interface Beside {
   readonly card: ContactCard | undefined;
+  /** Of the message that it answers: its line begins with it. */
+  readonly quote: string;
   /** What an edit leaves as it is: a file before its caption. */
   readonly head: string;
 }
@@ -84,8 +86,8 @@ export class ChatMessages {
   /** What stands before an answer. */
   quote(replyTo: Target | undefined): string {
     if (replyTo === undefined) return "";
-    const line = this.#said.find(({ account, id }) => account === replyTo.account && id === replyTo.id)?.line;
-    return `[to ${line === undefined ? "an earlier message" : `"${short(line.text)}"`}] `;
+    const said = this.#said.find(({ account, id }) => account === replyTo.account && id === replyTo.id);
+    return `[to ${said === undefined ? "an earlier message" : `"${short(said)}"`}] `;
   }
 
   /** False: the command is none of these. */
@@ -121,7 +123,7 @@ export class ChatMessages {
       ? client.react(said.user, said, text)
       : client.groups.react(said.group, said, text));
     this.#config.goes(sent);
-    this.#reacted("you", text, said.line);
+    this.#reacted("you", text, said);
   }
 
   async #edit(said: Said, text: string): Promise<void> {
@@ -145,9 +147,9 @@ export class ChatMessages {
     await this.#config.deleted(id);
   }
 
-  async #add({ card, line }: Said): Promise<void> {
-    if (card === undefined) throw new Error(`"${short(line.text)}" is no contact card.`);
-    await this.#config.add(card);
+  async #add(said: Said): Promise<void> {
+    if (said.card === undefined) throw new Error(`"${short(said)}" is no contact card.`);
+    await this.#config.add(said.card);
   }
 
   async #setTimer(word: string): Promise<void> {
@@ -175,11 +177,11 @@ export class ChatMessages {
 
   #reaction(event: ClientEvents["reaction"]): void {
     const { target, text } = event;
-    this.#reacted(this.#who(event), text, this.#find(event, target.account, target.id)?.line);
+    this.#reacted(this.#who(event), text, this.#find(event, target.account, target.id));
   }
 
-  #reacted(from: string, text: string | undefined, line: MessageLine | undefined): void {
-    const about = short(line?.text ?? "an earlier message");
+  #reacted(from: string, text: string | undefined, said: Said | undefined): void {
+    const about = said === undefined ? "an earlier message" : short(said);
     this.#config.say({ is: "reaction", from, text, about });
     this.#config.note(`${from}: ${text ?? "no longer anything"} to "${about}"`);
   }
@@ -203,7 +205,7 @@ export class ChatMessages {
       if (said === undefined) continue;
       this.#said = this.#said.filter((each) => each !== said);
       this.#config.removed(said.line);
-      this.#config.say({ is: "gone", how, from, about: short(said.line.text) });
+      this.#config.say({ is: "gone", how, from, about: short(said) });
     }
   }
 
@@ -218,7 +220,9 @@ function isIn(said: Place, { user, group }: Place): boolean {
   return said.group === group && said.user === user;
 }
 
-function short(text: string): string {
+/** The beginning of what a message says itself. */
+function short({ line, quote }: Pick<Said, "line" | "quote">): string {
+  const text = line.text.startsWith(quote) ? line.text.slice(quote.length) : line.text;
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS - 1)}…` : text;
 }
 

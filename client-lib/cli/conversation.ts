@@ -9,10 +9,11 @@ import { drawQr, qrRows } from "./qr.ts";
 import { ChatDevices } from "./chat-devices.ts";
 import { ChatFiles, type FilesOptions } from "./chat-files.ts";
 import { ChatGroups } from "./chat-groups.ts";
-import { ChatMessages, headOf, type MessageLine, shownOf } from "./chat-messages.ts";
+import { type Beside, ChatMessages, headOf, type MessageLine, shownOf } from "./chat-messages.ts";
 import { ChatUploads, type OutLine } from "./chat-uploads.ts";
 import type { Happening, Line, State } from "./happenings.ts";
 import type { Showing } from "./transfer.ts";
+import { usageOf } from "./usages.ts";
 
 /** Lines that are remembered while the chat runs. */
 const MAX_LINES = 2_000;
@@ -53,10 +54,10 @@ export class Chat {
     this.client = client;
     this.peer = peer;
     this.#accepts = peer;
-    this.#devices = new ChatDevices(client, (text) => this.#note(text));
+    this.#devices = new ChatDevices(client, (text) => this.#answer(text));
     this.#groups = new ChatGroups({
       client,
-      note: (text) => this.#note(text),
+      note: (text) => this.#answer(text),
       after: (what) => this.#then(what),
       turnTo: (tag) => this.#writeTo(tag),
     });
@@ -68,7 +69,7 @@ export class Chat {
       here: () => this.#here(),
       reply: (text, to) => this.#send(text, to),
       sendCard: (user) => this.#sendCard(user),
-      add: (card) => this.#addContact(card),
+      add: (card) => this.#addCard(card),
       removed: (line) => this.#hide(line),
       deleted: (id) => this.#uploads.withdraw(id),
       goes: (sent) => this.#goes(sent),
@@ -88,10 +89,10 @@ export class Chat {
     this.#uploads = new ChatUploads({
       ...acting,
       begin: (where, text) => this.#begin(where, text),
-      known: (line, where, id, head) => this.#known(line, where, id, head),
+      known: (line, where, id, head) => this.#known(line, where, id, { head, quote: "" }),
       reach: (line, state, code) => this.#move(line, state, code),
     });
-    this.#files = new ChatFiles({ ...acting, ...files });
+    this.#files = new ChatFiles({ ...acting, ...files, answer: (text) => this.#answer(text) });
     this.connection = client.connection;
     this.#listen();
     this.#then(() => this.#files.goOn());
@@ -141,7 +142,7 @@ export class Chat {
     client.on("message", (message) => {
       const { from, sentAt, late } = message;
       this.typing.delete(from);
-      this.peer ??= from;
+      if (this.peer === undefined) this.#turn(from);
       const done = this.#heard({ user: from, group: undefined }, message, { from, at: sentAt, late });
       message.read();
       this.#watch(message.from);
@@ -201,7 +202,7 @@ export class Chat {
       const { group, from, own, sentAt, late } = message;
       const tag = this.#groups.tagOf(group);
       const line = { from: `${tag} ${own ? "you" : from}`, at: sentAt, late };
-      this.peer ??= tag;
+      if (this.peer === undefined) this.#turn(tag);
       const done = this.#heard({ user: undefined, group }, message, line);
       message.read();
       return done;
@@ -245,7 +246,7 @@ export class Chat {
     const quote = this.#messages.quote(message.replyTo);
     const line: MessageLine = { kind: "in", ...shown, text: quote + shownOf(message) };
     const { contact: card } = message;
-    this.#messages.remember(where, message, line, { card, head: headOf(message) });
+    this.#messages.remember(where, message, line, { card, quote, head: headOf(message) });
     this.#add(line);
     return this.#files.received(where, message, shown.from);
   }
@@ -282,6 +283,11 @@ export class Chat {
   #note(text: string): void {
     this.#show({ kind: "note", text });
     this.#say({ is: "notice", text });
+  }
+
+  #answer(text: string): void {
+    this.#show({ kind: "note", text });
+    this.#say({ is: "answer", text });
   }
 
   #reach(id: string, state: State, code?: string): void {
@@ -347,7 +353,7 @@ export class Chat {
     const { id } = await (group === undefined
       ? client.queue(user, text, options)
       : client.groups.queue(group, text, options));
-    this.#said(where, id, this.#messages.quote(replyTo) + text);
+    this.#said(where, id, text, this.#messages.quote(replyTo));
   }
 
   async #sendCard(user: string): Promise<void> {
@@ -359,8 +365,8 @@ export class Chat {
     this.#said(where, id, `[contact ${user}]`);
   }
 
-  #said(where: Conversation, id: string, text: string): void {
-    this.#known(this.#begin(where, text), where, id);
+  #said(where: Conversation, id: string, text: string, quote = ""): void {
+    this.#known(this.#begin(where, quote + text), where, id, { head: "", quote });
   }
 
   /** A line for a message of ours. */
@@ -372,9 +378,12 @@ export class Chat {
     return line;
   }
 
-  #known(line: OutLine, where: Conversation, id: string, head = ""): void {
+  #known(line: OutLine, where: Conversation, id: string, beside: Omit<Beside, "card">): void {
     this.#numbers.set(id, line);
-    this.#messages.remember(where, { account: this.client.account, id }, line, { card: undefined, head });
+    this.#messages.remember(where, { account: this.client.account, id }, line, {
+      ...beside,
+      card: undefined,
+    });
     const early = this.#early.get(id);
     this.#early.delete(id);
     if (early !== undefined) this.#reach(id, early);
@@ -392,25 +401,27 @@ export class Chat {
     else if (name === "accept" && user !== "") this.#then(() => this.#accept(user));
     else if (name === "block" && user !== "") this.#then(() => this.client.block(user));
     else if (name === "contact") this.#showLink();
-    else if (name === "help") this.#help();
+    else if (name === "help") this.#help((text) => this.#answer(text));
     else if (this.#messages.takes(name, words)) return undefined;
     else if (this.#uploads.takes(name, rest) || this.#files.takes(name, rest)) return undefined;
-    else if (name === "add" && user !== "") this.#then(() => this.#addContact(user));
+    else if (name === "add" && user !== "") this.#then(async () => this.#writeTo(await this.#added(user)));
     else if (!this.#devices.takes(name, user) && !this.#groups.takes(name, words, this.peer)) {
       this.#say({ is: "error", text: `/${name} is not understood` });
-      this.#help();
+      const usage = usageOf(name);
+      if (usage === undefined) this.#help((text) => this.#note(text));
+      else this.#answer(usage);
     }
     return undefined;
   }
 
-  #help(): void {
-    this.#note(
+  #help(tell: (text: string) => void): void {
+    tell(
       `/to USER  /accept USER  /block USER  /contact  /add LINK  /devices  /link CODE  /reconnect  /quit  /help  ${ChatGroups.help}`,
     );
-    this.#note(
+    tell(
       `${ChatMessages.help}  (N counts back from the newest message, which is 1; for /edit and /delete from yours)`,
     );
-    this.#note(`${ChatUploads.help}  ${ChatFiles.help}  (N counts back from the newest file here)`);
+    tell(`${ChatUploads.help}  ${ChatFiles.help}  (N counts back from the newest file here)`);
   }
 
   async #turnTo(user: string): Promise<void> {
@@ -419,11 +430,16 @@ export class Chat {
 
   #writeTo(user: string): void {
     const before = this.peer;
-    this.peer = user;
+    this.#turn(user);
     if (before !== undefined && before !== user && !before.startsWith("#"))
       this.client.unwatch(before).catch(() => undefined);
     this.#watch(user);
     this.#note(`You write to ${user} now.`);
+  }
+
+  #turn(to: string): void {
+    this.peer = to;
+    this.#say({ is: "to", to });
   }
 
   #showLink(): void {
@@ -438,15 +454,21 @@ export class Chat {
     this.#say({ is: "contact", link });
   }
 
-  async #addContact(link: string | ContactCard): Promise<void> {
+  async #added(link: string | ContactCard): Promise<string> {
     const { user } = await this.client.addContact(link);
     this.#say({ is: "added", user });
-    await this.#turnTo(user);
+    return user;
+  }
+
+  /** Somebody whom the others have introduced: the conversation with them goes on. */
+  async #addCard(card: ContactCard): Promise<void> {
+    const user = await this.#added(card);
+    this.#note(`${user} is added: /to ${user} writes to them.`);
   }
 
   async #accept(user: string): Promise<void> {
     await this.client.accept(user);
-    this.peer ??= user;
+    if (this.peer === undefined) this.#turn(user);
   }
 
   /** The person is writing: told to the other one now and then. */

@@ -64,6 +64,8 @@ export type Happening =
   | { readonly is: "request"; readonly from: string }
   | { readonly is: "contact"; readonly link: string }
   | { readonly is: "added"; readonly user: string }
+  /** Whom one writes to from now on: a name, or a group as it is called. */
+  | { readonly is: "to"; readonly to: string }
   | { readonly is: "gap"; readonly from: string; readonly missing: number }
   | { readonly is: "connection"; readonly state: "connecting" | "online" | "offline" }
   /** One's own message brings a file, of which the relay has so much; told at steps of ten. */
@@ -77,6 +79,8 @@ export type Happening =
   /** What stands there looks another way: nothing to print. */
   | { readonly is: "moved" }
   | { readonly is: "notice"; readonly text: string }
+  /** A notice that a command has asked for. */
+  | { readonly is: "answer"; readonly text: string }
   /** Nothing goes on by itself any more. */
   | { readonly is: "halted"; readonly why: string }
   | { readonly is: "error"; readonly text: string };

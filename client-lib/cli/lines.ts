@@ -24,19 +24,27 @@ export async function runLines(chat: Chat, { user, stdin, stdout, signal }: Line
   stdout.on("error", () => undefined);
   print(`ready ${user}`);
   print(`connection ${chat.connection}`);
+  let result = 0;
   chat.onHappening((what) => {
+    if (hasFailed(what)) result = 1;
     const line = formOf(what);
     if (line !== undefined) print(line);
   });
   const input = createInterface({ input: stdin, signal });
   for await (const line of input) {
-    if (chat.enter(line) === "quit") return 0;
+    if (chat.enter(line) === "quit") return result;
     await chat.settled();
     await until(chat, signal, () => chat.unsent < MAX_UNSENT);
     if (chat.halted !== undefined) return 1;
   }
   if (!signal.aborted) await until(chat, signal, () => chat.unsent === 0 && chat.saving === 0);
-  return chat.halted === undefined ? 0 : 1;
+  return chat.halted === undefined ? result : 1;
+}
+
+/** Something has not come to where it was to go; what a person has given up is no failure. */
+function hasFailed(what: Happening): boolean {
+  if (what.is !== "state") return what.is === "unsaved";
+  return what.state === "expired" || (what.state === "refused" && what.code !== "media-cancelled");
 }
 
 /** Resolves when it is so; or when nothing goes on by itself any more, or the person has had enough. */
@@ -87,6 +95,8 @@ export function formOf(what: Happening): string | undefined {
       return `contact ${what.link}`;
     case "added":
       return `added ${what.user}`;
+    case "to":
+      return `to ${flat(what.to)}`;
     case "gap":
       return `gap ${what.from} ${what.missing}`;
     case "connection":
@@ -107,6 +117,8 @@ export function formOf(what: Happening): string | undefined {
       return `discarded ${flat(what.name)}`;
     case "file":
       return `file ${what.number} ${flat(what.text)}`;
+    case "answer":
+      return `note ${flat(what.text)}`;
     case "moved":
     case "notice":
     case "done":

@@ -23,7 +23,7 @@ import {
 import type { Row, Write } from "../delivery/events.ts";
 import { ClientError } from "../errors.ts";
 import { Download, type DownloadParts } from "./download.ts";
-import { MAX_DOWNLOADS, PARTS_PER_POSITION, RELEASE_MS } from "./limits.ts";
+import { MAX_DOWNLOADS, MS_PER_POSITION, PARTS_PER_POSITION, RELEASE_MS, STOP_MS } from "./limits.ts";
 import type { MediaRef } from "./media-ref.ts";
 import type { Fetching, FetchOptions, ReadOptions } from "./received.ts";
 import type { Releases } from "./releases.ts";
@@ -52,7 +52,8 @@ export class Fetches implements Fetching {
   readonly #parts: FetchesParts;
   /** By blob, as a message describes it, and place: how far a sink has it. */
   readonly #positions: Map<string, { readonly at: number; readonly position: MediaPosition }>;
-  readonly #active = new Set<string>();
+  /** By place. */
+  readonly #active = new Map<string, Promise<void>>();
   readonly #end = new AbortController();
 
   constructor(parts: FetchesParts, rows: readonly Row[]) {
@@ -82,22 +83,30 @@ export class Fetches implements Fetching {
   }
 
   async save(ref: MediaRef, sink: MediaSink, options: FetchOptions): Promise<void> {
-    const key = keyOf(ref, sink);
     if (this.#active.has(sink.place)) throw new ClientError("media-under-way", sink.place);
-    this.#active.add(sink.place);
+    const saving = this.#save(ref, sink, options);
+    this.#active.set(sink.place, saving);
+    try {
+      await saving;
+    } finally {
+      this.#active.delete(sink.place);
+    }
+  }
+
+  async #save(ref: MediaRef, sink: MediaSink, options: FetchOptions): Promise<void> {
+    const key = keyOf(ref, sink);
     try {
       if (await this.#isThere(ref, sink, key)) return await this.#release(ref, []);
       await this.#write(ref, sink, key, options);
       await sink.finish(ref.size);
       await this.#release(ref, []);
     } catch (error) {
-      if (error instanceof ClientError && WORTHLESS.includes(error.code)) {
+      if (isWorthless(error)) {
         await sink.remove();
         await this.#forget([key]);
       }
       throw error;
     } finally {
-      this.#active.delete(sink.place);
       await sink.close();
     }
   }
@@ -126,13 +135,29 @@ export class Fetches implements Fetching {
     let part = from?.part ?? 0;
     const parts = mediaParts(sealedSize(size));
     options.progress?.(dataBefore(size, part), size);
-    for await (const { data, position } of this.#download(ref).read(from, this.#signal(options))) {
-      await sink.write(data);
-      part += 1;
-      options.progress?.(dataBefore(size, part), size);
-      if (part % PARTS_PER_POSITION !== 0 && part < parts) continue;
+    const { clock } = this.#parts;
+    let keptAt = clock.now();
+    /** Behind what was written since the last one. */
+    let next: Promise<MediaPosition> | undefined;
+    const keep = async (): Promise<void> => {
+      if (next === undefined) return;
       await sink.flush();
-      await this.#reach(key, await position());
+      await this.#reach(key, await next);
+      [next, keptAt] = [undefined, clock.now()];
+    };
+    try {
+      for await (const { data, position } of this.#download(ref).read(from, this.#signal(options))) {
+        await sink.write(data);
+        next = position();
+        part += 1;
+        options.progress?.(dataBefore(size, part), size);
+        const isDue = part % PARTS_PER_POSITION === 0 || clock.now() - keptAt >= MS_PER_POSITION;
+        if (isDue || part === parts) await keep();
+      }
+    } catch (error) {
+      // What has stopped it is told; the next try goes on from here if it can.
+      if (!isWorthless(error)) await keep().catch(() => undefined);
+      throw error;
     }
   }
 
@@ -178,9 +203,18 @@ export class Fetches implements Fetching {
     return signal === undefined ? this.#end.signal : AbortSignal.any([signal, this.#end.signal]);
   }
 
-  stop(): void {
+  /** Sinks have a second to keep what they were given. */
+  async stop(): Promise<void> {
     this.#end.abort(new ClientError("closed"));
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#parts.clock.after(STOP_MS, resolve);
+    await Promise.race([Promise.allSettled(this.#active.values()), late]);
+    cancel();
   }
+}
+
+function isWorthless(error: unknown): boolean {
+  return error instanceof ClientError && WORTHLESS.includes(error.code);
 }
 
 /** A blob, which two messages may describe differently, and a place: what a sink is called is nothing that a store's keys

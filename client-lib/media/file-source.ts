@@ -6,7 +6,7 @@ import type { MediaSource } from "./source.ts";
 
 const PIECE_BYTES = 1_048_576;
 
-/** The file at a path. `resume` of it is its path: after a restart `client.media.unfinished()` names it. @throws where it cannot be read */
+/** The file at a path. `resume` of it is its path: after a restart `client.media.unfinished()` names it. @throws ClientError media-source-invalid: there is no file that can be read, with the system's code */
 export async function fileSource(path: string, about: Pick<MediaSource, "type"> = {}): Promise<MediaSource> {
   const at = resolve(path);
   const { size, stamp } = await stateOf(at);
@@ -26,11 +26,14 @@ async function* pieces(path: string, from: number, stamp: string): AsyncGenerato
   } finally {
     await file.close();
   }
-  if ((await stateOf(path)).stamp !== stamp)
-    throw new ClientError("media-source-changed", "while it was read");
+  const after = await stateOf(path).catch(() => undefined);
+  if (after?.stamp !== stamp) throw new ClientError("media-source-changed", "while it was read");
 }
 
 async function stateOf(path: string): Promise<{ readonly size: number; readonly stamp: string }> {
-  const { size, mtimeNs, ino } = await stat(path, { bigint: true });
+  const is = await stat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => error);
+  if (is instanceof Error) throw new ClientError("media-source-invalid", is.code ?? is.message);
+  if (!is.isFile()) throw new ClientError("media-source-invalid", is.isDirectory() ? "EISDIR" : "no file");
+  const { size, mtimeNs, ino } = is;
   return { size: Number(size), stamp: `${ino}-${mtimeNs}` };
 }

@@ -11,8 +11,10 @@ export const MAX_POSITIONS = 64;
 export const PARTS_AHEAD = 1;
 /** Uploads in the store, those that wait for their messages to settle included. */
 export const MAX_UPLOADS = 1_000;
-/** Parts that a sink takes between two positions: what a cut costs at most, against a write to the disk for each. */
+/** Parts that a sink takes between two positions: what a crash costs at most, against a write to the disk for each. */
 export const PARTS_PER_POSITION = 8;
+/** Where parts come slowly, a position is kept after the first one that ends so long after the last position, ms. */
+export const MS_PER_POSITION = 1_000;
 
 /** A small picture in the message itself, bytes. */
 export const MAX_THUMBNAIL_BYTES = 16_384;
@@ -40,6 +42,8 @@ export const PAUSE_CAP_MS = 60_000;
 export const NOT_PERMITTED_MS = 120_000;
 /** A release is tried so long, ms: no relay keeps media longer. */
 export const RELEASE_MS = 30 * 24 * 3_600_000;
+/** How long the client's end waits for releases that are under way, and for sinks to keep what they have, ms. */
+export const STOP_MS = 1_000;
 /** How often parts that the relay has lost are sent again before the upload is given up; and asked for, before they are missing. */
 export const MAX_REPAIRS = 3;
 /** What happens in the outbox is looked at once in so long, ms, while messages with media are in it. */

@@ -64,6 +64,8 @@ export interface MediaConfig {
   readonly signed: (method: "PUT", path: string, json: unknown) => Promise<unknown>;
   /** Whether the relay says that parts go to its object store directly. */
   readonly direct: () => boolean;
+  /** The relay's largest blob, bytes, once it is known. */
+  readonly maxBlobBytes: () => number | undefined;
   /** Takes a message into the outbox. @throws ClientError */
   readonly say: (message: MediaMessage) => Promise<SentMessage>;
   /** Something failed that nobody waits for. */

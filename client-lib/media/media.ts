@@ -1,6 +1,6 @@
 // Everything that moves files, behind one door that is loaded late. Always true: rows are read once, when it opens.
 import { decodeAll, fromBytes, MAX_MEDIA_BYTES, toBytes } from "@lethe/protocol";
-import { isMediaSize } from "@lethe/crypto";
+import { isMediaSize, sealedSize } from "@lethe/crypto";
 import { bodyOf, type Beside } from "../content/content.ts";
 import type { MessageId, Row } from "../delivery/events.ts";
 import { MAX_BODY_BYTES } from "../delivery/limits.ts";
@@ -70,7 +70,7 @@ export class Media implements Fetching {
   /** @throws ClientError, what the source throws */
   send(target: MediaTarget, source: MediaSource, options: SendMediaOptions): Promise<SentMessage> {
     checkSource(source);
-    if (!isMediaSize(source.size)) throw new ClientError("media-too-large", `over ${MAX_MEDIA_BYTES} bytes`);
+    checkSize(source.size, this.#config.maxBlobBytes() ?? MAX_MEDIA_BYTES);
     const row = rowFor(target, source, options, newKeys(this.#config.random));
     if (bodyFor(row).length > MAX_BODY_BYTES) throw new ClientError("body-too-large");
     return this.uploads.send(row, source, options.progress ?? (() => undefined));
@@ -94,8 +94,7 @@ export class Media implements Fetching {
 
   /** What is under way ends; rows stay. */
   async stop(): Promise<void> {
-    this.#fetches.stop();
-    await Promise.all([this.uploads.stop(), this.#releases.stop()]);
+    await Promise.all([this.#fetches.stop(), this.uploads.stop(), this.#releases.stop()]);
   }
 }
 
@@ -114,6 +113,13 @@ function storedUploads(
       ] as const,
   );
   return new Map(all);
+}
+
+/** @throws ClientError media-too-large */
+function checkSize(size: number, limit: number): void {
+  if (isMediaSize(size) && sealedSize(size) <= limit) return;
+  const sealed = isMediaSize(size) ? `, ${sealedSize(size)} sealed` : "";
+  throw new ClientError("media-too-large", `${size} bytes${sealed}; the limit is ${limit}`);
 }
 
 type Keys = Pick<UploadRow, "id" | "key" | "uploadKey">;

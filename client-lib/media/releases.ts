@@ -4,7 +4,7 @@ import { fromBytes, type Time, toBytes } from "@lethe/protocol";
 import type { Write } from "../delivery/events.ts";
 import type { Clock } from "../edge/clock.ts";
 import { ClientError } from "../errors.ts";
-import { RELEASE_MS } from "./limits.ts";
+import { RELEASE_MS, STOP_MS } from "./limits.ts";
 import type { MediaHttp } from "./media-http.ts";
 import { type Patience, passes } from "./patience.ts";
 import { putMedia, type ReleaseRow, releaseRow, removeMedia } from "./rows.ts";
@@ -22,6 +22,8 @@ export class Releases {
   /** By the blob's id, one character a byte. */
   readonly #owed: Map<string, ReleaseRow>;
   readonly #end = new AbortController();
+  /** Nothing is tried another time. */
+  readonly #lastTry = new AbortController();
   #running: Promise<void> | undefined;
 
   constructor(parts: ReleasesParts, owed: ReadonlyMap<string, ReleaseRow>) {
@@ -48,14 +50,13 @@ export class Releases {
       },
       (error: unknown) => {
         this.#running = undefined;
-        if (!this.#end.signal.aborted) this.#parts.failed(error);
+        if (!this.#lastTry.signal.aborted) this.#parts.failed(error);
       },
     );
   }
 
   async #work(): Promise<void> {
     const { patience } = this.#parts;
-    const { signal } = this.#end;
     for (let tries = 0; this.#owed.size > 0; tries++) {
       let wait = 0;
       for (const [key, row] of [...this.#owed]) {
@@ -63,7 +64,7 @@ export class Releases {
         if (left === undefined) tries = 0;
         else wait = Math.max(wait, left);
       }
-      if (this.#owed.size > 0) await patience.pause(tries, wait, signal);
+      if (this.#owed.size > 0) await patience.pause(tries, wait, this.#lastTry.signal);
     }
   }
 
@@ -86,8 +87,13 @@ export class Releases {
     return undefined;
   }
 
+  /** What is under way has a second to come to its end; what is tried again later is left to the next start. */
   async stop(): Promise<void> {
-    this.#end.abort(new ClientError("closed"));
-    await this.#running;
+    const closed = new ClientError("closed");
+    this.#lastTry.abort(closed);
+    const cancel = this.#parts.clock.after(STOP_MS, () => this.#end.abort(closed));
+    while (this.#running !== undefined) await this.#running;
+    cancel();
+    this.#end.abort(closed);
   }
 }

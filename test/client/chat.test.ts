@@ -67,6 +67,7 @@ describe("lethe chat, in pipes", () => {
     greta.type("/to tilda", "hello tilda");
     await tilda.line(/^< greta: hello tilda$/);
     greta.type("/group trip hans tilda", "who brings the tent?");
+    await greta.line(/^to #trip$/);
     await hans.line(/^group #trip joined 3$/);
     await hans.line(/^< #trip greta: who brings the tent\?$/);
     await tilda.line(/^< #trip greta: who brings the tent\?$/);
@@ -174,6 +175,7 @@ describe("lethe chat, in pipes", () => {
     await nils.line(/^error This is no contact link/);
     nils.type(`/add ${link}`, "hello mona");
     await nils.line(/^added mona$/);
+    await nils.line(/^to mona$/);
     expect(await mona.line(/^request/)).toBe("request nils");
     mona.type("/accept nils");
     await mona.line(/^< nils: hello mona$/);

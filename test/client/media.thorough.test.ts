@@ -7,7 +7,7 @@ import { MEDIA_PART_BYTES } from "@lethe/protocol";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { linkStore } from "../support/linked-store.ts";
 import { eventually } from "../support/waiting.ts";
-import { type Device, MediaWorld, randomData, same } from "./support/media-world.ts";
+import { type Device, MediaWorld, randomData, same, sent } from "./support/media-world.ts";
 
 let world: MediaWorld;
 beforeAll(async () => {
@@ -20,15 +20,6 @@ afterAll(() => world[Symbol.asyncDispose]());
 const LARGE = 5_000_000;
 const isPart = (method: string) => (what: { method: string; path: string }) =>
   what.method === method && what.path.includes("/parts/");
-
-async function sent(from: Device, to: Device, bytes: Uint8Array) {
-  const [message, handle] = await Promise.all([
-    to.file(),
-    from.client.sendMedia(to.user, bytesSource(bytes)),
-  ]);
-  if (message.media === undefined) throw new Error("no file");
-  return { media: message.media, handle };
-}
 
 describe("a file", () => {
   it("goes from one to another, byte for byte, with what is said of it, and is gone from the relay then", async () => {
@@ -243,6 +234,9 @@ describe("a line that is cut", () => {
   });
 });
 
+const knownPolicy = ({ client }: Device) =>
+  eventually(10_000, "the relay's policy", async () => client.policy);
+
 describe("an upload", () => {
   /** Anna's client ends while the second part is on its way. */
   async function broken(anna: Device, ben: Device, source: MediaSource): Promise<Device> {
@@ -360,10 +354,31 @@ describe("an upload", () => {
     await world.isEmpty();
   });
 
+  it("has no source where no file is", async () => {
+    const none = fileSource(join(world.folder, "none"));
+    await expect(none).rejects.toMatchObject({
+      code: "media-source-invalid",
+      message: expect.stringContaining("(ENOENT)"),
+    });
+    const folder = fileSource(world.folder);
+    await expect(folder).rejects.toMatchObject({
+      code: "media-source-invalid",
+      message: expect.stringContaining("(EISDIR)"),
+    });
+  });
+
   it("that the relay takes none of says why, and leaves nothing", async () => {
     const [anna, ben] = await world.friends();
     const huge = { size: 300 * 1024 * 1024, read: async function* () {} };
-    await expect(anna.client.sendMedia(ben.user, huge)).rejects.toMatchObject({ code: "media-too-large" });
+    const limit = (await knownPolicy(anna)).media?.bytes;
+    const before = anna.line.carried.length;
+    await expect(anna.client.sendMedia(ben.user, huge)).rejects.toMatchObject({
+      code: "media-too-large",
+      message: expect.stringMatching(
+        new RegExp(`\\(314572800 bytes, \\d+ sealed; the limit is ${limit}\\)$`),
+      ),
+    });
+    expect(anna.line.carried.slice(before).filter(({ path }) => path.includes("/media/"))).toEqual([]);
     const invalid = [
       [{ ...huge, size: -1 }, {}, "media-source-invalid"],
       [{ ...huge, size: 1, resume: "x".repeat(4_097) }, {}, "media-source-invalid"],

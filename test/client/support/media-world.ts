@@ -3,7 +3,13 @@ import { randomBytes } from "node:crypto";
 import { readdir, rm, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Client, type ClientOptions, type ClientStore, type ReceivedMessage } from "@lethe/client";
+import {
+  bytesSource,
+  Client,
+  type ClientOptions,
+  type ClientStore,
+  type ReceivedMessage,
+} from "@lethe/client";
 import { MEDIA_TABLES } from "../../../client-lib/media/tables.ts";
 import { lastingStore } from "../../support/linked-store.ts";
 import { eventually } from "../../support/waiting.ts";
@@ -129,6 +135,16 @@ export class MediaWorld implements AsyncDisposable {
     await this.relay[Symbol.asyncDispose]();
     await rm(this.folder, { recursive: true });
   }
+}
+
+/** A file from one to another, as it has come. */
+export async function sent(from: Device, to: Device, bytes: Uint8Array) {
+  const [message, handle] = await Promise.all([
+    to.file(),
+    from.client.sendMedia(to.user, bytesSource(bytes)),
+  ]);
+  if (message.media === undefined) throw new Error("no file");
+  return { media: message.media, handle };
 }
 
 const isOwing = (table: string): boolean => table !== "media-download";

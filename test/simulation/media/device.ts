@@ -254,6 +254,7 @@ export class Device {
         return (await http.read(await http.first(path, () => init))).json;
       },
       direct: () => false,
+      maxBlobBytes: () => undefined,
       say: (message) => this.#say(run, message),
       failed: (error) => this.#expect(run, error),
     };
