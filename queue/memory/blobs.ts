@@ -66,6 +66,8 @@ export class MemoryBlobs implements Blobs {
   }
 }
 
+/** Copies, which are the caller's: `slice` of a buffer would be none. */
 async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) yield bytes.slice(at, at + CHUNK_BYTES);
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES)
+    yield Uint8Array.from(bytes.subarray(at, at + CHUNK_BYTES));
 }

@@ -13,6 +13,9 @@ import { aFolder } from "../support/folder.ts";
 import { heldBytes } from "../support/memory.ts";
 import { aSmallDisk } from "../support/small-disk.ts";
 
+/** What is read of a part at a time. */
+const CHUNK_BYTES = 262_144;
+
 /** Runs a process that puts parts, kills it after so many, and gives those that it told of. */
 async function putAndKill(folder: string, media: MediaId, first: number, count: number): Promise<number[]> {
   const args = [folder, toHex(media), String(first)];
@@ -93,7 +96,7 @@ describe("the memory of blobs in files", () => {
       await reader?.next();
       if (reader !== undefined) readers.push(reader);
     }
-    expect(heldBytes() - before).toBeLessThan(16 * 2 * 65_536);
+    expect(heldBytes() - before).toBeLessThan(16 * 2 * CHUNK_BYTES);
     for (const reader of readers) await reader.return?.();
     await blobs.close();
   });

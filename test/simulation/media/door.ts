@@ -1,6 +1,5 @@
 // The relay's routes for media as they are, behind the thinnest door that they can stand in: requests and answers are plain
 // objects, nothing is a socket. Always true: what a route refuses is answered by the relay's own table of problems.
-import { Readable } from "node:stream";
 import type { AccountId } from "@lethe/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { mediaRoutes } from "../../../relay/http/media-routes.ts";
@@ -85,11 +84,11 @@ function requestOf({ headers, body, isCut }: Asked, params: unknown): FastifyReq
     async *iterator(): AsyncGenerator<Uint8Array> {
       if (body === undefined) return;
       if (isCut) {
-        yield body.subarray(0, body.length >> 1);
+        yield Uint8Array.from(body.subarray(0, body.length >> 1)); // a chunk is the relay's, who gives its memory back
         raw.destroyed = true;
         throw new Error("the line was cut");
       }
-      yield body;
+      yield Uint8Array.from(body);
       raw.complete = true;
     },
   };
@@ -97,18 +96,51 @@ function requestOf({ headers, body, isCut }: Asked, params: unknown): FastifyReq
   return { headers: raw.headers, params, body: bytes, raw } as unknown as FastifyRequest;
 }
 
+/** What an answer goes out by, as much of it as the routes use. */
+class Line {
+  closed = false;
+  readonly destroyed = false;
+  statusCode = 200;
+  readonly writableFinished = true;
+  readonly chunks: Uint8Array[] = [];
+  readonly #closing = new Set<() => void>();
+
+  once(_event: string, then: () => void): void {
+    this.#closing.add(then);
+  }
+
+  off(_event: string, then: () => void): void {
+    this.#closing.delete(then);
+  }
+
+  writeHead(status: number): void {
+    this.statusCode = status;
+  }
+
+  write(chunk: Uint8Array, gone: () => void): void {
+    this.chunks.push(Uint8Array.from(chunk)); // its memory is given back
+    gone();
+  }
+
+  end(): void {}
+
+  destroy(): void {}
+
+  close(): void {
+    this.closed = true;
+    for (const then of this.#closing) then();
+  }
+}
+
 /** As much of an answer as the routes use. */
 class Reply {
   readonly #headers: Record<string, string> = {};
-  readonly #then: (() => void)[] = [];
-  #body: unknown;
-  readonly raw = {
-    closed: false,
-    statusCode: 200,
-    writableFinished: true,
-    destroy: () => undefined,
-    once: (_event: string, then: () => void) => this.#then.push(then),
-  };
+  #json: unknown;
+  readonly raw = new Line();
+
+  get statusCode(): number {
+    return this.raw.statusCode;
+  }
 
   status(code: number): this {
     this.raw.statusCode = code;
@@ -120,26 +152,25 @@ class Reply {
     return this;
   }
 
+  getHeaders(): Readonly<Record<string, string>> {
+    return this.#headers;
+  }
+
   type(value: string): this {
     return this.header("content-type", value);
   }
 
-  send(body?: unknown): this {
-    this.#body = body;
+  hijack(): void {}
+
+  send(json?: unknown): this {
+    this.#json = json;
     return this;
   }
 
-  async end(): Promise<Answered> {
-    const bytes = await bytesOf(this.#body);
-    for (const then of this.#then) then();
+  end(): Answered {
+    const json = this.#json === undefined ? [] : [Buffer.from(JSON.stringify(this.#json))];
+    const bytes = Buffer.concat([...this.raw.chunks, ...json]);
+    this.raw.close();
     return { status: this.raw.statusCode, headers: this.#headers, bytes };
   }
-}
-
-async function bytesOf(body: unknown): Promise<Uint8Array> {
-  if (body === undefined) return new Uint8Array();
-  if (!(body instanceof Readable)) return Buffer.from(JSON.stringify(body));
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of body) chunks.push(chunk as Uint8Array);
-  return Buffer.concat(chunks);
 }
