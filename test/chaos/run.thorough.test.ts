@@ -18,6 +18,8 @@ it("keeps every promise through 30 seconds of all kinds of fault", async () => {
     const names = Array.from({ length: chosen.people }, (_, i) => `person-${i}`);
     const histories = await readHistories(join(finished.folder, "people"), names);
     expect(judgeGroups(histories).faults).toEqual([]);
+    expect(verdict.counts.files.sent).toBeGreaterThan(0);
+    expect(verdict.counts.files.saved).toBeGreaterThanOrEqual(verdict.counts.files.owed);
     expect(lessOne(histories).some((less) => judgeGroups(less).missing === 1)).toBe(true);
     for (const svg of Object.values(pictures(finished, chosen)))
       expect(svg).not.toMatch(/NaN|undefined|Infinity/);
