@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { judgeFiles } from "../support/crowd/file-judge.ts";
 import type { Line, Stamped } from "../support/crowd/history.ts";
+import { tooMuch } from "./judge/left.ts";
 import { timelineOf } from "./judge/timeline.ts";
 import { judgeRun } from "./judge/verdict.ts";
 
@@ -12,13 +13,14 @@ const at = (mono: number, line: Line): Stamped => ({ ...line, mono, wall: mono }
 
 const TO_BEN = "anna-0-7.bin";
 const TO_ALL = "anna-1-9.bin";
+const BLOBS: Readonly<Record<string, string>> = { [TO_BEN]: "0c0d", [TO_ALL]: "0a0b" };
 
 /** Anna sends one file to ben, and one to her group of three. */
 function clean(): History {
   const change = { tag: "group-0", change: "create", users: ["ben", "cora"], number: 0 } as const;
   const group = { tag: "group-0", number: 0, members: ["aa", "bb", "cc"] };
   const had = (mono: number, file: string): Stamped[] => [
-    at(mono, { is: "file-shown", file, id: `m-${file}`, ref: "" }),
+    at(mono, { is: "file-shown", file, id: `m-${file}`, ref: "", blob: BLOBS[file] ?? "" }),
     at(mono + 1, { is: "file-fetching", file, from: 0 }),
     at(mono + 2, { is: "file-saved", file, hash: `h-${file}` }),
   ];
@@ -76,7 +78,7 @@ describe("the judge of files", () => {
     expect(judgeFiles(mapOf(clean()))).toEqual({
       faults: [],
       ...{ files: 2, sent: 2, notSent: 0, outOfSight: 0, resumedUploads: 0, resumedDownloads: 0 },
-      ...{ saved: 3, savedBytes: 25, owed: 3, missing: 0, mayStay: 0 },
+      ...{ saved: 3, savedBytes: 25, owed: 3, missing: 0, mayStay: [] },
     });
   });
 
@@ -100,12 +102,14 @@ describe("the judge of files", () => {
     [
       "a file that nobody sent",
       "phantom",
-      ({ cora }) => cora.push(at(600, { is: "file-shown", file: "ben-0-1.bin", id: "m", ref: "" })),
+      ({ cora }) =>
+        cora.push(at(600, { is: "file-shown", file: "ben-0-1.bin", id: "m", ref: "", blob: "0a0b" })),
     ],
     [
       "a second message within one start",
       "duplicated",
-      ({ ben }) => ben.push(at(600, { is: "file-shown", file: TO_BEN, id: `m-${TO_BEN}`, ref: "" })),
+      ({ ben }) =>
+        ben.push(at(600, { is: "file-shown", file: TO_BEN, id: `m-${TO_BEN}`, ref: "", blob: "0a0b" })),
     ],
     [
       "a second message under another id",
@@ -113,7 +117,7 @@ describe("the judge of files", () => {
       ({ ben }) =>
         ben.push(
           at(600, { is: "started", account: "bb" }),
-          at(601, { is: "file-shown", file: TO_BEN, id: "another", ref: "" }),
+          at(601, { is: "file-shown", file: TO_BEN, id: "another", ref: "", blob: "0a0b" }),
         ),
     ],
     [
@@ -154,7 +158,7 @@ describe("the judge of files", () => {
     const history = clean();
     history.ben.push(
       at(600, { is: "started", account: "bb" }),
-      at(601, { is: "file-shown", file: TO_BEN, id: `m-${TO_BEN}`, ref: "" }),
+      at(601, { is: "file-shown", file: TO_BEN, id: `m-${TO_BEN}`, ref: "", blob: "0a0b" }),
     );
     expect(breachesOf(history)).toEqual([]);
   });
@@ -171,10 +175,20 @@ describe("the judge of files", () => {
   it("owes nothing to those who were taken out, whose files may stay", () => {
     const history = clean();
     takeOut(history);
-    expect(judgeFiles(mapOf(history))).toMatchObject({ faults: [], owed: 2, missing: 0, mayStay: 1 });
-    expect(breachesOf(history, ["media/0a/0a0b/0", "media/0a/0a0b/1"])).toEqual([]);
+    expect(judgeFiles(mapOf(history))).toMatchObject({ faults: [], owed: 2, missing: 0, mayStay: ["0a0b"] });
+    expect(breachesOf(history, ["media/0a/0a0b/0", "media/0a/0a0b/1.12ab.new"])).toEqual([]);
     expect(breachesOf(history, ["media/0a/0a0b/0", "media/0c/0c0d/0"])).toEqual(["files-left"]);
-    expect(breachesOf(history, ["media/0a/0a0b/0.12ab.new"])).toEqual(["files-left"]);
+    expect(breachesOf(history, ["media/0c/0c0d/0.12ab.new"])).toEqual(["files-left"]);
+  });
+
+  it("lets a file stay that came to nobody, and no second one", () => {
+    const history = clean();
+    takeOut(history);
+    for (const name of ["ben", "cora"] as const)
+      history[name] = history[name].filter((line) => !("file" in line && line.file === TO_ALL));
+    expect(judgeFiles(mapOf(history)).mayStay).toEqual([undefined]);
+    expect(tooMuch(["media/0e/0e0f/0", "media/0e/0e0f/1"], [undefined])).toEqual([]);
+    expect(tooMuch(["media/0e/0e0f/0", "media/0c/0c0d/0"], [undefined])).toHaveLength(2);
   });
 
   it("tells the life of a file as a timeline", () => {

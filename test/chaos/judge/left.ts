@@ -1,18 +1,15 @@
-// Nothing of files is kept that everybody has: what stands in the relay's media folder at the end, one path for each part.
+// Nothing of files is kept that everybody has: what stands in the relay's media folder at the end, one path for each part, parts
+// included that were never written to their ends.
 import { basename, dirname } from "node:path";
 
-/** The files, by their ids, of which there is a part. */
-function blobsIn(left: readonly string[]): ReadonlySet<string> {
-  return new Set(left.filter((path) => !isUnfinished(path)).map((path) => basename(dirname(path))));
-}
+const blobOf = (path: string): string => basename(dirname(path));
 
-/** A part that was never written to its end. */
-function isUnfinished(path: string): boolean {
-  return path.endsWith(".new");
-}
-
-/** What may not be there. */
-export function tooMuch(left: readonly string[], mayStay: number): readonly string[] {
-  const unfinished = left.filter(isUnfinished);
-  return blobsIn(left).size > mayStay ? left : unfinished;
+/** What may not be there. @param mayStay blobs that may; undefined: one more whose name nobody knows */
+export function tooMuch(
+  left: readonly string[],
+  mayStay: readonly (string | undefined)[],
+): readonly string[] {
+  const others = left.filter((path) => !mayStay.includes(blobOf(path)));
+  const unnamed = mayStay.filter((blob) => blob === undefined).length;
+  return new Set(others.map(blobOf)).size > unnamed ? others : [];
 }

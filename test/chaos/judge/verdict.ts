@@ -157,7 +157,10 @@ function breachesOf(faults: readonly Fault[], histories: Histories<Stamped>, nem
   }));
 }
 
-function endBreaches({ complete, held, left, kept, ends }: Ending, mayStay: number): Breach[] {
+function endBreaches(
+  { complete, held, left, kept, ends }: Ending,
+  mayStay: FileVerdict["mayStay"],
+): Breach[] {
   const breach = (kind: string, what: readonly string[]): Breach[] =>
     what.length === 0 ? [] : [{ kind, count: what.length, says: what[0] ?? "", timeline: what.slice(0, 20) }];
   return [

@@ -21,8 +21,8 @@ export interface FileVerdict {
   readonly owed: number;
   /** Of these, those that are not saved yet, and files whose end is not known: what a run that is not over waits for. */
   readonly missing: number;
-  /** Files that the relay may still hold. */
-  readonly mayStay: number;
+  /** Files that the relay may still hold, by what it keeps them as; undefined: a file that came to nobody. */
+  readonly mayStay: readonly (string | undefined)[];
 }
 
 interface Sending {
@@ -35,6 +35,7 @@ interface Sending {
   sent: number;
   end: "sent" | "not-sent" | "out-of-sight" | undefined;
   readonly savedBy: Set<string>;
+  blob: string | undefined;
 }
 
 interface Known {
@@ -62,7 +63,7 @@ export function judgeFiles(histories: Histories<Stamped>): FileVerdict {
     saved: all.reduce((sum, { savedBy }) => sum + savedBy.size, 0),
     savedBytes: all.reduce((sum, { file, savedBy }) => sum + savedBy.size * sizeOf(file), 0),
     ...arrival(all, known, say),
-    mayStay: all.filter((file) => mayStay(file, known)).length,
+    mayStay: all.filter((file) => mayStay(file, known)).map(({ blob }) => blob),
     faults,
   };
 }
@@ -75,8 +76,9 @@ function filesIn(histories: Histories<Stamped>): Map<string, Sending> {
     for (const line of lines) {
       if (line.is === "file-sending") {
         const { file, hash, to, mono } = line;
-        const fresh = { sent: Number.POSITIVE_INFINITY, end: undefined, savedBy: new Set<string>() };
-        files.set(file, { file, from, hash, to, sending: mono, ...fresh });
+        const fresh = { end: undefined, savedBy: new Set<string>(), blob: undefined };
+        const sent = Number.POSITIVE_INFINITY;
+        files.set(file, { file, from, hash, to, sending: mono, sent, ...fresh });
       }
       if (line.is !== "file-sent" && line.is !== "file-not-sent" && line.is !== "file-out-of-sight") continue;
       const sending = files.get(line.file);
@@ -110,6 +112,7 @@ function received(
         say("phantom", `${file} came to ${at} with other bytes`, { file });
       continue;
     }
+    if (sending !== undefined) sending.blob = line.blob;
     const before = seen.get(file);
     if (before !== undefined && before.id !== line.id)
       say("duplicated", `${file} came to ${at} under two ids`, { file });

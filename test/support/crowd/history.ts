@@ -102,8 +102,14 @@ export type FileLine =
   | { readonly is: "file-not-sent"; readonly file: string; readonly code: string }
   /** There is no upload of it after a start: its message went out, or it was never begun. */
   | { readonly is: "file-out-of-sight"; readonly file: string }
-  /** A message has come; `ref`: with what it is fetched, base64url. */
-  | { readonly is: "file-shown"; readonly file: string; readonly id: string; readonly ref: string }
+  /** A message has come; `ref`: with what it is fetched, base64url; `blob`: as what the relay keeps it, hexadecimal. */
+  | {
+      readonly is: "file-shown";
+      readonly file: string;
+      readonly id: string;
+      readonly ref: string;
+      readonly blob: string;
+    }
   /** So many bytes of it are there when fetching begins. */
   | { readonly is: "file-fetching"; readonly file: string; readonly from: number }
   | { readonly is: "file-saved"; readonly file: string; readonly hash: string }

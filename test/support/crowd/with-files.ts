@@ -3,6 +3,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { bytesSource, type Client, ClientError, type Group, type ReceivedMedia } from "@lethe/client";
+import { decodeRef } from "../../../client-lib/media/media-ref.ts";
 import type { Chance } from "../chance.ts";
 import { endOf, saveAndNote } from "./file-steps.ts";
 import type { FileLine, FileTarget, Line } from "./history.ts";
@@ -94,7 +95,8 @@ export class WithFiles {
 
   shown(id: string, media: ReceivedMedia): void {
     const ref = Buffer.from(media.ref).toString("base64url");
-    this.#parts.write({ is: "file-shown", file: media.name, id, ref });
+    const blob = Buffer.from(decodeRef(media.ref).id).toString("hex");
+    this.#parts.write({ is: "file-shown", file: media.name, id, ref, blob });
     this.#save(media);
   }
 
