@@ -135,7 +135,9 @@ function refusals(
       if (sending === undefined) continue;
       if (sending.savedBy.size > 0) say("refused-and-delivered", `${file} of ${name} (${code})`, { file });
       const isOut = code === "not-a-member" && owedTo(sending, known).length === 0;
-      if (!isOut) say("trouble", `${file} of ${name} was refused: ${code}`, { file });
+      // Its recipient is asked for first.
+      if (!isOut && code !== "relay-unreachable")
+        say("trouble", `${file} of ${name} was refused: ${code}`, { file });
     }
 }
 

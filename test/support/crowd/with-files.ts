@@ -64,12 +64,19 @@ export class WithFiles {
     const file = fileName(client.user, this.#begun++, this.#size());
     this.#uploads.add(async () => {
       const bytes = contentOf(file);
-      write({ is: "file-sending", file, hash: hashOfFile(bytes), to: targetOf(to) });
+      write({ is: "file-sending", file, hash: hashOfFile(bytes), to: this.#targetOf(to) });
       const source = bytesSource(bytes, { name: file });
       await this.#end(file, () =>
         typeof to === "string" ? client.sendMedia(to, source) : client.groups.sendMedia(to.id, source),
       );
     });
+  }
+
+  /** A group as it is known now. */
+  #targetOf(to: string | Group): FileTarget {
+    if (typeof to === "string") return { user: to };
+    const group = this.#parts.client.groups.get(to.id);
+    return { ...namedIn(group), members: group.members.map(({ account }) => account) };
   }
 
   #size(): number {
@@ -116,11 +123,6 @@ export class WithFiles {
       });
     });
   }
-}
-
-function targetOf(to: string | Group): FileTarget {
-  if (typeof to === "string") return { user: to };
-  return { ...namedIn(to), members: to.members.map(({ account }) => account) };
 }
 
 function filesThat(history: readonly Line[], is: FileLine["is"]): Set<string> {
