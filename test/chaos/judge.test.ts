@@ -6,12 +6,22 @@ import { Marks } from "./judge/kept.ts";
 import { type Demands, type Ending, judgeRun, type Verdict } from "./judge/verdict.ts";
 import type { Nemeses, Strike } from "./nemesis-log.ts";
 
-const ENDING: Ending = { complete: true, settledMs: 900, held: 0, kept: [], marks: 4, ends: [], crashes: 0 };
+const ENDING: Ending = {
+  complete: true,
+  settledMs: 900,
+  held: 0,
+  left: [],
+  kept: [],
+  marks: 4,
+  ends: [],
+  crashes: 0,
+};
 const DEMANDS: Demands = {
   strikes: 2,
   sent: 2,
   redelivered: 1,
   groups: 0,
+  files: 0,
   kinds: ["relay-kill", "link-cut"],
 };
 
@@ -178,6 +188,8 @@ describe("the judge of a run", () => {
   it.each<[string, Partial<Ending>]>([
     ["not-settled", { complete: false }],
     ["not-empty", { held: 3 }],
+    ["files-left", { left: ["media/0a/0a0b/0"] }],
+    ["files-left", { left: ["media/0a/0a0b/0.1234.new"] }],
     ["kept", { kept: ["segment-1"] }],
     ["ended-by-itself", { ends: ["relay-1 ended with 1"] }],
   ])("fails for what the end showed: %s", (kind, change) => {
@@ -188,6 +200,7 @@ describe("the judge of a run", () => {
   it.each<[string, Partial<Demands>]>([
     ["strikes: 2 of 9", { strikes: 9 }],
     ["sent: 2 of 9", { sent: 9 }],
+    ["files: 0 of 9", { files: 9 }],
     ["redelivered: 1 of 9", { redelivered: 9 }],
     ["storm did not strike", { kinds: ["relay-kill", "storm"] }],
   ])("is unknown where the run was not violent enough: %s", (lacking, change) => {

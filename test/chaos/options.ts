@@ -12,6 +12,7 @@ export const HELP = `Usage: npm run chaos -- [options]
   --out FOLDER    what is left behind (default test/.artifacts/chaos-SEED)
   --people P      people that write to each other (default 24), in --processes of them (default 4)
   --groups N      groups that they make, write to and change (default 6; 0: none)
+  --files F       files a minute of all together, to each other and to groups (default 30, with several relays 0)
   --rate R        messages a second of all together (default 60)
   --rule-off R    leave a rule of delivery out of the relays: the judge must see it
   --list          every kind of fault
@@ -29,6 +30,7 @@ export interface Options {
   readonly people: number;
   readonly processes: number;
   readonly groups: number;
+  readonly files: number;
   readonly rate: number;
   readonly ruleOff: string | undefined;
 }
@@ -59,6 +61,7 @@ export function optionsOf(args: string[], now: number): Options | "help" | "list
       people: text,
       processes: text,
       groups: text,
+      files: text,
       rate: text,
       "rule-off": text,
       list: { type: "boolean" },
@@ -72,6 +75,9 @@ export function optionsOf(args: string[], now: number): Options | "help" | "list
   const nodes = Math.floor(number("nodes", values.nodes, [1, 9, 1]));
   if (store === "embedded" && nodes > 1)
     throw new RangeError("the embedded store has one node; --store redis has many");
+  const files = number("files", values.files, [0, 10_000, nodes > 1 ? 0 : 30]);
+  if (nodes > 1 && files > 0)
+    throw new RangeError("--files needs one relay: several share no place for files");
   return {
     minutes: number("minutes", values.minutes, [0.1, 1_440, 5]),
     faults: values.faults ?? "all",
@@ -82,6 +88,7 @@ export function optionsOf(args: string[], now: number): Options | "help" | "list
     people: Math.floor(number("people", values.people, [2, 500, 24])),
     processes: Math.floor(number("processes", values.processes, [1, 32, 4])),
     groups: Math.floor(number("groups", values.groups, [0, 100, 6])),
+    files,
     rate: number("rate", values.rate, [1, 10_000, 60]),
     ruleOff: values["rule-off"],
   };

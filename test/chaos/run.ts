@@ -6,12 +6,14 @@ import { join } from "node:path";
 import { Chance } from "../support/chance.ts";
 import { aFolder } from "../support/folder.ts";
 import { judgeGroups } from "../support/crowd/group-judge.ts";
+import { judgeFiles } from "../support/crowd/file-judge.ts";
 import { judge } from "../support/crowd/judge.ts";
 import { judgeWire } from "../support/crowd/wire-judge.ts";
 import { eventually } from "../support/waiting.ts";
 import { kindsOf, type Round, roundsOf } from "./faults/catalogue.ts";
 import { type FaultKind, lasting, type Struck } from "./faults/fault.ts";
 import { keptIn, type Marks, marksOf } from "./judge/kept.ts";
+import { tooMuch } from "./judge/left.ts";
 import { type Demands, type Ending, type Evidence, judgeRun } from "./judge/verdict.ts";
 import { type Nemeses, NemesisLog, readNemeses } from "./nemesis-log.ts";
 import type { Options } from "./options.ts";
@@ -25,7 +27,7 @@ const CALM_MS = 400_000;
 /** How long a live session's look at its own mailbox may take to come, and a drain with it, ms. */
 const EMPTY_MS = 90_000;
 /** Of what could be asked of a run, what is asked: machines are slow, and faults take time. */
-const LEAST = { strikesAMinute: 6, partOfRate: 0.4, redeliveredAStrike: 0.5 } as const;
+const LEAST = { strikesAMinute: 6, partOfRate: 0.4, partOfFiles: 0.2, redeliveredAStrike: 0.5 } as const;
 
 export interface Telling {
   begun(says: string): void;
@@ -52,6 +54,7 @@ export async function run(options: Options, folder: string, tell: Telling): Prom
     ...options,
     folder,
     storeFolder: place.path,
+    fileOneIn: options.files === 0 ? 0 : Math.max(1, Math.round((options.rate * 60) / options.files)),
     chance,
     clocks: has("relay-clock"),
     smallDisk: has("disk-full"),
@@ -65,13 +68,15 @@ export async function run(options: Options, folder: string, tell: Telling): Prom
   const demands = demandsOf(options, possible);
   const evidence = judgeRun(histories, nemeses, { demands, ending });
   await world.people.finish();
-  for (const name of world.people.names)
+  for (const name of world.people.names) {
+    await rm(world.people.filesOf(name), { recursive: true, force: true });
     for (const suffix of ["", ".key", "-wal", "-shm"])
       await rm(`${world.people.storeOf(name)}${suffix}`, { force: true });
+  }
   return { ...evidence, nemeses, lacks: world.lacks, folder };
 }
 
-function demandsOf({ minutes, rate, groups }: Options, kinds: readonly FaultKind[]): Demands {
+function demandsOf({ minutes, rate, groups, files }: Options, kinds: readonly FaultKind[]): Demands {
   const strikes = Math.floor(LEAST.strikesAMinute * minutes);
   return {
     strikes,
@@ -79,6 +84,7 @@ function demandsOf({ minutes, rate, groups }: Options, kinds: readonly FaultKind
     redelivered: Math.floor(LEAST.redeliveredAStrike * strikes),
     // In a short run some admin may not have met all members.
     groups: Math.ceil(groups / 2),
+    files: Math.floor(LEAST.partOfFiles * files * minutes),
     // A short run does not get to every kind.
     kinds: strikes >= 2 * kinds.length ? kinds.map(({ name }) => name) : [],
   };
@@ -160,10 +166,20 @@ async function calmDown(world: World, log: NemesisLog): Promise<Ending> {
     async () => ((await world.held()) === 0 ? 0 : undefined),
     500,
   ).catch(() => world.held());
+  const left = await filesLeft(world);
   const marks = marksOf(await world.people.histories());
   const kept = await forgotten(world, marks);
   log.phase("over");
-  return { complete, settledMs, held, kept, marks: marks.size, ends: world.ends, crashes: world.crashes };
+  return {
+    complete,
+    settledMs,
+    held,
+    left,
+    kept,
+    marks: marks.size,
+    ends: world.ends,
+    crashes: world.crashes,
+  };
 }
 
 /** Undefined: something may still come. */
@@ -172,15 +188,26 @@ async function settled(world: World): Promise<boolean | undefined> {
   const histories = await world.people.histories();
   const app = judge(histories);
   const inGroups = judgeGroups(histories);
-  if (app.missing + inGroups.missing + judgeWire(histories).missing === 0) return true;
+  const files = judgeFiles(histories);
+  if (app.missing + inGroups.missing + files.missing + judgeWire(histories).missing === 0) return true;
   // What is only missing may come; whatever else is broken stays broken.
   if (
-    [...app.faults, ...inGroups.faults].some(
+    [...app.faults, ...inGroups.faults, ...files.faults].some(
       ({ kind }) => kind !== "lost" && kind !== "receipt-without-delivery",
     )
   )
     return false;
   return world.people.quiet > QUIET_MS ? false : undefined;
+}
+
+/** What the relay still has of files once it has collected, where that is more than there may be. */
+async function filesLeft(world: World): Promise<readonly string[]> {
+  const { mayStay } = judgeFiles(await world.people.histories());
+  const isDone = async (): Promise<readonly string[] | undefined> => {
+    const left = await world.filesLeft();
+    return tooMuch(left, mayStay).length === 0 ? left : undefined;
+  };
+  return eventually(EMPTY_MS, "the end of the files", isDone, 500).catch(() => world.filesLeft());
 }
 
 /** What is still in a file when the forget bound is over. */

@@ -57,6 +57,9 @@ export function timelineOf(
 function idsOf(about: About, histories: Histories<Stamped>): ReadonlySet<string> {
   if ("id" in about) return new Set([about.id]);
   const ids = new Set<string>();
+  if ("file" in about)
+    for (const line of [...histories.values()].flat())
+      if (line.is === "file-shown" && line.file === about.file) ids.add(line.id);
   if ("seq" in about)
     for (const line of histories.get(about.from) ?? [])
       if (line.is === "queued" && line.to === about.to && line.seq === about.seq) ids.add(line.id);
@@ -66,6 +69,7 @@ function idsOf(about: About, histories: Histories<Stamped>): ReadonlySet<string>
 function isAbout(line: Stamped, who: string, about: About, ids: ReadonlySet<string>): boolean {
   if ("id" in line && ids.has(line.id)) return true;
   if ("ids" in line && line.ids.some((id) => ids.has(id))) return true;
+  if ("file" in about) return "file" in line && line.file === about.file;
   if ("person" in about) return who === about.person && line.is === "trouble";
   if (!("seq" in about) || !("seq" in line) || !("to" in line)) return false;
   const from = line.is === "handed" ? line.from : who;

@@ -3,10 +3,12 @@
 import type { Histories, Stamped } from "../../support/crowd/history.ts";
 import { type GroupVerdict, judgeGroups } from "../../support/crowd/group-judge.ts";
 import { type Fault, judge } from "../../support/crowd/judge.ts";
+import { type FileVerdict, judgeFiles } from "../../support/crowd/file-judge.ts";
 import { judgeWire } from "../../support/crowd/wire-judge.ts";
 import type { Nemeses, Strike } from "../nemesis-log.ts";
 import { type Message, messagesOf } from "./messages.ts";
 import { latencies, type Phase, recoveriesOf, type Recovery, type Spread, spreadOf } from "./recovery.ts";
+import { tooMuch } from "./left.ts";
 import { timelineOf } from "./timeline.ts";
 
 /** What a run must have been through for a pass. */
@@ -16,6 +18,8 @@ export interface Demands {
   readonly redelivered: number;
   /** Made. */
   readonly groups: number;
+  /** Sent. */
+  readonly files: number;
   /** Each must have struck. */
   readonly kinds: readonly string[];
 }
@@ -28,6 +32,8 @@ export interface Ending {
   readonly settledMs: number;
   /** Envelopes in mailboxes at the end. */
   readonly held: number;
+  /** What stood in the relay's media folder, one path for each part. */
+  readonly left: readonly string[];
   /** Files in which marks of delivered ciphertexts stood after the forget bound, and how many marks were looked for. */
   readonly kept: readonly string[];
   readonly marks: number;
@@ -51,6 +57,8 @@ export interface Counts {
   readonly strikes: number;
   /** In groups; none of it is in the counts above but the envelopes. */
   readonly inGroups: Omit<GroupVerdict, "faults">;
+  /** What people sent each other beside messages; its envelopes are counted above. */
+  readonly files: Omit<FileVerdict, "faults">;
 }
 
 export interface Breach {
@@ -88,6 +96,7 @@ export function judgeRun(
   const app = judge(histories);
   const wire = judgeWire(histories);
   const { faults: groupFaults, ...inGroups } = judgeGroups(histories);
+  const { faults: fileFaults, ...files } = judgeFiles(histories);
   const messages = messagesOf(histories);
   const recoveries = recoveriesOf(nemeses.strikes, messages);
   const byPhase = latencies(messages, recoveries);
@@ -104,10 +113,11 @@ export function judgeRun(
     resubmitted: wire.resubmitted,
     strikes: nemeses.strikes.length,
     inGroups,
+    files,
   };
   const breaches = [
-    ...breachesOf([...app.faults, ...groupFaults, ...wire.faults], histories, nemeses),
-    ...endBreaches(ending),
+    ...breachesOf([...app.faults, ...groupFaults, ...fileFaults, ...wire.faults], histories, nemeses),
+    ...endBreaches(ending, files.mayStay),
   ];
   const strikesByKind = countBy(nemeses.strikes);
   const lacking = lackingOf(counts, strikesByKind, demands);
@@ -147,12 +157,16 @@ function breachesOf(faults: readonly Fault[], histories: Histories<Stamped>, nem
   }));
 }
 
-function endBreaches({ complete, held, kept, ends }: Ending): Breach[] {
+function endBreaches(
+  { complete, held, left, kept, ends }: Ending,
+  mayStay: FileVerdict["mayStay"],
+): Breach[] {
   const breach = (kind: string, what: readonly string[]): Breach[] =>
     what.length === 0 ? [] : [{ kind, count: what.length, says: what[0] ?? "", timeline: what.slice(0, 20) }];
   return [
     ...breach("not-settled", complete ? [] : ["mail had not arrived when the patience was over"]),
     ...breach("not-empty", held === 0 ? [] : [`${held} envelopes in mailboxes whose devices are all online`]),
+    ...breach("files-left", tooMuch(left, mayStay)),
     ...breach("kept", kept),
     ...breach("ended-by-itself", ends),
   ];
@@ -161,8 +175,14 @@ function endBreaches({ complete, held, kept, ends }: Ending): Breach[] {
 function lackingOf(counts: Counts, struck: Readonly<Record<string, number>>, demands: Demands): string[] {
   const lacking: string[] = [];
   const { strikes, redelivered, inGroups } = counts;
-  const been = { strikes, sent: counts.sent + inGroups.sent, redelivered, groups: inGroups.groups };
-  for (const what of ["strikes", "sent", "redelivered", "groups"] as const)
+  const been = {
+    strikes,
+    sent: counts.sent + inGroups.sent,
+    redelivered,
+    groups: inGroups.groups,
+    files: counts.files.sent,
+  };
+  for (const what of ["strikes", "sent", "redelivered", "groups", "files"] as const)
     if (been[what] < demands[what]) lacking.push(`${what}: ${been[what]} of ${demands[what]}`);
   for (const kind of demands.kinds) if ((struck[kind] ?? 0) === 0) lacking.push(`${kind} did not strike`);
   return lacking;

@@ -12,7 +12,7 @@ const WHAT: Readonly<Record<Verdict["verdict"], string>> = {
 export function words(verdict: Verdict, options: Options, lacks: readonly string[]): string {
   const { counts, ending, breaches, lacking } = verdict;
   const { minutes, store, nodes, seed, faults, rate, people } = options;
-  const { inGroups } = counts;
+  const { inGroups, files } = counts;
   const whole = (count: number): string => count.toLocaleString("en");
   return [
     `# Chaos run, seed ${seed}: ${verdict.verdict}`,
@@ -23,6 +23,7 @@ export function words(verdict: Verdict, options: Options, lacks: readonly string
     "## Counts",
     `- messages: ${whole(counts.queued)} taken by the library, ${whole(counts.sent)} told as accepted, ${whole(counts.handed)} handed over; ${whole(counts.repeated)} handed over again after a start, under the same id`,
     `- in ${inGroups.groups} groups, changed ${whole(inGroups.changes)} times: ${whole(inGroups.queued)} messages taken by the library, ${whole(inGroups.sent)} told as accepted, handed over ${whole(inGroups.handed)} times, ${whole(inGroups.owed)} of these owed; ${whole(inGroups.repeated)} handed over again after a start`,
+    `- files: ${whole(files.files)} begun, ${whole(files.sent)} told as sent, ${whole(files.outOfSight)} out of sight after a start, ${whole(files.notSent)} refused; ${whole(files.saved)} times saved (${(files.savedBytes / 1_048_576).toFixed(1)} MiB), ${whole(files.owed)} owed; gone on with: ${whole(files.resumedUploads)} uploads, ${whole(files.resumedDownloads)} downloads from the middle; parts left at the relay: ${ending.left.length}, of ${files.mayStay.length} files that may stay`,
     `- envelopes, receipts included: ${whole(counts.envelopes)} submitted, ${whole(counts.resubmitted)} of these submits repeated; ${whole(counts.received)} came, ${whole(counts.redelivered)} pushes were repeats on a later connection`,
     `- faults: ${counts.strikes}; relays ended themselves at ${ending.crashes} named crash points`,
     `- after the last healing all had arrived within ${(ending.settledMs / 1_000).toFixed(0)} s; ${ending.held} envelopes left in mailboxes; ${whole(ending.marks)} ciphertexts searched for in the files, found in ${ending.kept.length}`,

@@ -25,6 +25,8 @@ export interface NodeOptions {
 export class RelayNode implements AsyncDisposable {
   readonly name: string;
   readonly port: number;
+  /** Its folder. */
+  readonly data: string;
   readonly #options: NodeOptions;
   readonly #written: Buffer[] = [];
   #process: RelayProcess | undefined;
@@ -40,6 +42,7 @@ export class RelayNode implements AsyncDisposable {
     this.#options = options;
     this.name = options.name;
     this.port = options.port;
+    this.data = options.data;
   }
 
   get isRunning(): boolean {

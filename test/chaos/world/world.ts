@@ -4,6 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Chance } from "../../support/chance.ts";
 import { People } from "../../support/crowd/people.ts";
+import { contentsOf } from "../../support/folder.ts";
 import { aQuietPort } from "../../support/ports.ts";
 import { aSmallDisk } from "../../support/small-disk.ts";
 import type { LinkHandle } from "../proxy/shape.ts";
@@ -16,6 +17,8 @@ import { ProxyProcess } from "./proxy-process.ts";
 const PING_MS = 5_000;
 /** Everybody is at one address, and members of a group meet there all at once: what one address may ask is for thousands. */
 const ONE_ADDRESS = ["--prekey-fetches", "1000"];
+/** Between two collections of files that have ended. */
+const COLLECT_S = 1;
 const DISK_MB = { embedded: 192, redis: 2_048 } as const;
 const CLUSTER_SECRET = "a secret that only the relays of this run know";
 const RECEIPT_JITTER_MS = 3_000;
@@ -31,6 +34,8 @@ export interface WorldOptions {
   readonly people: number;
   readonly processes: number;
   readonly groups: number;
+  /** Beside one in so many messages a file is sent; 0: none are. */
+  readonly fileOneIn: number;
   /** The wall clocks of relays and store can be moved. */
   readonly clocks: boolean;
   /** The store's disk can be full. */
@@ -98,6 +103,7 @@ export class World implements AsyncDisposable {
             "--ping",
             String(PING_MS),
             ...ONE_ADDRESS,
+            ...mediaFlags(options),
             ...(await clusterFlags(name, { place, proxy, chance, links })),
           ],
           env: {
@@ -123,6 +129,7 @@ export class World implements AsyncDisposable {
       peers: Math.min(5, options.people - 1),
       chance,
       groups: options.groups,
+      fileOneIn: options.fileOneIn,
       wire: true,
       receiptJitterMs: RECEIPT_JITTER_MS,
       patienceMs: 180_000,
@@ -165,6 +172,12 @@ export class World implements AsyncDisposable {
     return this.place.held(this.nodes);
   }
 
+  /** Parts of files that relays have, by their paths. */
+  async filesLeft(): Promise<readonly string[]> {
+    const found = await Promise.all(this.nodes.map(({ data }) => contentsOf(join(data, "media"))));
+    return found.flat().map(({ path }) => path);
+  }
+
   /** Ends of processes that nobody asked for. */
   get ends(): readonly string[] {
     return [...this.nodes.flatMap(({ ends }) => ends), ...(this.place.redis?.ends ?? [])];
@@ -189,6 +202,12 @@ async function aPlace({ storeFolder, smallDisk, store }: WorldOptions, lacks: st
   const fillable = typeof disk === "object" ? new FillableDisk(disk) : undefined;
   if (store === "embedded") return embeddedPlace(storeFolder, fillable);
   return redisPlace(join(storeFolder, "redis"), fillable);
+}
+
+/** Several relays on one store share no folder. */
+function mediaFlags({ nodes, fileOneIn }: WorldOptions): readonly string[] {
+  if (nodes > 1 || fileOneIn === 0) return ["--media", "off"];
+  return ["--media", "files", "--media-collect", String(COLLECT_S)];
 }
 
 interface Among {

@@ -20,7 +20,8 @@ export interface GroupVerdict {
   readonly missing: number;
 }
 
-interface Change extends GroupChange {
+/** One that was begun, as its admin's history has it. */
+export interface Change extends GroupChange {
   readonly by: string;
   readonly begun: number;
   /** Infinite where its answer was never heard: it may be made or not. */
@@ -46,7 +47,7 @@ type Got = Handed<Extract<Stamped, { is: "group-handed" }>>;
 export function judgeGroups(histories: Histories<Stamped>): GroupVerdict {
   const faults: Fault[] = [];
   const say: Say = (kind, says, about) => void faults.push({ kind, says, about });
-  const accounts = accountsIn(histories);
+  const accounts = namesIn(histories);
   const changes = changesIn(histories);
   const messages = messagesIn(histories, accounts);
   const { first, repeated } = once(
@@ -81,7 +82,8 @@ export function judgeGroups(histories: Histories<Stamped>): GroupVerdict {
 
 const keyOf = (from: string, tag: string, seq: number): string => `${from} in ${tag} #${seq}`;
 
-function accountsIn(histories: Histories): Map<string, string> {
+/** By account. */
+export function namesIn(histories: Histories): Map<string, string> {
   const names = new Map<string, string>();
   for (const [name, lines] of histories)
     for (const line of lines) if (line.is === "started") names.set(line.account, name);
@@ -89,7 +91,7 @@ function accountsIn(histories: Histories): Map<string, string> {
 }
 
 /** Of each group, in the order in which they were made. */
-function changesIn(histories: Histories<Stamped>): Map<string, Change[]> {
+export function changesIn(histories: Histories<Stamped>): Map<string, Change[]> {
   const all = new Map<string, Change[]>();
   for (const [by, lines] of histories)
     for (const line of lines) {
@@ -182,6 +184,8 @@ function receipts(
 ): void {
   const names = new Map([...accounts].map(([account, name]) => [`~${account.slice(0, 12)}`, name]));
   const arrived = new Set(first.map(({ line, at }) => `${line.id} ${at}`));
+  for (const [at, lines] of histories)
+    for (const line of lines) if (line.is === "file-shown") arrived.add(`${line.id} ${at}`);
   for (const [name, lines] of histories)
     for (const line of lines)
       if (line.is === "group-delivered" && !arrived.has(`${line.id} ${names.get(line.user) ?? line.user}`))
@@ -219,15 +223,10 @@ function arrival(
   const arrived = new Set(first.map(({ line, at }) => `${line.id} ${at}`));
   let owed = 0;
   let missing = 0;
-  for (const { id, sent, from, tag, sending, number, members } of messages) {
-    const list = changes.get(tag);
-    // Whoever was taken out meanwhile may not send it, and it is not believed if it does.
-    if (id === undefined || !wasIn(list, from, { sending, number, until: sent })) continue;
-    const until = Number.POSITIVE_INFINITY;
-    // Whoever takes somebody out does not believe them from then on, whatever is still on its way.
-    const remover = removals(list, from).find(({ begun }) => begun > sending)?.by;
-    for (const name of members) {
-      if (name === from || name === remover || !wasIn(list, name, { sending, number, until })) continue;
+  for (const message of messages) {
+    const { id, sent, from, tag } = message;
+    if (id === undefined) continue;
+    for (const name of owedOf(message, changes.get(tag))) {
       owed++;
       if (arrived.has(`${id} ${name}`)) continue;
       missing++;
@@ -236,6 +235,21 @@ function arrival(
     }
   }
   return { owed, missing };
+}
+
+/** The names of those to whom something has to come that was sent to a group. */
+export function owedOf(
+  { from, sending, sent, number, members }: Omit<Message, "tag" | "hash" | "id" | "refusal">,
+  list: readonly Change[] | undefined,
+): string[] {
+  // Whoever was taken out meanwhile may not send it, and it is not believed if it does.
+  if (!wasIn(list, from, { sending, number, until: sent })) return [];
+  // Whoever takes somebody out does not believe them from then on, whatever is still on its way.
+  const remover = removals(list, from).find(({ begun }) => begun > sending)?.by;
+  const until = Number.POSITIVE_INFINITY;
+  return members.filter(
+    (name) => name !== from && name !== remover && wasIn(list, name, { sending, number, until }),
+  );
 }
 
 /** In the group from before the message was begun until then, and the sender knew of it. */

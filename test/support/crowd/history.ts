@@ -82,6 +82,40 @@ export type GroupLine =
   /** So many of somebody's messages are missing here. */
   | { readonly is: "group-gap"; readonly tag: string; readonly from: string; readonly missing: number };
 
+/** Whom a file goes to: somebody, or a group as its sender's device knows it, with the accounts of all members. */
+export type FileTarget =
+  | { readonly user: string }
+  | { readonly tag: string; readonly number: number; readonly members: readonly string[] };
+
+/** What somebody with files sees. A file goes by its name, which no other has; `hash`: SHA-256, hexadecimal. */
+export type FileLine =
+  | {
+      readonly is: "file-sending";
+      readonly file: string;
+      readonly hash: string;
+      readonly to: FileTarget;
+    }
+  /** An upload of an earlier start goes on from its source. */
+  | { readonly is: "file-resumed"; readonly file: string }
+  /** The relay holds it, and its message for everybody. */
+  | { readonly is: "file-sent"; readonly file: string }
+  | { readonly is: "file-not-sent"; readonly file: string; readonly code: string }
+  /** There is no upload of it after a start: its message went out, or it was never begun. */
+  | { readonly is: "file-out-of-sight"; readonly file: string }
+  /** A message has come; `ref`: with what it is fetched, base64url; `blob`: as what the relay keeps it, hexadecimal. */
+  | {
+      readonly is: "file-shown";
+      readonly file: string;
+      readonly id: string;
+      readonly ref: string;
+      readonly blob: string;
+    }
+  /** So many bytes of it are there when fetching begins. */
+  | { readonly is: "file-fetching"; readonly file: string; readonly from: number }
+  | { readonly is: "file-saved"; readonly file: string; readonly hash: string }
+  /** It cannot be had. */
+  | { readonly is: "file-not-saved"; readonly file: string; readonly code: string };
+
 export interface GroupChange {
   readonly tag: string;
   readonly change: "create" | "add" | "remove" | "rename";
@@ -106,7 +140,7 @@ export type WireLine =
       readonly status?: number;
     };
 
-export type Line = AppLine | GroupLine | WireLine;
+export type Line = AppLine | GroupLine | FileLine | WireLine;
 export type Stamped = Line & { readonly wall: number; readonly mono: number };
 
 export type Histories<L extends Line = Line> = ReadonlyMap<string, readonly L[]>;

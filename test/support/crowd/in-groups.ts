@@ -1,7 +1,7 @@
 // The groups of one person of the crowd: made and changed by their admin, written to by whoever is in them. Always true: a
 // note stands in the history before the library is asked, and another when it has answered; a group is known by its tag,
 // so that a process that was killed finds what it had made.
-import { type Client, ClientError, type Group, type SentToGroup } from "@lethe/client";
+import { type Client, ClientError, type Group, type ReceivedMedia, type SentToGroup } from "@lethe/client";
 import type { Chance } from "../chance.ts";
 import type { GroupChange, Line } from "./history.ts";
 import { hashOf, saidIn, textOf } from "./texts.ts";
@@ -30,6 +30,8 @@ export interface InGroupsParts {
   readonly plans: readonly GroupPlan[];
   readonly write: (line: Line) => void;
   readonly tell: (news: "sent" | "handed") => void;
+  /** A message has brought a file. */
+  readonly file: (id: string, media: ReceivedMedia) => void;
 }
 
 export class InGroups {
@@ -46,8 +48,9 @@ export class InGroups {
   }
 
   #listen(): void {
-    const { client, write, tell } = this.#parts;
-    client.on("group-message", ({ id, account, late, group, text = "" }) => {
+    const { client, write, tell, file } = this.#parts;
+    client.on("group-message", ({ id, account, late, group, media, text = "" }) => {
+      if (media !== undefined) return file(id, media);
       const said = saidIn(text);
       const { tag } = namedIn(client.groups.get(group));
       if (said?.how !== "in" || said.to !== tag)

@@ -17,10 +17,11 @@ export type FaultKind =
   | "resealed"
   | "pushed-twice";
 
-/** A message, or an envelope or message by its id: what a timeline can be had of. */
+/** A message, an envelope or message by its id, or a file by its name: what a timeline can be had of. */
 export type About =
   | { readonly from: string; readonly to: string; readonly seq: number }
   | { readonly id: string }
+  | { readonly file: string }
   | { readonly person: string };
 
 export interface Fault {
@@ -75,15 +76,24 @@ export function judge(histories: Histories): Verdict {
       if (line.is === "trouble") say("trouble", `${name}: ${line.what}`, { person: name });
   const count = (is: Line["is"]): number =>
     sum(histories, (lines) => lines.filter((l) => l.is === is).length);
+  const files = filesShown(histories);
   return {
     faults,
     sending: count("sending"),
     queued: count("queued"),
-    sent: count("sent"),
+    sent: sum(histories, (lines) => lines.filter((l) => l.is === "sent" && !files.has(l.id)).length),
     handed: first.length,
     repeated,
     missing,
   };
+}
+
+/** Ids of messages that brought a file: the library tells of them as of others. */
+export function filesShown(histories: Histories): Set<string> {
+  const ids = new Set<string>();
+  for (const lines of histories.values())
+    for (const line of lines) if (line.is === "file-shown") ids.add(line.id);
+  return ids;
 }
 
 export type Say = (kind: FaultKind, says: string, about: About) => void;
@@ -175,7 +185,8 @@ function origin(histories: Histories, first: readonly Handed[], say: Say): void 
 
 /** Whatever the library took or the relay accepted arrived; a receipt says nothing that is not so. */
 function arrival(histories: Histories, first: readonly Handed[], say: Say): number {
-  const arrived = new Set(first.map(({ line }) => line.id));
+  const arrived = filesShown(histories);
+  for (const { line } of first) arrived.add(line.id);
   let missing = 0;
   for (const [name, lines] of histories)
     for (const line of lines) {

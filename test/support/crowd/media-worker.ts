@@ -1,26 +1,20 @@
 // A process of its own for somebody who sends files and saves those that come. It may be killed at any moment; started again over
 // the same folder it goes on: uploads from their sources, downloads where they were.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  Client,
-  ClientError,
-  fileSource,
-  openSqliteStore,
-  type ReceivedMedia,
-  saveMedia,
-} from "@lethe/client";
+import { Client, fileSource, openSqliteStore, type ReceivedMedia } from "@lethe/client";
 import { MEDIA_TABLES } from "../../../client-lib/media/tables.ts";
 import { Chance } from "../chance.ts";
 import {
   contentOf,
   fileName,
   GROUP,
-  hashOfFile,
   type MediaLine,
   readMediaHistory,
   writeMediaLine,
 } from "./media-history.ts";
+import { endOf, saveAndNote } from "./file-steps.ts";
+import { WorkQueue } from "./work-queue.ts";
 import { requestKind, type RequestKind } from "./media-requests.ts";
 
 export interface MediaTask {
@@ -72,37 +66,16 @@ globalThis.fetch = async (input, init) => {
   }
 };
 
-/** Work that is done a few at a time. */
-class Queue {
-  readonly #waiting: (() => Promise<void>)[] = [];
-  #running = 0;
-
-  get isIdle(): boolean {
-    return this.#running === 0;
-  }
-
-  add(work: () => Promise<void>): void {
-    this.#waiting.push(work);
-    tell({ news: "busy" });
-    this.#next();
-  }
-
-  #next(): void {
-    if (this.#running >= AT_ONCE) return;
-    const work = this.#waiting.shift();
-    if (work === undefined) return;
-    this.#running++;
-    work()
-      .catch((error: unknown) => write({ is: "trouble", what: `${name}: ${String(error)}` }))
-      .finally(() => {
-        this.#running--;
-        this.#next();
-        if (uploads.isIdle && downloads.isIdle) tell({ news: "idle" });
-      });
-  }
+const [uploads, downloads] = [aQueue(), aQueue()];
+function aQueue(): WorkQueue {
+  const changed = (): void => tell({ news: isIdle() ? "idle" : "busy" });
+  const failed = (error: unknown): void => write({ is: "trouble", what: `${name}: ${String(error)}` });
+  return new WorkQueue({ atOnce: AT_ONCE, changed, failed });
+}
+function isIdle(): boolean {
+  return uploads.size + downloads.size === 0;
 }
 
-const [uploads, downloads] = [new Queue(), new Queue()];
 const filesThat = (is: MediaLine["is"]): Set<string> =>
   new Set(history.flatMap((line) => (line.is === is && "file" in line ? [line.file] : [])));
 const chance = new Chance(task.seed);
@@ -132,18 +105,10 @@ function save(media: ReceivedMedia): void {
   if (saved.has(file) || known.has(file)) return;
   known.add(file);
   downloads.add(async () => {
-    let isFirst = true;
-    const progress = (from: number): void => {
-      if (isFirst) write({ is: "fetching", file, from });
-      isFirst = false;
-    };
-    const path = join(inbound, file);
-    await saveMedia(media, path, { progress }).catch((error: unknown) => {
-      // An earlier life has saved it, and was killed before it could write that down.
-      if (!(error instanceof ClientError && error.code === "media-gone" && existsSync(path))) throw error;
+    await saveAndNote(media, join(inbound, file), {
+      fetching: (from) => write({ is: "fetching", file, from }),
+      saved: (hash) => write({ is: "saved", file, hash }),
     });
-    write({ is: "saved", file, hash: hashOfFile(readFileSync(path)) });
-    rmSync(path);
     tell({ news: "saved" });
   });
 }
@@ -164,15 +129,7 @@ function ended(line: MediaLine & { readonly file: string }): void {
 }
 
 async function orRefused(file: string, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work();
-    ended({ is: "sent", file });
-  } catch (error) {
-    const code = error instanceof ClientError ? error.code : String(error);
-    // It needed no source, and its message has gone out meanwhile.
-    if (code === "media-unknown-upload") ended({ is: "out-of-sight", file });
-    else ended({ is: "refused", file, code });
-  }
+  ended({ ...(await endOf(work)), file });
 }
 
 /** An upload that an earlier life has begun, to its end. */
@@ -240,4 +197,4 @@ client.on("group", joined);
 if (client.groups.list().length > 0) joined();
 else if (task.leads) void makeGroup();
 tell({ news: "ready" });
-if (uploads.isIdle && downloads.isIdle) tell({ news: "idle" });
+if (isIdle()) tell({ news: "idle" });

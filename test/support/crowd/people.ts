@@ -26,6 +26,8 @@ export interface PeopleOptions {
   /** Groups that they make. */
   readonly groups?: number;
   readonly wire?: boolean;
+  /** Beside one in so many messages a file is sent; 0: none are. */
+  readonly fileOneIn?: number;
   readonly receiptJitterMs?: number;
   /** How long a process may take to be ready, ms: new accounts need the relay. */
   readonly patienceMs?: number;
@@ -90,9 +92,10 @@ export class People implements AsyncDisposable {
           ]
         : [],
     );
-    const { wire = false, receiptJitterMs = 10_000 } = this.#options;
-    const worker = new Worker({ folder, seed: chance.u32(), wire, receiptJitterMs, people }, (news) =>
-      this.#heard(news),
+    const { wire = false, receiptJitterMs = 10_000, fileOneIn = 0 } = this.#options;
+    const worker = new Worker(
+      { folder, seed: chance.u32(), wire, receiptJitterMs, fileOneIn, people },
+      (news) => this.#heard(news),
     );
     this.#workers[i] = worker;
     await within(patienceMs, `worker ${i}`, worker.ready);
@@ -153,6 +156,11 @@ export class People implements AsyncDisposable {
   /** A person's store, as the file that it is. */
   storeOf(name: string): string {
     return join(this.#options.folder, `${name}.db`);
+  }
+
+  /** Where a person saves files, until they are looked at. */
+  filesOf(name: string): string {
+    return join(this.#options.folder, `${name}.files`);
   }
 
   /** Everybody closes as an application does that is done. */

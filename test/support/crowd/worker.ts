@@ -2,10 +2,11 @@
 // sees. It may be killed at any moment; started again with the same folder it goes on where its histories end.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { Client, ClientError, type Group } from "@lethe/client";
+import { Client, ClientError, type Group, type ReceivedMedia } from "@lethe/client";
 import { Chance } from "../chance.ts";
 import { type Line, readHistory, writeLine } from "./history.ts";
 import { type GroupPlan, InGroups, namedIn } from "./in-groups.ts";
+import { WithFiles } from "./with-files.ts";
 import { hashOf, saidIn, textOf } from "./texts.ts";
 import { notedSockets } from "./wire-notes.ts";
 
@@ -16,6 +17,8 @@ export interface Task {
   /** What passes on the sockets is noted too. */
   readonly wire: boolean;
   readonly receiptJitterMs: number;
+  /** Beside one in so many messages a file is sent; 0: none are. */
+  readonly fileOneIn: number;
   readonly people: readonly {
     readonly name: string;
     readonly peers: readonly string[];
@@ -35,12 +38,14 @@ export type Order =
   | { readonly finish: true };
 
 /** What a worker tells the crowd. */
-export type News = { readonly news: "ready" | "sent" | "handed" };
+export type News = { readonly news: "ready" | "sent" | "handed" | "moved" };
 
 /** Messages of one person that the relay has not accepted yet: more are not begun. */
 const UNSENT = 24;
 /** Of the messages of somebody who is in groups, one in so many goes to one of them. */
 const GROUP_ONE_IN = 5;
+/** Of the files of such a person. */
+const FILE_TO_GROUP_ONE_IN = 3;
 /** What a relay or its store says of itself, not of what was asked. */
 const RELAYS_OWN: readonly string[] = ["storage-failed", "storage-full", "not-ready", "relay-unreachable"];
 /** Most random bytes in a text. */
@@ -51,6 +56,7 @@ class Talker {
   readonly #task: Task;
   readonly #peers: readonly string[];
   readonly #groups: InGroups;
+  readonly #files: WithFiles;
   readonly #chance: Chance;
   readonly #next: Map<string, number>;
   #begun: number;
@@ -72,9 +78,14 @@ class Talker {
     this.#chance = new Chance(task.seed + this.#begun);
     const write = (line: Line): void => this.#write(line);
     const heard = (news: "sent" | "handed"): void => tell({ news });
-    this.#groups = new InGroups({ client, chance: this.#chance, plans: groups, write, tell: heard }, history);
+    const chance = this.#chance;
+    const file = (id: string, media: ReceivedMedia): void => this.#files.shown(id, media);
+    this.#groups = new InGroups({ client, chance, plans: groups, write, tell: heard, file }, history);
     this.#next = new Map(begun.map(({ to, seq }) => [to, seq + 1]));
     this.#write({ is: "started", account: client.account });
+    const folder = join(task.folder, `${client.user}.files`);
+    const moved = (): void => tell({ news: "moved" });
+    this.#files = new WithFiles({ client, chance, folder, write, moved }, history);
     this.#listen();
   }
 
@@ -84,7 +95,8 @@ class Talker {
 
   #listen(): void {
     const { client } = this;
-    client.on("message", ({ id, account, late, text = "" }) => {
+    client.on("message", ({ id, account, late, media, text = "" }) => {
+      if (media !== undefined) return this.#files.shown(id, media);
       const said = saidIn(text);
       if (said?.how !== "to") return this.#write({ is: "trouble", what: "a text that nobody sent" });
       const { how: _, ...rest } = said;
@@ -143,9 +155,18 @@ class Talker {
         await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#groups.tend();
       const groups = this.#groups.joined();
+      if (this.#task.fileOneIn > 0 && this.#chance.oneIn(this.#task.fileOneIn))
+        this.#files.send(this.#fileTarget(groups));
       if (groups.length > 0 && this.#chance.oneIn(GROUP_ONE_IN)) await this.#sayIn(this.#chance.pick(groups));
       else await this.#say(this.#chance.pick(this.#peers));
     }
+  }
+
+  #fileTarget(groups: readonly Group[]): string | Group {
+    const chance = this.#chance;
+    return groups.length > 0 && chance.oneIn(FILE_TO_GROUP_ONE_IN)
+      ? chance.pick(groups)
+      : chance.pick(this.#peers);
   }
 
   #padding(): string {
