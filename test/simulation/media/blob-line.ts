@@ -60,8 +60,8 @@ export class BlobLine {
     bytes: AsyncIterable<Uint8Array>,
   ): Promise<void> {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of bytes) chunks.push(chunk);
-    const all = chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+    for await (const chunk of bytes) chunks.push(Uint8Array.from(chunk)); // a chunk's memory is given back
+    const all = Buffer.concat(chunks);
     await this.#blob(
       this.#port.calls.make(caller, async () => {
         await this.here.put(media, part, length, once(all));
