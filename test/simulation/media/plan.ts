@@ -77,8 +77,25 @@ export function mediaPlanOf(seed: number, { nodes, clients }: MediaSize): MediaP
   for (let i = 0; i < faults; i++)
     deeds.push({ at: dice.between(0, span), ...fault(dice, { span, nodes, clients, files }) });
   if (dice.happens(0.1)) deeds.push(...aimed(dice, deeds, { span, nodes, clients, files }));
-  deeds.sort((a, b) => a.at - b.at);
-  return { seed, nodes, clients, span, weather: weatherOf(dice), deeds };
+  const weather = weatherOf(dice);
+  const left = leftAlone(new Dice(mix(seed, 1_002)), deeds, span);
+  const all = [...deeds, ...left].sort((a, b) => a.at - b.at);
+  const { unfinishedMs } = weather;
+  return {
+    ...{ seed, nodes, clients, span, deeds: all },
+    weather: left.length === 0 ? weather : { ...weather, unfinishedMs: Math.min(unfinishedMs, Math.round(span / 4)) },
+  };
+}
+
+/** In one schedule in thirty a sender ends while its file is on its way, and is back only once the relay has given it up. */
+function leftAlone(dice: Dice, deeds: readonly TimedDeed[], span: number): TimedDeed[] {
+  const sent = deeds.find((deed) => deed.do === "send");
+  if (sent?.do !== "send" || !dice.happens(1 / 30)) return [];
+  const at = sent.at + dice.between(50, 2_000);
+  return [
+    { at: sent.at, do: "trouble", fate: "unanswered", often: 0.5, ms: 2_000 },
+    { at, do: "crash-client", device: sent.from, ms: span, when: "now" },
+  ];
 }
 
 function weatherOf(dice: Dice): MediaWeather {
