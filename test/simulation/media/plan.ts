@@ -83,7 +83,10 @@ export function mediaPlanOf(seed: number, { nodes, clients }: MediaSize): MediaP
   const { unfinishedMs } = weather;
   return {
     ...{ seed, nodes, clients, span, deeds: all },
-    weather: left.length === 0 ? weather : { ...weather, unfinishedMs: Math.min(unfinishedMs, Math.round(span / 4)) },
+    weather:
+      left.length === 0
+        ? weather
+        : { ...weather, unfinishedMs: Math.min(unfinishedMs, Math.round(span / 4)) },
   };
 }
 
