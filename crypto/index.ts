@@ -152,7 +152,7 @@ export {
 export type { MediaFault, MediaShape } from "./media-opener.ts";
 export { MediaOpener } from "./media-opener.ts";
 export { MediaSealer } from "./media-sealer.ts";
-export { isMediaSize, mediaPartBytes, mediaParts, paddedSize, sealedSize } from "./media-sizes.ts";
+export { dataBefore, isMediaSize, mediaPartBytes, paddedSize, sealedSize } from "./media-sizes.ts";
 export type { OutcomeCode, Policy } from "./outcomes.ts";
 export { isSilent, mayBeResent, OUTCOMES } from "./outcomes.ts";
 export type {

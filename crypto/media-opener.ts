@@ -1,16 +1,9 @@
 // Opens a blob part by part. Always true: nothing of a part is handed out of which one chunk did not authenticate, what was
 // handed out is a true beginning of the file, and it is the file only once `done` says so; after a fault nothing comes any more.
-import { u64 } from "@lethe/protocol";
+import { mediaParts, u64 } from "@lethe/protocol";
 import { encode } from "./layout.ts";
 import { type MediaKey, type MediaPosition, mediaAd, mediaDigest, mediaStart } from "./media.ts";
-import {
-  isMediaSize,
-  mediaPartBytes,
-  mediaParts,
-  type PartLayout,
-  partLayout,
-  sealedSize,
-} from "./media-sizes.ts";
+import { isMediaSize, mediaPartBytes, type PartLayout, partLayout, sealedSize } from "./media-sizes.ts";
 import { equal } from "./primitives.ts";
 import { pullChunks, STREAM_TAG } from "./secretstream.ts";
 

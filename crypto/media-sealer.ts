@@ -1,9 +1,9 @@
 // Seals a file part by part. Always true: a position seals one plaintext, once; whoever goes on from one that was kept gives
 // the bytes that were there before, and holds the digest of the part against the one that was kept with it.
-import { u64 } from "@lethe/protocol";
+import { mediaParts, u64 } from "@lethe/protocol";
 import { encode } from "./layout.ts";
 import { type MediaKey, type MediaPosition, mediaAd, mediaDigest, mediaStart } from "./media.ts";
-import { isMediaSize, mediaParts, partLayout, sealedSize } from "./media-sizes.ts";
+import { isMediaSize, partLayout, sealedSize } from "./media-sizes.ts";
 import { pushChunks } from "./secretstream.ts";
 
 export class MediaSealer {

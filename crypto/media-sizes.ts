@@ -1,6 +1,6 @@
 // How long a file is, sealed: its length rounded up by Padmé, in chunks, in parts. Always true: what is sealed tells of a
 // file's length its bucket alone, and every border of a part is a border of a chunk.
-import { MAX_MEDIA_BYTES, MEDIA_PART_BYTES } from "@lethe/protocol";
+import { MAX_MEDIA_BYTES, MEDIA_PART_BYTES, mediaPartLength } from "@lethe/protocol";
 import { CHUNK_BYTES, CHUNK_OVERHEAD_BYTES, SEALED_CHUNK_BYTES } from "./secretstream.ts";
 
 /** A file's length stands before it, u64: what follows it up to the bucket is padding. */
@@ -35,14 +35,14 @@ export function isMediaSize(size: number): boolean {
   return Number.isSafeInteger(size) && size >= 0 && sealedSize(size) <= MAX_MEDIA_BYTES;
 }
 
-/** Parts of a blob of `sealed` bytes. */
-export function mediaParts(sealed: number): number {
-  return Math.ceil(sealed / MEDIA_PART_BYTES);
-}
-
 /** Bytes of one part of a blob of `sealed` bytes; 0 where it has no such part. */
 export function mediaPartBytes(sealed: number, part: number): number {
-  return Math.max(0, Math.min(MEDIA_PART_BYTES, sealed - part * MEDIA_PART_BYTES));
+  return mediaPartLength(sealed, part) ?? 0;
+}
+
+/** Bytes of a file of `size` bytes that are in the parts before this one. */
+export function dataBefore(size: number, part: number): number {
+  return Math.min(size, Math.max(0, part * PART_PLAIN_BYTES - PREFIX_BYTES));
 }
 
 /** What a part holds of a file of `size` bytes, in bytes. Behind the data follow zeros. */
@@ -56,7 +56,6 @@ export interface PartLayout {
 export function partLayout(size: number, part: number): PartLayout {
   const from = part * PART_PLAIN_BYTES;
   const plain = Math.max(0, Math.min(PART_PLAIN_BYTES, paddedSize(size) - from));
-  const prefix = part === 0 ? PREFIX_BYTES : 0;
-  const left = PREFIX_BYTES + size - from - prefix;
-  return { prefix, data: Math.max(0, Math.min(plain - prefix, left)), plain };
+  const data = dataBefore(size, part + 1) - dataBefore(size, part);
+  return { prefix: part === 0 ? PREFIX_BYTES : 0, data, plain };
 }

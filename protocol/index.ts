@@ -4,6 +4,7 @@ export * from "./frames.ts";
 export * from "./http.ts";
 export * from "./ids.ts";
 export * from "./limits.ts";
+export * from "./media-parts.ts";
 export * from "./problems.ts";
 export * from "./sentences.ts";
 export * from "./statuses.ts";

@@ -5,12 +5,11 @@ import {
   MediaOpener,
   type MediaKey,
   mediaPartBytes,
-  mediaParts,
   type MediaPosition,
   type MediaShape,
   sealedSize,
 } from "@lethe/crypto";
-import { MEDIA_PART_BYTES } from "@lethe/protocol";
+import { mediaParts, MEDIA_PART_BYTES } from "@lethe/protocol";
 import type { Clock } from "../edge/clock.ts";
 import { ClientError } from "../errors.ts";
 import { MAX_REPAIRS, NOT_PERMITTED_MS, PARTS_AHEAD, SILENCE_MS } from "./limits.ts";

@@ -1,6 +1,7 @@
 // Fetching files for the application. Always true: the relay is told that this device has a file only after all of it was
 // verified and the application has it; what a sink has of it goes on from the last position that is durable.
 import {
+  mediaParts,
   type AccountId,
   addressOf,
   type DeviceNumber,
@@ -11,10 +12,10 @@ import {
   u64,
 } from "@lethe/protocol";
 import {
+  dataBefore,
   blake2b,
   decodeMediaPosition,
   encodeMediaPosition,
-  mediaParts,
   type MediaPosition,
   releaseToken,
   sealedSize,
@@ -29,7 +30,6 @@ import type { Fetching, FetchOptions, ReadOptions } from "./received.ts";
 import type { Releases } from "./releases.ts";
 import { downloadRow, putMedia, removeMedia } from "./rows.ts";
 import type { MediaSink } from "./sink.ts";
-import { dataBefore } from "./sizes.ts";
 
 export interface FetchesParts extends DownloadParts {
   readonly releases: Releases;

@@ -1,14 +1,14 @@
 // One upload, from its row to a message in the outbox. Always true: each step is durable before the next; before a part is sent,
 // the position before it and its digest are, so that a part is never sent in two versions: whose source has changed is refused.
-import { type MediaUploadJson, base64url } from "@lethe/protocol";
+import { mediaParts, type MediaUploadJson, base64url } from "@lethe/protocol";
 import {
+  dataBefore,
   capabilityMark,
   decodeMediaPosition,
   encodeMediaPosition,
   equal,
   type MediaKey,
   type MediaPosition,
-  mediaParts,
   MediaSealer,
   Secret,
   sealedSize,
@@ -20,7 +20,6 @@ import { MAX_POSITIONS, MAX_REPAIRS, PARTS_IN_FLIGHT } from "./limits.ts";
 import type { MediaHttp } from "./media-http.ts";
 import type { Patience } from "./patience.ts";
 import { progressRow, putMedia, removeMedia, type UploadRow, uploadRow } from "./rows.ts";
-import { dataBefore } from "./sizes.ts";
 import type { MediaSource } from "./source.ts";
 import { SourceReader } from "./source-reader.ts";
 

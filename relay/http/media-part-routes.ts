@@ -1,10 +1,9 @@
 // Parts of blobs, in and out, as streams (clauses M-PART and M-RANGE). Always true: nothing of a body is read before its
 // length and its capability have been checked; a part is never held as a whole; whichever end goes away, the other one ends.
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
-import { MEDIA_PART_BYTES, Refusal } from "@lethe/protocol";
+import { MEDIA_PART_BYTES, mediaPartLength, Refusal } from "@lethe/protocol";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
-import { partLength } from "../media/parts.ts";
 import { rangeOf } from "../media/range.ts";
 import { send } from "../media/sending.ts";
 import { counted } from "../media/transfers.ts";
@@ -51,7 +50,7 @@ function putRoute(app: FastifyInstance, { metrics }: HttpOptions, asking: MediaA
     if (request.headers["content-encoding"] !== undefined)
       throw new Refusal("bad-request", "a part comes as it is, in no encoding");
     const upload = granted(await media.ledger.upload(params.media, mark));
-    if (partLength(upload.bytes, params.part) !== length) throw new Refusal("media-part-wrong");
+    if (mediaPartLength(upload.bytes, params.part) !== length) throw new Refusal("media-part-wrong");
     if (upload.state === "ready") throw new Refusal("media-closed");
     await take(request.raw, reply, asked, length);
     metrics.mediaPart("in", length);
@@ -96,7 +95,7 @@ function getRoute(app: FastifyInstance, { metrics }: HttpOptions, asking: MediaA
   serve(app, "getMediaPart", async (request, reply) => {
     const asked = asking.shown(mediaPartParams, request);
     const { media, params } = asked;
-    const length = partLength(await sizeFor(asked), params.part);
+    const length = mediaPartLength(await sizeFor(asked), params.part);
     if (length === undefined) throw new Refusal("media-part-wrong");
     const stretch = stretchOf(request, reply, length);
     const url = await media.blobs.place(params.media, params.part, "GET", PLACE_SECONDS);

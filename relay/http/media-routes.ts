@@ -1,8 +1,8 @@
 // Uploads and releases over HTTP (clauses M-BEGIN to M-GONE). Always true: only beginning an upload names an account; from
 // there on a request shows a capability and nothing else, and nothing here says whom a blob is for.
-import { type MediaUploadJson, Refusal, type Time } from "@lethe/protocol";
+import { mediaParts, mediaPartLength, type MediaUploadJson, Refusal, type Time } from "@lethe/protocol";
 import type { FastifyInstance } from "fastify";
-import { partCount, partLength, partsThere } from "../media/parts.ts";
+import { partsThere } from "../media/parts.ts";
 import type { SignedBy } from "./linking-routes.ts";
 import { type AskedUpload, granted, MediaAsking } from "./media-asking.ts";
 import { mediaPartRoutes, PLACE_SECONDS } from "./media-part-routes.ts";
@@ -56,7 +56,7 @@ function uploadRoutes(
   serve(app, "finishMedia", async (request) => {
     const asked = asking.shown(mediaParams, request);
     const upload = await uploadOf(asked, now());
-    if (upload.state === "open" && upload.parts.length < partCount(upload.bytes))
+    if (upload.state === "open" && upload.parts.length < mediaParts(upload.bytes))
       throw new Refusal("media-unfinished");
     // Also where it is ready: what was only read may be forgotten by a failover, what this answers may not.
     granted(await asked.media.ledger.finish(asked.params.media, asked.mark));
@@ -66,7 +66,7 @@ function uploadRoutes(
   serve(app, "placeOfMediaPart", async (request) => {
     const { media, params, mark } = asking.shown(mediaPartParams, request);
     const upload = granted(await media.ledger.upload(params.media, mark));
-    if (partLength(upload.bytes, params.part) === undefined) throw new Refusal("media-part-wrong");
+    if (mediaPartLength(upload.bytes, params.part) === undefined) throw new Refusal("media-part-wrong");
     if (upload.state === "ready") throw new Refusal("media-closed");
     const url = await media.blobs.place(params.media, params.part, "PUT", PLACE_SECONDS);
     if (url === undefined) throw new Refusal("not-found", "parts go through the relay");

@@ -1,21 +1,10 @@
-// Parts of a blob by number and length. Always true: every part but a blob's last is MEDIA_PART_BYTES long; a blob that has
-// all its parts at these lengths has all its bytes.
-import { MEDIA_PART_BYTES } from "@lethe/protocol";
-
-/** Length of a part, bytes; undefined where a blob of so many bytes has no such part. */
-export function partLength(blobBytes: number, part: number): number | undefined {
-  const from = part * MEDIA_PART_BYTES;
-  return from < blobBytes ? Math.min(MEDIA_PART_BYTES, blobBytes - from) : undefined;
-}
-
-export function partCount(blobBytes: number): number {
-  return Math.ceil(blobBytes / MEDIA_PART_BYTES);
-}
+// Which parts of a blob are there. Always true: one that is longer or shorter than it is to be counts as missing.
+import { mediaPartLength } from "@lethe/protocol";
 
 /** Numbers of the parts that are there as a whole, rising. */
 export function partsThere(blobBytes: number, lengths: ReadonlyMap<number, number>): number[] {
   return [...lengths]
-    .filter(([part, length]) => length === partLength(blobBytes, part))
+    .filter(([part, length]) => length === mediaPartLength(blobBytes, part))
     .map(([part]) => part)
     .toSorted((a, b) => a - b);
 }

@@ -1,5 +1,5 @@
 // Sizes of files and blobs; sealing and opening at the borders of chunks and parts; going on from a position.
-import { MalformedError, MAX_MEDIA_BYTES, MEDIA_PART_BYTES } from "@lethe/protocol";
+import { mediaParts, MalformedError, MAX_MEDIA_BYTES, MEDIA_PART_BYTES } from "@lethe/protocol";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
@@ -9,7 +9,6 @@ import {
   makeMediaKey,
   MediaOpener,
   mediaPartBytes,
-  mediaParts,
   MediaSealer,
   paddedSize,
   ready,
